@@ -1,0 +1,252 @@
+//! The steps that change something: only ever inside a directory of ours.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid};
+use rustix::io::Errno;
+
+use super::{Action, Dir};
+use crate::error::{At, Error, Result};
+
+/// Who owns what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// User number.
+    pub uid: u32,
+    /// Group number.
+    pub gid: u32,
+}
+
+impl Owner {
+    /// Who new files of this process belong to.
+    pub fn of_this_process() -> Self {
+        Self {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+        }
+    }
+}
+
+/// A file that is being written under its own name in a directory that nobody else knows yet.
+#[derive(Debug)]
+pub struct NewFile<'d> {
+    dir: &'d Dir,
+    name: Vec<u8>,
+    inner: fs::File,
+}
+
+impl NewFile<'_> {
+    /// Overwrites bytes at `at`.
+    pub fn write_all_at(&mut self, bytes: &[u8], at: u64) -> Result<()> {
+        self.dir
+            .before(Action::Write, &self.name)
+            .and_then(|()| self.inner.write_all_at(bytes, at))
+            .at("write", &self.dir.path_of(&self.name))
+    }
+
+    /// Appends all of `bytes`, and names the place if that fails.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.write_all(bytes)
+            .at("write", &self.dir.path_of(&self.name))
+    }
+}
+
+impl Write for NewFile<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.dir.before(Action::Write, &self.name)?;
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn mode_bits(mode: u32) -> Mode {
+    Mode::from_raw_mode(mode & 0o7777)
+}
+
+impl Dir {
+    /// Makes a directory, open to its owner alone for now, and opens it.
+    pub fn make_dir(&self, name: impl AsRef<[u8]>) -> Result<Self> {
+        let name = name.as_ref();
+        self.step(Action::MakeDir, name, |checked| {
+            Ok(rustix::fs::mkdirat(
+                &self.fd,
+                checked,
+                Mode::from_raw_mode(0o700),
+            )?)
+        })?;
+        self.dir(name)
+    }
+
+    /// Opens a directory and makes it first where it is missing.
+    pub fn dir_or_make(&self, name: impl AsRef<[u8]>) -> Result<Self> {
+        let name = name.as_ref();
+        match self.dir_if_there(name)? {
+            Some(dir) => Ok(dir),
+            None => self.make_dir(name),
+        }
+    }
+
+    /// A new file, readable by its owner alone for now; an existing name is an error.
+    pub fn create(&self, name: impl AsRef<[u8]>) -> Result<NewFile<'_>> {
+        let name = name.as_ref();
+        self.step(Action::Create, name, |checked| {
+            let flags =
+                OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let fd = rustix::fs::openat(&self.fd, checked, flags, Mode::from_raw_mode(0o600))?;
+            Ok(NewFile {
+                dir: self,
+                name: name.to_owned(),
+                inner: fs::File::from(fd),
+            })
+        })
+    }
+
+    /// A new file with this content.
+    pub fn write(&self, name: impl AsRef<[u8]>, content: &[u8]) -> Result<()> {
+        self.create(name)?.append(content)
+    }
+
+    /// A symbolic link that says `target`.
+    pub fn make_link(&self, name: impl AsRef<[u8]>, target: &[u8]) -> Result<()> {
+        self.step(Action::Link, name.as_ref(), |checked| {
+            let target = OsStr::from_bytes(target);
+            Ok(rustix::fs::symlinkat(target, &self.fd, checked)?)
+        })
+    }
+
+    /// Renames within this directory; an existing `to` is an error, but for an empty directory.
+    pub fn rename_new(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> Result<()> {
+        let from = OsStr::from_bytes(from.as_ref());
+        self.step(Action::Rename, to.as_ref(), |to| {
+            let fresh =
+                rustix::fs::renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE);
+            match fresh {
+                // rename(2) puts a directory over an empty directory and over nothing else.
+                Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => {
+                    Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
+                }
+                done => Ok(done?),
+            }
+        })
+    }
+
+    /// Swaps two names in one step: at every moment both are there.
+    pub fn exchange(&self, one: impl AsRef<[u8]>, other: impl AsRef<[u8]>) -> Result<()> {
+        let one = OsStr::from_bytes(one.as_ref());
+        self.step(Action::Exchange, other.as_ref(), |other| {
+            Ok(rustix::fs::renameat_with(
+                &self.fd,
+                one,
+                &self.fd,
+                other,
+                RenameFlags::EXCHANGE,
+            )?)
+        })
+    }
+
+    /// Removes a name that is not a directory.
+    pub fn remove_file(&self, name: impl AsRef<[u8]>) -> Result<()> {
+        self.step(Action::Remove, name.as_ref(), |checked| {
+            Ok(rustix::fs::unlinkat(&self.fd, checked, AtFlags::empty())?)
+        })
+    }
+
+    /// Removes an empty directory.
+    pub fn remove_dir(&self, name: impl AsRef<[u8]>) -> Result<()> {
+        self.step(Action::Remove, name.as_ref(), |checked| {
+            Ok(rustix::fs::unlinkat(&self.fd, checked, AtFlags::REMOVEDIR)?)
+        })
+    }
+
+    /// Gives a name to `owner`; a link is not followed.
+    pub fn give(&self, name: impl AsRef<[u8]>, owner: Owner) -> Result<()> {
+        self.step(Action::Own, name.as_ref(), |checked| {
+            let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+            let flags = AtFlags::SYMLINK_NOFOLLOW;
+            Ok(rustix::fs::chownat(
+                &self.fd,
+                checked,
+                Some(uid),
+                Some(gid),
+                flags,
+            )?)
+        })
+    }
+
+    /// Gives this directory itself to `owner`.
+    pub fn give_self(&self, owner: Owner) -> Result<()> {
+        self.own_step(Action::Own, || {
+            let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+            Ok(rustix::fs::fchown(&self.fd, Some(uid), Some(gid))?)
+        })
+    }
+
+    /// Sets the permission bits of a file of ours.
+    pub fn set_mode(&self, name: impl AsRef<[u8]>, mode: u32) -> Result<()> {
+        self.step(Action::Own, name.as_ref(), |checked| {
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let fd = rustix::fs::openat(&self.fd, checked, flags, Mode::empty())?;
+            Ok(rustix::fs::fchmod(fd, mode_bits(mode))?)
+        })
+    }
+
+    /// Sets the permission bits of this directory itself.
+    pub fn set_own_mode(&self, mode: u32) -> Result<()> {
+        self.own_step(Action::Own, || {
+            Ok(rustix::fs::fchmod(&self.fd, mode_bits(mode))?)
+        })
+    }
+
+    /// Waits until the names in this directory are on the device.
+    pub fn sync(&self) -> Result<()> {
+        self.own_step(Action::Sync, || match rustix::fs::fsync(&self.fd) {
+            // A directory handle that cannot be synced has nothing to wait for.
+            Err(Errno::INVAL) => Ok(()),
+            done => Ok(done?),
+        })
+    }
+
+    /// Waits until everything written to this file system is on the device: one wait for an account.
+    pub fn sync_file_system(&self) -> Result<()> {
+        self.own_step(Action::Sync, || Ok(rustix::fs::syncfs(&self.fd)?))
+    }
+
+    /// Takes the lock on this directory for as long as it is open; never waits.
+    pub fn lock(&self) -> Result<()> {
+        let locked = self.before(Action::Lock, b"").and_then(|()| {
+            Ok(rustix::fs::flock(
+                &self.fd,
+                FlockOperation::NonBlockingLockExclusive,
+            )?)
+        });
+        match locked {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Error::Locked {
+                path: self.path.clone(),
+            }),
+            done => done.at("lock", &self.path),
+        }
+    }
+}
+
+/// The parent of a path and its last name; `None` for `/` and the like.
+pub(crate) fn parent_and_name(path: &Path) -> Option<(&Path, &[u8])> {
+    let name = path.file_name()?.as_bytes();
+    let parent = path.parent()?;
+    let here = Path::new(".");
+    Some((
+        if parent.as_os_str().is_empty() {
+            here
+        } else {
+            parent
+        },
+        name,
+    ))
+}

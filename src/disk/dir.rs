@@ -1,0 +1,365 @@
+//! An open directory: the only way to anything inside it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bstr::BString;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
+use rustix::io::Errno;
+
+use super::{Action, Disk, File, Step};
+use crate::error::{At, Result};
+
+/// An open directory. Names are single components, opened beneath it without following links.
+#[derive(Debug)]
+pub struct Dir {
+    pub(super) fd: OwnedFd,
+    pub(super) path: PathBuf,
+    pub(super) disk: Arc<dyn Disk>,
+    /// Reading without touching access times: until the kernel says that it is not for us.
+    quiet: AtomicBool,
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link.
+    Link,
+    /// A socket, pipe or device.
+    Other,
+}
+
+impl Kind {
+    fn of(kind: FileType) -> Self {
+        match kind {
+            FileType::RegularFile => Self::File,
+            FileType::Directory => Self::Dir,
+            FileType::Symlink => Self::Link,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// One name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The name, as bytes.
+    pub name: BString,
+    /// What it stands for.
+    pub kind: Kind,
+}
+
+/// What the file system says about a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// What the name stands for.
+    pub kind: Kind,
+    /// Bytes.
+    pub size: u64,
+    /// Content changed: seconds since 1970.
+    pub mtime: i64,
+    /// The part of a second beyond `mtime`.
+    pub mtime_nanos: u32,
+    /// Inode changed: seconds since 1970.
+    pub ctime: i64,
+    /// The part of a second beyond `ctime`.
+    pub ctime_nanos: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
+    /// Hard links.
+    pub links: u64,
+    /// Which device and inode: the same for two names of one file.
+    pub id: (u64, u64),
+}
+
+impl Stat {
+    #[allow(
+        clippy::useless_conversion,
+        clippy::cast_lossless,
+        clippy::unnecessary_cast,
+        reason = "field widths differ between machines"
+    )]
+    pub(super) fn of(stat: &rustix::fs::Stat) -> Self {
+        Self {
+            kind: Kind::of(FileType::from_raw_mode(stat.st_mode)),
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            mtime: stat.st_mtime as i64,
+            mtime_nanos: stat.st_mtime_nsec as u32,
+            ctime: stat.st_ctime as i64,
+            ctime_nanos: stat.st_ctime_nsec as u32,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            mode: stat.st_mode & 0o7777,
+            links: stat.st_nlink as u64,
+            id: (stat.st_dev as u64, stat.st_ino as u64),
+        }
+    }
+}
+
+/// A single component: nothing that could lead elsewhere.
+fn component(name: &[u8]) -> io::Result<&OsStr> {
+    let harmless = !name.is_empty()
+        && name != b"."
+        && name != b".."
+        && !name.contains(&b'/')
+        && !name.contains(&0);
+    if harmless {
+        Ok(OsStr::from_bytes(name))
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a name of one component",
+        ))
+    }
+}
+
+const READ: OFlags = OFlags::RDONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::NONBLOCK);
+
+impl Dir {
+    /// Opens a directory that was named on the command line; links in `path` are followed.
+    pub fn open(path: &Path, disk: Arc<dyn Disk>) -> Result<Self> {
+        let opened = disk
+            .before(&Step {
+                action: Action::OpenDir,
+                dir: path,
+                name: b"",
+            })
+            .and_then(|()| {
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                Ok(rustix::fs::open(path, flags, Mode::empty())?)
+            });
+        Ok(Self {
+            fd: opened.at("open", path)?,
+            path: path.to_owned(),
+            disk,
+            quiet: AtomicBool::new(true),
+        })
+    }
+
+    /// Where this directory is, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A name in this directory, for messages.
+    pub fn path_of(&self, name: &[u8]) -> PathBuf {
+        self.path.join(OsStr::from_bytes(name))
+    }
+
+    /// Runs one step on a name behind the seam, and names the place if it fails.
+    pub(super) fn step<T>(
+        &self,
+        action: Action,
+        name: &[u8],
+        run: impl FnOnce(&OsStr) -> io::Result<T>,
+    ) -> Result<T> {
+        component(name)
+            .and_then(|checked| {
+                self.before(action, name)?;
+                run(checked)
+            })
+            .map_err(|source| crate::Error::Io {
+                action: action.verb(),
+                path: self.path_of(name),
+                source,
+            })
+    }
+
+    /// Runs one step on the directory itself behind the seam.
+    pub(super) fn own_step<T>(
+        &self,
+        action: Action,
+        run: impl FnOnce() -> io::Result<T>,
+    ) -> Result<T> {
+        self.before(action, b"")
+            .and_then(|()| run())
+            .at(action.verb(), &self.path)
+    }
+
+    pub(super) fn before(&self, action: Action, name: &[u8]) -> io::Result<()> {
+        self.disk.before(&Step {
+            action,
+            dir: &self.path,
+            name,
+        })
+    }
+
+    pub(super) fn beneath(&self, name: &[u8], fd: OwnedFd) -> Self {
+        Self {
+            fd,
+            path: self.path_of(name),
+            disk: Arc::clone(&self.disk),
+            quiet: AtomicBool::new(self.quiet.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Opens without touching the access time where the kernel lets us.
+    fn open_quietly(&self, name: &OsStr, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        if self.quiet.load(Ordering::Relaxed) {
+            match rustix::fs::openat(&self.fd, name, flags | OFlags::NOATIME, Mode::empty()) {
+                Err(Errno::PERM) => self.quiet.store(false, Ordering::Relaxed),
+                opened => return opened,
+            }
+        }
+        rustix::fs::openat(&self.fd, name, flags, Mode::empty())
+    }
+
+    /// The directory `name` in this one.
+    pub fn dir(&self, name: impl AsRef<[u8]>) -> Result<Self> {
+        let name = name.as_ref();
+        self.step(Action::OpenDir, name, |checked| {
+            let fd = self.open_quietly(checked, READ | OFlags::DIRECTORY)?;
+            Ok(self.beneath(name, fd))
+        })
+    }
+
+    /// The directory `name`, or `None` where there is nothing of that name.
+    pub fn dir_if_there(&self, name: impl AsRef<[u8]>) -> Result<Option<Self>> {
+        none_if_missing(self.dir(name))
+    }
+
+    /// The same directory once more.
+    pub fn again(&self) -> Result<Self> {
+        self.own_step(Action::OpenDir, || {
+            Ok(Self {
+                fd: self.fd.try_clone()?,
+                path: self.path.clone(),
+                disk: Arc::clone(&self.disk),
+                quiet: AtomicBool::new(self.quiet.load(Ordering::Relaxed)),
+            })
+        })
+    }
+
+    /// A regular file to read.
+    pub fn file(&self, name: impl AsRef<[u8]>) -> Result<File<'_>> {
+        let name = name.as_ref();
+        self.step(Action::Open, name, |checked| {
+            let fd = self.open_quietly(checked, READ)?;
+            Ok(File::new(self, name, fs::File::from(fd)))
+        })
+    }
+
+    /// All bytes of a small side file; `None` where it is not there, an error above `most` bytes.
+    pub fn read_if_there(&self, name: impl AsRef<[u8]>, most: u64) -> Result<Option<Vec<u8>>> {
+        let name = name.as_ref();
+        let Some(mut file) = none_if_missing(self.file(name))? else {
+            return Ok(None);
+        };
+        let stat = file.stat()?;
+        let refuse = |why: &str| {
+            Err(io::Error::new(io::ErrorKind::InvalidData, why.to_owned()))
+                .at("read", &self.path_of(name))
+        };
+        if stat.kind != Kind::File {
+            return refuse("not a regular file");
+        }
+        if stat.size > most {
+            return refuse("larger than a file of this kind can be");
+        }
+        let mut bytes = Vec::new();
+        let read = (&mut file).take(most).read_to_end(&mut bytes);
+        read.at("read", &self.path_of(name))?;
+        Ok(Some(bytes))
+    }
+
+    /// The names in this directory, in the directory's order.
+    pub fn entries(&self) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        self.each_entry(|name, kind| {
+            entries.push(Entry {
+                name: name.into(),
+                kind,
+            });
+        })?;
+        Ok(entries)
+    }
+
+    /// Calls `each` with every name, without holding more than a buffer of them.
+    pub fn each_entry(&self, mut each: impl FnMut(&[u8], Kind)) -> Result<()> {
+        let listed = self.own_step(Action::List, || {
+            // A second handle: the position of this one is shared with nobody.
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let quiet = flags | OFlags::NOATIME;
+            let fd = rustix::fs::openat(&self.fd, c".", quiet, Mode::empty())
+                .or_else(|_| rustix::fs::openat(&self.fd, c".", flags, Mode::empty()))?;
+            let mut buffer = Vec::with_capacity(64 * 1024);
+            let mut names = RawDir::new(fd, buffer.spare_capacity_mut());
+            while let Some(entry) = names.next() {
+                let entry = entry?;
+                let name = entry.file_name().to_bytes();
+                if name == b"." || name == b".." {
+                    continue;
+                }
+                each(name, self.kind_of(name, entry.file_type()));
+            }
+            Ok(())
+        });
+        listed
+    }
+
+    fn kind_of(&self, name: &[u8], kind: FileType) -> Kind {
+        if kind != FileType::Unknown {
+            return Kind::of(kind);
+        }
+        // Some file systems do not say it in the listing.
+        self.stat(name).map_or(Kind::Other, |stat| stat.kind)
+    }
+
+    /// What the file system says about a name; a link is not followed.
+    pub fn stat(&self, name: impl AsRef<[u8]>) -> Result<Stat> {
+        self.step(Action::Stat, name.as_ref(), |checked| {
+            let stat = rustix::fs::statat(&self.fd, checked, AtFlags::SYMLINK_NOFOLLOW)?;
+            Ok(Stat::of(&stat))
+        })
+    }
+
+    /// The same, or `None` where there is nothing of that name.
+    pub fn stat_if_there(&self, name: impl AsRef<[u8]>) -> Result<Option<Stat>> {
+        none_if_missing(self.stat(name))
+    }
+
+    /// What the file system says about this directory itself.
+    pub fn own_stat(&self) -> Result<Stat> {
+        self.own_step(Action::Stat, || Ok(Stat::of(&rustix::fs::fstat(&self.fd)?)))
+    }
+
+    /// Where a link points, as text; nothing is followed.
+    pub fn read_link(&self, name: impl AsRef<[u8]>) -> Result<BString> {
+        self.step(Action::ReadLink, name.as_ref(), |checked| {
+            let target = rustix::fs::readlinkat(&self.fd, checked, Vec::new())?;
+            Ok(BString::from(target.into_bytes()))
+        })
+    }
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Turns "not there" into `None`.
+pub(super) fn none_if_missing<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,1 @@
+//! Dovecot's index, log and cache files.

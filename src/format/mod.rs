@@ -1,0 +1,3 @@
+//! The on-disk formats, one room each.
+
+pub mod dovecot_index;

@@ -1,0 +1,331 @@
+//! Every problem the tool can name. The manual page `mailtally-findings(7)` is made from this table.
+
+use serde::Serialize;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Carried as it is.
+    Info,
+    /// Carried; look at it.
+    Warning,
+    /// Not carried, or not readable: mail is at stake.
+    Error,
+}
+
+impl Severity {
+    /// The word in records and tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// A problem with a name that scripts can rely on.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The stable name, `FORMAT.WHAT`.
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is the case, and where it comes from.
+    pub cause: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+macro_rules! rules {
+    ($($name:ident = $code:literal, $severity:ident, $cause:literal, $remedy:literal;)*) => {
+        $(
+            #[doc = $cause]
+            pub static $name: Rule = Rule {
+                code: $code,
+                severity: Severity::$severity,
+                cause: $cause,
+                remedy: $remedy,
+            };
+        )*
+        /// All rules, in the order of their codes' groups.
+        pub static RULES: &[&Rule] = &[$(&$name),*];
+    };
+}
+
+rules! {
+    ACCOUNT_FAILED = "account.failed", Error,
+        "the account could not be worked on at all; the other accounts go on",
+        "see the detail; mend it and run the same command again";
+    ACCOUNT_MISSING = "account.missing", Error,
+        "a user was named that has no store at the location",
+        "check the spelling and the location's variables";
+    ACCOUNT_OWNER = "account.owner", Warning,
+        "files could not be given to the owner of the source, because the run is not root",
+        "run as root, or as the mail user, or name --owner";
+    ACCOUNT_SPACE = "account.space", Warning,
+        "the file system of the destination has less room than the account needs",
+        "make room before the run";
+    ACCOUNT_TWO_STORES = "account.two-stores", Warning,
+        "another format's store lies in the same folder, as a transfer that was cut off leaves it",
+        "compare the two with verify and remove the one that is not in use";
+    ACL_UNREADABLE = "acl.unreadable", Error,
+        "a dovecot-acl file cannot be read, so its rights are not carried",
+        "make it readable and convert again";
+
+    MAILBOX_RENAMED = "mailbox.renamed", Warning,
+        "the destination cannot hold the mailbox's name as it is, so the mailbox gets another one",
+        "tell the user, or rename the mailbox at the source first";
+    MAILBOX_NAME = "mailbox.name", Warning,
+        "the name on disk is not modified UTF-7; it is read as the text that it shows",
+        "look whether the name reads right";
+    MAILBOX_NAME_CLASH = "mailbox.name-clash", Warning,
+        "two names differ only in case or in Unicode form, which some file systems and clients cannot tell apart",
+        "rename one of them if the destination is such a file system";
+    MAILBOX_GUID_TWICE = "mailbox.guid-twice", Warning,
+        "two mailboxes claim the same GUID, as a copied folder does; the second gets a new one",
+        "nothing, unless a dsync peer knows the second by its old GUID";
+    MAILBOX_UNREADABLE = "mailbox.unreadable", Error,
+        "a mailbox folder cannot be listed; its messages are not carried",
+        "give the run the rights to read it, or run fsck";
+    MAILBOX_CHANGED = "mailbox.changed", Error,
+        "the source changed while it was read, and did not hold still",
+        "stop deliveries and sessions for the user, and run again";
+
+    MESSAGE_NUL = "message.nul", Info,
+        "messages have NUL bytes; they are kept, but IMAP APPEND refuses such messages",
+        "nothing";
+    MESSAGE_BARE_CR = "message.bare-cr", Info,
+        "messages have CRs without LF; they are kept as they are",
+        "nothing";
+    MESSAGE_EIGHT_BIT_HEADER = "message.8bit-header", Info,
+        "headers have bytes above 127, as old mail programs wrote them; they are kept",
+        "nothing";
+    MESSAGE_LONG_LINE = "message.long-line", Info,
+        "messages have lines of more than 998 bytes; they are kept",
+        "nothing";
+    MESSAGE_NO_HEADER = "message.no-header", Info,
+        "messages begin without a header; they are kept",
+        "nothing";
+    MESSAGE_MIXED_LINE_ENDS = "message.mixed-line-ends", Info,
+        "messages mix LF and CRLF line ends; they are kept as they are",
+        "nothing";
+    MESSAGE_TWICE = "message.twice", Info,
+        "a mailbox holds messages with exactly the same bytes; all are kept",
+        "nothing, or remove the copies with a client";
+
+    MAILDIR_UNREADABLE = "maildir.unreadable", Error,
+        "a message file cannot be read, so the message is not carried",
+        "make the file readable for the run (owner, mode, disk) and convert again";
+    MAILDIR_DAMAGED = "maildir.damaged", Error,
+        "a compressed message breaks off or does not decompress; what could be recovered is carried",
+        "restore the file from a backup and convert again";
+    MAILDIR_SIZE_MISMATCH = "maildir.size-mismatch", Warning,
+        "the size that the file name or uidlist promises is not the size of the message",
+        "look at the end of the message for truncation; repair corrects the name";
+    MAILDIR_VSIZE_MISMATCH = "maildir.vsize-mismatch", Warning,
+        "the virtual size (W=) that the file name or uidlist promises is not that of the message; Dovecot would cut the message short or show a wrong size",
+        "nothing at the destination, where it is right; repair corrects the source";
+    MAILDIR_EMPTY = "maildir.empty", Warning,
+        "the message file has no bytes, as a full disk or a crash leaves it",
+        "restore the file from a backup, or expunge it";
+    MAILDIR_NUL_BLOCK = "maildir.nul-block", Error,
+        "the message is nothing but NULs: its blocks were never written before a crash",
+        "restore the file from a backup; other copies have the same base name";
+    MAILDIR_ENCRYPTED = "maildir.encrypted", Warning,
+        "the message is encrypted by mail_crypt; it is carried as ciphertext",
+        "give the destination server the same keys";
+    MAILDIR_COMPRESSED = "maildir.compressed", Info,
+        "messages are compressed; they are written uncompressed, which every server reads",
+        "nothing; mind the room at the destination";
+    MAILDIR_STRAY = "maildir.stray", Warning,
+        "a file is no message: leftovers of an editor, NFS, fsck or a sync tool; it is not carried",
+        "look at it and remove it";
+    MAILDIR_STRAY_DIR = "maildir.stray-dir", Warning,
+        "a directory lies among the messages; it is not carried",
+        "look at it and move it away";
+    MAILDIR_DUPLICATE_NAME = "maildir.duplicate-name", Warning,
+        "two files have the same base name, as rsync without --delete leaves them; the same bytes become one message, different bytes two",
+        "nothing at the destination; remove the older name at the source";
+    MAILDIR_SYMLINK = "maildir.symlink", Warning,
+        "a symbolic link to a message or folder inside the account; what it points to is carried",
+        "nothing";
+    MAILDIR_SYMLINK_OUTSIDE = "maildir.symlink-outside", Error,
+        "a symbolic link that is dangling or leads out of the account; it is not followed, and nothing is carried for it",
+        "copy what it points to into the account if it is wanted";
+    MAILDIR_TMP = "maildir.tmp", Info,
+        "files in tmp/ are unfinished deliveries; they are never mail",
+        "remove those that are older than 36 hours; with fresh ones, stop deliveries first";
+    MAILDIR_NO_INFO = "maildir.no-info", Info,
+        "files in cur/ have no flags part (:2,); they are read as messages without flags",
+        "nothing";
+    MAILDIR_FOREIGN_INFO = "maildir.foreign-info", Warning,
+        "names end in flags behind another character than a colon, as Windows tools write them; as in Dovecot, that is part of the name and not flags",
+        "rename the files to :2, at the source if the flags are wanted";
+    MAILDIR_EXTRA_FIELDS = "maildir.extra-fields", Info,
+        "names have fields behind the flags; the fields mean nothing to Dovecot and are not carried",
+        "nothing";
+    MAILDIR_DATE = "maildir.date", Warning,
+        "a received date (file time) lies in the future, at 1970 or before, or beyond what the destination holds",
+        "repair --dates proposes better ones";
+    MAILDIR_COPY_DATES = "maildir.copy-dates", Warning,
+        "most messages of a mailbox were received in the same minute: file times are those of a copy, not of arrival",
+        "copy again with times kept (rsync -t, cp -p), or repair --dates";
+    MAILDIR_KEYWORD_UNNAMED = "maildir.keyword-unnamed", Warning,
+        "file names use a keyword letter that dovecot-keywords does not name; it becomes unknown-N as in Dovecot",
+        "add the missing line to dovecot-keywords from another folder";
+    MAILDIR_KEYWORD_CASE = "maildir.keyword-case", Warning,
+        "two keywords differ only in case, which IMAP does not tell apart; they become one",
+        "nothing";
+    MAILDIR_KEYWORDS_BROKEN = "maildir.keywords-broken", Warning,
+        "dovecot-keywords has lines that cannot be read; they are skipped",
+        "look at the file";
+    MAILDIR_HARD_LINK = "maildir.hard-link", Info,
+        "message files are hard links of one another; each becomes a message of its own",
+        "nothing";
+    MAILDIR_VANISHED = "maildir.vanished", Warning,
+        "a file went away between listing and reading, as on a store in use",
+        "stop the mail server for the user, and run again";
+    MAILDIR_INBOX_FOLDER = "maildir.inbox-folder", Warning,
+        "a folder is called INBOX beside the real INBOX, where no client can see it; it is carried under another name",
+        "tell the user where the messages are";
+    MAILDIR_NESTED = "maildir.nested", Warning,
+        "a whole Maildir lies in a folder that is no mailbox here; it is not carried",
+        "convert it as an account of its own, or move it";
+    MAILDIR_SHARED = "maildir.shared", Info,
+        "dovecot-shared marks a mailbox whose \\Seen flags are kept elsewhere for each user",
+        "carry the users' private indexes by hand";
+    MAILDIR_UIDVALIDITY = "maildir.uidvalidity", Warning,
+        "UIDVALIDITY in the index and in the uidlist differ; the uidlist's is taken",
+        "nothing";
+
+    UIDLIST_BROKEN = "uidlist.broken", Warning,
+        "the uidlist has lines or a header that cannot be right; sound lines keep their UIDs, the others get new ones, for which clients load the message again",
+        "nothing, or restore the uidlist from a backup and convert again";
+    UIDLIST_TRUNCATED = "uidlist.truncated", Warning,
+        "the last line of the uidlist is cut off; it is left out",
+        "nothing";
+    UIDLIST_DUPLICATE = "uidlist.duplicate", Warning,
+        "the uidlist names a file twice; as in Dovecot, the later line holds",
+        "nothing";
+    UIDLIST_MISSING = "uidlist.missing", Warning,
+        "the mailbox has messages and no uidlist: UIDs are made anew, and clients load all its messages again",
+        "find the dovecot-uidlist (CONTROL= may name its place) and convert again";
+    UIDLIST_UNLISTED = "uidlist.unlisted", Info,
+        "messages came after the uidlist was last written; they get the next UIDs, as Dovecot would give them",
+        "nothing";
+    UIDLIST_LOST = "uidlist.lost", Warning,
+        "the uidlist and the index know messages whose files are gone",
+        "look in a backup for the named files";
+    UIDLIST_EXPUNGED = "uidlist.expunged", Info,
+        "the uidlist still names files that were expunged",
+        "nothing";
+    UIDLIST_REAPPEARED = "uidlist.reappeared", Warning,
+        "messages that were expunged are there again; as in Dovecot, they get new UIDs",
+        "nothing, or expunge them again";
+    UIDLIST_OLD = "uidlist.old", Info,
+        "UIDs come from a list of Courier or of an old Dovecot",
+        "nothing";
+    UIDLIST_HIGH = "uidlist.high", Warning,
+        "UIDs are above 2^31, which some clients take for negative numbers",
+        "nothing, or let the user move the messages into a new folder";
+
+    SUBSCRIPTION_UNKNOWN = "subscription.unknown", Info,
+        "a subscribed name has no mailbox; the subscription is kept",
+        "nothing";
+    SUBSCRIPTIONS_UNREADABLE = "subscriptions.unreadable", Error,
+        "the subscriptions file cannot be read, so subscriptions are not carried",
+        "make it readable and convert again";
+    SIEVE_UNREADABLE = "sieve.unreadable", Error,
+        "a sieve script cannot be read or leads out of the account; it is not carried",
+        "copy the script by hand";
+    QUOTA_STALE = "quota.stale", Info,
+        "maildirsize does not say what the messages add up to",
+        "nothing; usage is counted from the messages";
+    QUOTA_BROKEN = "quota.broken", Warning,
+        "maildirsize is negative, or cannot be read",
+        "nothing; usage is counted from the messages";
+    QUOTA_LIMIT = "quota.limit", Info,
+        "maildirsize holds limits, which dbox stores have no place for",
+        "set them in the server's quota rules";
+
+    INDEX_BROKEN = "index.broken", Warning,
+        "an index file cannot be read; what only it knows is lost",
+        "run repair, or restore the file from a backup";
+    INDEX_INDEXID = "index.indexid", Warning,
+        "index and log do not belong together, as after mixed copies; the log is stale and not applied",
+        "run repair before a server opens the store";
+    INDEX_LOG = "index.log", Warning,
+        "the index log ends in a half record or has one that cannot be read; it is used up to there",
+        "nothing, or run repair";
+    INDEX_LOG_GAP = "index.log-gap", Warning,
+        "the log that continues the index is missing; changes after the index was written are lost",
+        "find the dovecot.index.log that belongs to it";
+    INDEX_UNKNOWN_RECORD = "index.unknown-record", Info,
+        "the index log has records of a kind that this version does not know; they are passed over",
+        "nothing";
+    INDEX_CACHE = "index.cache", Info,
+        "the cache file does not belong to the index or cannot be read; it is not used",
+        "nothing";
+    INDEX_MISSING = "index.missing", Error,
+        "a dbox mailbox has no index: UIDs are those of the file names, flags are gone",
+        "run repair, or restore dovecot.index from a backup";
+
+    DBOX_LOST = "dbox.lost", Error,
+        "the index knows a message whose file is gone",
+        "restore the file from a backup, or run repair";
+    DBOX_ORPHAN = "dbox.orphan", Warning,
+        "a message file is in no index; Dovecot would bring it back at the next resync",
+        "look at it; repair --recover-orphans takes it in";
+    DBOX_METADATA = "dbox.metadata", Error,
+        "the metadata behind a message is missing or cannot be read",
+        "run repair";
+    DBOX_TRUNCATED = "dbox.truncated", Error,
+        "the message file ends before its message does",
+        "restore the file from a backup";
+    DBOX_HEADER = "dbox.header", Error,
+        "the message file does not begin as a dbox file",
+        "restore the file from a backup";
+    DBOX_SIZE = "dbox.size", Warning,
+        "a size in the metadata is not the size of the message",
+        "run repair";
+    DBOX_UNREADABLE = "dbox.unreadable", Error,
+        "a message file cannot be read",
+        "make the file readable for the run (owner, mode, disk)";
+    DBOX_DAMAGED = "dbox.damaged", Error,
+        "a compressed message does not decompress",
+        "restore the file from a backup";
+    DBOX_EXTERNAL_ATTACHMENT = "dbox.external-attachment", Error,
+        "the message refers to attachments outside the store (mail_attachment_dir), which this version does not join",
+        "keep the attachment directory; a later version reads it";
+    DBOX_ENCRYPTED = "dbox.encrypted", Warning,
+        "the message is encrypted by mail_crypt",
+        "keep the keys with the store";
+    DBOX_STRAY = "dbox.stray", Warning,
+        "a file in a mailbox folder is none that Dovecot puts there",
+        "look at it and remove it";
+    DBOX_GUID = "dbox.guid", Warning,
+        "the mailbox has no GUID",
+        "run repair";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_unique_and_have_the_form_of_the_interface() {
+        let codes: BTreeSet<_> = RULES.iter().map(|rule| rule.code).collect();
+        assert_eq!(codes.len(), RULES.len());
+        for rule in RULES {
+            let (format, what) = rule.code.split_once('.').expect("FORMAT.WHAT");
+            for word in [format, what] {
+                let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+                assert!(!word.is_empty() && word.chars().all(fits), "{}", rule.code);
+            }
+            assert!(!rule.cause.is_empty() && !rule.remedy.is_empty());
+        }
+    }
+}

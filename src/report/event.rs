@@ -1,0 +1,47 @@
+//! What the library says while it works; bars, logs, JSON lines and the report all listen here.
+
+use super::{Difference, Finding, MailboxLine, UserLine};
+
+/// Something that has just happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The accounts are known.
+    Planned {
+        /// How many.
+        users: u64,
+        /// Bytes in all of them; 0 where nobody counted.
+        bytes: u64,
+    },
+    /// Work on an account begins.
+    UserStarted {
+        /// Which.
+        user: &'a str,
+    },
+    /// Messages went through.
+    Copied {
+        /// How many.
+        messages: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// Something an administrator should know of.
+    Found(&'a Finding),
+    /// The two sides do not agree.
+    Differs(&'a Difference),
+    /// A mailbox is complete.
+    MailboxDone(&'a MailboxLine),
+    /// An account is complete.
+    UserDone(&'a UserLine),
+}
+
+/// Who listens.
+pub trait Observer: Sync {
+    /// Called from any thread, in the order things happen.
+    fn on(&self, event: Event<'_>);
+}
+
+/// Nobody: tests and quiet runs.
+impl Observer for () {
+    fn on(&self, _: Event<'_>) {}
+}

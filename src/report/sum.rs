@@ -1,0 +1,136 @@
+//! The records of INTERFACE.md that say how it went: a mailbox, a user, the whole run.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// One mailbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename = "mailbox")]
+pub struct MailboxLine {
+    /// The account.
+    pub user: String,
+    /// The name, `/` between levels.
+    pub mailbox: String,
+    /// How many messages.
+    pub messages: u64,
+    /// How many without `\Seen`.
+    pub unseen: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Their bytes with CRLF line ends.
+    pub virtual_bytes: u64,
+    /// UIDVALIDITY
+    pub uidvalidity: u32,
+    /// UIDNEXT
+    pub uidnext: u32,
+    /// The digest of all that makes the mailbox the same mail.
+    pub digest: String,
+}
+
+/// How an account ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Looked at, nothing to say.
+    Ok,
+    /// The same on both sides, proven.
+    Verified,
+    /// Second pass, nothing to do.
+    Unchanged,
+    /// Something needs a person.
+    Attention,
+    /// Not done.
+    Failed,
+    /// Not tried.
+    Skipped,
+}
+
+/// The digests of both sides; the destination's only where it was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Digests {
+    /// Of the source.
+    pub source: String,
+    /// Of the destination.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+}
+
+/// One account.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename = "user")]
+pub struct UserLine {
+    /// The account; empty for a location without a variable.
+    pub user: String,
+    /// How it ended.
+    pub status: Status,
+    /// Mailboxes in the source.
+    pub mailboxes: u64,
+    /// Messages carried.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How many findings.
+    pub findings: u64,
+    /// How many differences.
+    pub differences: u64,
+    /// Digests of the account.
+    pub digest: Digests,
+    /// Wall-clock time.
+    pub seconds: f64,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// How many accounts ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Users {
+    /// All.
+    pub total: u64,
+    /// Nothing to say.
+    pub ok: u64,
+    /// Something needs a person.
+    pub attention: u64,
+    /// Not done.
+    pub failed: u64,
+}
+
+/// Can an administrator go on?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Verdict {
+    /// Every user is accounted for, and nothing differs.
+    #[serde(rename = "go")]
+    Go,
+    /// Look first.
+    #[serde(rename = "no-go")]
+    NoGo,
+}
+
+/// The whole run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename = "summary")]
+pub struct Summary {
+    /// Which command.
+    pub command: &'static str,
+    /// Can an administrator go on?
+    pub verdict: Verdict,
+    /// Accounts.
+    pub users: Users,
+    /// Mailboxes.
+    pub mailboxes: u64,
+    /// Messages.
+    pub messages: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Findings by code.
+    pub findings: BTreeMap<&'static str, u64>,
+    /// Differences by code.
+    pub differences: BTreeMap<&'static str, u64>,
+    /// Digests of all accounts.
+    pub digest: Digests,
+    /// Wall-clock time.
+    pub seconds: f64,
+    /// What the process ends with.
+    pub exit_code: u8,
+}
