@@ -1,1 +1,51 @@
-//! Dovecot's index, log and cache files.
+//! Dovecot's index: what a mailbox holds, without its mail.
+//! ```text
+//! dovecot.index         one state            dovecot.index.log (.log.2 is the one before)
+//! +-------------------------------+          +-----------------------------------------+
+//! | base header, 120 bytes        |   then   | header, 40 bytes                        |
+//! | extension header, name, data  | -------> | size, kind, body   a change             |
+//! | ... more extensions           |  replay  | size, kind, body   the next change      |
+//! +-------------------------------+          | ... to the end, which may be half there |
+//! | uid, flags, extension fields  |          +-----------------------------------------+
+//! | ... one record a message      |                            |
+//! +-------------------------------+                            v
+//!                          [`load`] gives an [`Index`]: columns, one entry a message
+//!                                                              |  `cache` column: offsets into
+//! dovecot.index.cache                                          v
+//! +----------------------------------------------------------------------+
+//! | header, 32 bytes; field header: names, sizes and types of the fields |
+//! | record: prev_offset, size, then (field number, value) ...            | [`Cache`]
+//! +----------------------------------------------------------------------+
+//! ```
+//! The log is where a server writes first; the index is a summary made now and then. A mailbox may
+//! have both, or only a log, and the same files hold the map of an mdbox (`dovecot.map.index`).
+//!
+//! [`IndexWriter`] writes a whole index and a log that is nothing but its header; [`CacheWriter`]
+//! writes a cache of fixed fields.
+//!
+//! Source: Dovecot 2.4, `src/lib-index/mail-index.h`, `mail-transaction-log.h`,
+//! `mail-cache-private.h`.
+//!
+//! Not supported: files of big-endian machines, reported as `index.broken`; the modseq of a single
+//! message after the index was written (the mailbox's highest is kept).
+
+mod base;
+mod cache;
+mod index;
+mod keywords;
+mod layout;
+mod load;
+mod log;
+mod replay;
+mod write;
+mod write_cache;
+
+pub use cache::Cache;
+pub use index::{Extension, Index};
+pub use keywords::keywords_header;
+pub use load::load;
+pub use write::{ExtId, Head, IndexWriter};
+pub use write_cache::{CacheWriter, FixedField};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+//! Reads `dovecot.index`: header, extensions, and the records turned into columns.
+
+use zerocopy::little_endian::U32;
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::index::Extension;
+use super::layout::{
+    BASE_HEADER_LEAST, BaseHeader, ExtHeader, LITTLE_ENDIAN, RECORD_FIELDS_AT, RECORD_MOST,
+};
+use crate::bytes::{Cursor, Decode};
+
+/// Extensions at most; Dovecot and its plugins know about twenty.
+pub(super) const EXTENSIONS_MOST: usize = 256;
+
+/// An index while it is read and replayed.
+#[derive(Debug, Clone)]
+pub(super) struct Map {
+    /// What is not in columns.
+    pub header: BaseHeader,
+    /// One a message, ascending.
+    pub uids: Vec<u32>,
+    /// One a message.
+    pub flags: Vec<u8>,
+    /// In the order of their ids.
+    pub extensions: Vec<Extension>,
+}
+
+impl Map {
+    /// The mailbox before its first message.
+    pub fn empty(indexid: u32) -> Self {
+        let mut header = BaseHeader::new_zeroed();
+        header.indexid = indexid.into();
+        header.next_uid = 1.into();
+        header.first_recent_uid = 1.into();
+        Self {
+            header,
+            uids: Vec::new(),
+            flags: Vec::new(),
+            extensions: Vec::new(),
+        }
+    }
+
+    /// Bytes of all extension fields of one message.
+    pub fn width(&self) -> usize {
+        let sizes = self.extensions.iter().map(|ext| ext.record_size);
+        sizes.map(usize::from).sum()
+    }
+}
+
+/// Reads a whole file. What is wrong but leaves something to use goes to `complain`.
+pub(super) fn read(bytes: &[u8], complain: &mut dyn FnMut(Decode)) -> Result<Map, Decode> {
+    let header = read_header(bytes)?;
+    let mut map = Map::empty(0);
+    map.header = header;
+    let fields = read_extensions(bytes, &mut map, complain);
+    read_records(bytes, &mut map, &fields, complain)?;
+    straighten(&mut map, complain);
+    Ok(map)
+}
+
+fn read_header(bytes: &[u8]) -> Result<BaseHeader, Decode> {
+    let mut cursor = Cursor::new(bytes);
+    let version = cursor.take("version", 2)?;
+    if version[0] != 7 {
+        let why = format!("{} is not known, only 7 is", version[0]);
+        return Err(Cursor::new(bytes).broken("major version", why));
+    }
+    let compat = Cursor::starting_at(bytes, 12).take("compat flags", 1)?[0];
+    if compat & LITTLE_ENDIAN == 0 {
+        let why = "the file was written by a big-endian machine; only little-endian ones are read";
+        return Err(Cursor::starting_at(bytes, 12).broken("compat flags", why));
+    }
+    let size = usize::from(cursor.u16("base header size")?);
+    if size < BASE_HEADER_LEAST {
+        let why = format!("{size} bytes are too few");
+        return Err(cursor.broken("base header size", why));
+    }
+    let mut header = BaseHeader::new_zeroed();
+    let known = size.min(size_of::<BaseHeader>());
+    let there = Cursor::new(bytes).take("base header", known)?;
+    header.as_mut_bytes()[..known].copy_from_slice(there);
+    Ok(header)
+}
+
+/// Where in a record the field of each extension is; `None` = nowhere that could be read.
+type Fields = Vec<Option<usize>>;
+
+fn read_extensions(bytes: &[u8], map: &mut Map, complain: &mut dyn FnMut(Decode)) -> Fields {
+    let header_size = (map.header.header_size.get() as usize).min(bytes.len());
+    let start = usize::from(map.header.base_header_size.get()).next_multiple_of(8);
+    let mut cursor = Cursor::starting_at(&bytes[..header_size], start);
+    let mut fields = Vec::new();
+    while !cursor.is_empty() {
+        match read_extension(&mut cursor, map, complain) {
+            Ok(field) => fields.push(field),
+            Err(broken) => {
+                complain(broken);
+                break;
+            }
+        }
+    }
+    fields
+}
+
+fn read_extension(
+    cursor: &mut Cursor<'_>,
+    map: &mut Map,
+    complain: &mut dyn FnMut(Decode),
+) -> Result<Option<usize>, Decode> {
+    if map.extensions.len() >= EXTENSIONS_MOST {
+        return Err(cursor.broken("extension header", "too many extensions"));
+    }
+    let mut extension = Extension::default();
+    let header: &ExtHeader = cursor.record("extension header")?;
+    let name = cursor.take("extension name", header.name_size.get().into())?;
+    extension.name = extension_name(name)
+        .ok_or_else(|| cursor.broken("extension name", "is not printable ASCII"))?;
+    cursor.align("extension name", 8)?;
+    let data = cursor.take("extension data", header.hdr_size.get() as usize)?;
+    extension.header = data.to_vec();
+    // The last padding may be missing, as only the server's own reader would miss it.
+    if cursor.align("extension data", 8).is_err() {
+        let rest = cursor.rest().len();
+        cursor.skip("extension data", rest)?;
+    }
+    extension.reset_id = header.reset_id.get();
+    extension.record_align = header.record_align.get();
+    if map.extensions.iter().any(|ext| ext.name == extension.name) {
+        complain(cursor.broken("extension name", "stands there twice"));
+    }
+    let field =
+        field_of(header, map).map_err(|why| complain(cursor.broken("extension field", why)));
+    if field.is_ok() {
+        extension.record_size = header.record_size.get();
+    }
+    map.extensions.push(extension);
+    Ok(field.ok())
+}
+
+/// A name as in the file, if it can be one.
+pub(super) fn extension_name(name: &[u8]) -> Option<String> {
+    let printable = name.iter().all(|byte| (0x20..0x7f).contains(byte));
+    (printable && (1..=255).contains(&name.len())).then(|| String::from_utf8_lossy(name).into())
+}
+
+/// Where the field is, checked; fields together are never more than the record.
+fn field_of(header: &ExtHeader, map: &Map) -> Result<usize, &'static str> {
+    let record = map.header.record_size.get() as usize;
+    let at = usize::from(header.record_offset.get());
+    let size = usize::from(header.record_size.get());
+    if size == 0 {
+        return Ok(0);
+    }
+    if at < RECORD_FIELDS_AT || at + size > record || record >= RECORD_MOST {
+        return Err("is not inside the record");
+    }
+    if map.width() + size > record {
+        return Err("overlaps another one");
+    }
+    Ok(at)
+}
+
+fn read_records(
+    bytes: &[u8],
+    map: &mut Map,
+    fields: &Fields,
+    complain: &mut dyn FnMut(Decode),
+) -> Result<(), Decode> {
+    let size = map.header.record_size.get() as usize;
+    let mut cursor = Cursor::new(bytes);
+    cursor.skip("header", map.header.header_size.get() as usize)?;
+    if !(RECORD_FIELDS_AT..RECORD_MOST).contains(&size) {
+        return Err(cursor.broken("record size", format!("cannot be {size}")));
+    }
+    let claimed = map.header.messages_count.get() as usize;
+    let count = claimed.min(cursor.rest().len() / size);
+    if count < claimed {
+        let why = format!("{claimed} messages, {count} are there");
+        complain(cursor.broken("records", why));
+    }
+    let records = cursor.take("records", count * size)?;
+    fill_columns(records.chunks_exact(size), map, fields, || {
+        complain(cursor.broken("records", "UIDs do not ascend; such records are left out"));
+    });
+    Ok(())
+}
+
+fn fill_columns<'a>(
+    records: impl ExactSizeIterator<Item = &'a [u8]>,
+    map: &mut Map,
+    fields: &Fields,
+    disordered: impl FnOnce(),
+) {
+    let (count, mut last, mut in_order) = (records.len(), 0, true);
+    map.uids.reserve_exact(count);
+    map.flags.reserve_exact(count);
+    for extension in &mut map.extensions {
+        let size = count * usize::from(extension.record_size);
+        extension.column.reserve_exact(size);
+    }
+    for record in records {
+        let uid = u32::from_le_bytes([record[0], record[1], record[2], record[3]]);
+        if uid <= last {
+            in_order = false;
+            continue;
+        }
+        last = uid;
+        map.uids.push(uid);
+        map.flags.push(record[4]);
+        for (extension, field) in map.extensions.iter_mut().zip(fields) {
+            let at = field.unwrap_or(0);
+            let field = &record[at..at + usize::from(extension.record_size)];
+            extension.column.extend_from_slice(field);
+        }
+    }
+    if !in_order {
+        disordered();
+    }
+}
+
+/// Header numbers that contradict the records are put right.
+fn straighten(map: &mut Map, complain: &mut dyn FnMut(Decode)) {
+    let above = map.uids.last().map_or(1, |uid| uid.saturating_add(1));
+    if map.header.next_uid.get() < above {
+        complain(Decode {
+            at: 28,
+            field: "next_uid",
+            why: format!("{} is not above every UID", map.header.next_uid),
+        });
+        map.header.next_uid = U32::new(above);
+    }
+}

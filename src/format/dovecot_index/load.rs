@@ -1,0 +1,317 @@
+//! Puts index and logs together: which log goes on from where.
+
+use zerocopy::FromBytes;
+use zerocopy::little_endian::U64;
+
+use super::base::{self, Map};
+use super::index::Index;
+use super::layout::MODSEQ;
+use super::log::Log;
+use super::replay::{Faults, Replay};
+use crate::Result;
+use crate::bytes::Decode;
+use crate::disk::{Dir, Kind};
+use crate::report::catalogue::{
+    INDEX_BROKEN, INDEX_INDEXID, INDEX_LOG, INDEX_LOG_GAP, INDEX_PENDING_EXPUNGE,
+    INDEX_UNKNOWN_RECORD,
+};
+use crate::report::{Finding, Rule};
+
+/// No file of an index comes near this.
+const FILE_MOST: u64 = 1 << 30;
+
+/// Told of everything that is not as it should be.
+type Found<'f> = &'f mut dyn FnMut(Finding);
+
+/// Loads the index `base` (`dovecot.index` or `dovecot.map.index`) with its logs from `dir`.
+///
+/// `None` where there is neither index nor log, or nothing that can be used, which is a finding.
+/// Damage is a finding too, and the best state that can be had is returned.
+pub fn load(dir: &Dir, base: &str, found: &mut dyn FnMut(Finding)) -> Result<Option<Index>> {
+    let mut files = Files::named(base);
+    for part in [&mut files.index, &mut files.log_2, &mut files.log] {
+        part.read(dir, found)?;
+    }
+    if let Some(index) = files.assemble(found) {
+        return Ok(Some(index));
+    }
+    if files.index.seen || files.log_2.seen || files.log.seen {
+        files.backup.read(dir, found)?;
+    }
+    Ok(files.assemble_backup(found))
+}
+
+/// One file, whole.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    /// Its name.
+    pub name: String,
+    /// What is in it, if it can be read at all.
+    pub bytes: Option<Vec<u8>>,
+    /// There is something of that name.
+    pub seen: bool,
+}
+
+impl Part {
+    fn read(&mut self, dir: &Dir, found: Found<'_>) -> Result<()> {
+        let Some(stat) = dir.stat_if_there(&self.name)? else {
+            return Ok(());
+        };
+        self.seen = true;
+        if stat.kind != Kind::File {
+            tell(found, &INDEX_BROKEN, &self.name, "not a regular file");
+        } else if stat.size > FILE_MOST {
+            tell(
+                found,
+                &INDEX_BROKEN,
+                &self.name,
+                "larger than an index can be",
+            );
+        } else {
+            self.bytes = dir.read_if_there(&self.name, FILE_MOST)?;
+        }
+        Ok(())
+    }
+}
+
+/// The files of one index.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    pub index: Part,
+    pub log_2: Part,
+    pub log: Part,
+    pub backup: Part,
+}
+
+impl Files {
+    /// The names; nothing is read yet.
+    pub fn named(base: &str) -> Self {
+        let part = |suffix: &str| Part {
+            name: format!("{base}{suffix}"),
+            ..Part::default()
+        };
+        Self {
+            index: part(""),
+            log_2: part(".log.2"),
+            log: part(".log"),
+            backup: part(".backup"),
+        }
+    }
+
+    /// Index and logs; the index's bytes are dropped on the way.
+    pub fn assemble(&mut self, found: Found<'_>) -> Option<Index> {
+        let map = read_map(&mut self.index, found);
+        let logs = read_logs([&self.log_2, &self.log], found);
+        match map {
+            Some(map) => Some(go_on(map, &logs, found)),
+            None => from_nothing(&logs, self.index.seen, found),
+        }
+    }
+
+    /// The last resort: the copy that Dovecot keeps of an older index.
+    pub fn assemble_backup(&mut self, found: Found<'_>) -> Option<Index> {
+        let map = read_map(&mut self.backup, found)?;
+        let why = "an older state is used, as there is no usable index";
+        tell(found, &INDEX_BROKEN, &self.backup.name, why);
+        let logs = read_logs([&self.log_2, &self.log], &mut |_| ());
+        Some(go_on(map, &logs, found))
+    }
+}
+
+fn tell(found: Found<'_>, rule: &'static Rule, name: &str, detail: impl Into<String>) {
+    found(Finding::new(rule, detail).path(name));
+}
+
+fn read_map(part: &mut Part, found: Found<'_>) -> Option<Map> {
+    let bytes = part.bytes.take()?;
+    let mut complain = |broken: Decode| tell(found, &INDEX_BROKEN, &part.name, broken.to_string());
+    base::read(&bytes, &mut complain)
+        .map_err(&mut complain)
+        .ok()
+}
+
+/// The logs that can be read, in their order.
+fn read_logs<'a>(parts: [&'a Part; 2], found: Found<'_>) -> Vec<Log<'a>> {
+    let mut logs = Vec::new();
+    for part in parts {
+        let Some(bytes) = &part.bytes else { continue };
+        match Log::read(part.name.clone(), bytes) {
+            Ok(log) if log.header.indexid.get() == 0 => {
+                let why = "the server marked it as corrupted; it is not applied";
+                tell(found, &INDEX_LOG, &part.name, why);
+            }
+            Ok(log) => logs.push(log),
+            Err(broken) => tell(found, &INDEX_LOG, &part.name, broken.to_string()),
+        }
+    }
+    logs.sort_by_key(Log::seq);
+    logs
+}
+
+/// Those of this index; the others are stale.
+fn of_index<'l, 'a>(
+    logs: impl Iterator<Item = &'l Log<'a>>,
+    indexid: u32,
+    found: Found<'_>,
+) -> Vec<&'l Log<'a>> {
+    let (ours, stale): (Vec<_>, Vec<_>) = logs.partition(|log| log.header.indexid.get() == indexid);
+    for log in stale {
+        let theirs = log.header.indexid;
+        let why = format!("its indexid is {theirs}, that of the index is {indexid}");
+        tell(found, &INDEX_INDEXID, &log.name, why);
+    }
+    ours
+}
+
+fn go_on(map: Map, logs: &[Log<'_>], found: Found<'_>) -> Index {
+    let logs = of_index(logs.iter(), map.header.indexid.get(), found);
+    let base = (
+        map.header.log_file_seq.get(),
+        map.header.log_file_head_offset.get() as usize,
+    );
+    replay(Replay::new(map), base, &logs, found)
+}
+
+/// Without an index: the newest log that starts from an empty mailbox has it all.
+fn from_nothing(logs: &[Log<'_>], broken_index: bool, found: Found<'_>) -> Option<Index> {
+    let starts = |log: &&Log<'_>| log.header.prev_file_seq.get() == 0;
+    let Some(first) = logs.iter().rfind(starts) else {
+        if let Some(log) = logs.last() {
+            let why = "it goes on from an index that is not there or cannot be read";
+            tell(found, &INDEX_LOG_GAP, &log.name, why);
+        }
+        return None;
+    };
+    if broken_index {
+        let why = "the log starts from an empty mailbox and is used alone";
+        tell(found, &INDEX_BROKEN, &first.name, why);
+    }
+    let indexid = first.header.indexid.get();
+    let later = logs.iter().filter(|log| log.seq() >= first.seq());
+    let ours = of_index(later, indexid, found);
+    let base = (first.seq(), first.start());
+    let map = Map::empty(indexid);
+    Some(replay(Replay::new(map), base, &ours, found))
+}
+
+/// Replays from log `seq` and offset `head` on.
+fn replay(mut replay: Replay, base: (u32, usize), logs: &[&Log<'_>], found: Found<'_>) -> Index {
+    let modseq = replay.modseq_of_base();
+    let (mut seq, mut head) = base;
+    for log in logs.iter().filter(|log| log.seq() >= base.0) {
+        let from = match place(log, seq, head) {
+            Place::Here => head,
+            Place::Next => log.start(),
+            Place::Reset => {
+                tell_reset(&replay, log, found);
+                replay.reset();
+                log.start()
+            }
+            Place::Gap => {
+                let why = format!(
+                    "it is log {}; the index goes on in {seq} at byte {head}",
+                    log.seq()
+                );
+                tell(found, &INDEX_LOG_GAP, &log.name, why);
+                break;
+            }
+        };
+        apply(&mut replay, log, from, found);
+        (seq, head) = (log.seq(), log.len());
+    }
+    tell_older(base.0, logs, found);
+    let newest = logs.last().filter(|log| log.seq() >= base.0);
+    let index = replay.finish(newest.map_or(modseq, |log| log.highest_modseq()));
+    tell_requested(&index, logs, found);
+    index
+}
+
+enum Place {
+    /// The log that the index was written from.
+    Here,
+    /// The one after it.
+    Next,
+    /// One that starts from an empty mailbox.
+    Reset,
+    /// One that goes on from something that is not there.
+    Gap,
+}
+
+fn place(log: &Log<'_>, seq: u32, head: usize) -> Place {
+    let from_nothing = log.header.prev_file_seq.get() == 0;
+    let previous = (
+        log.header.prev_file_seq.get(),
+        log.header.prev_file_offset.get() as usize,
+    );
+    if log.seq() == seq {
+        // Then the index was written before anything was in the log: the server drops it.
+        let dropped = from_nothing && head == log.start();
+        return if dropped { Place::Reset } else { Place::Here };
+    }
+    match previous {
+        _ if from_nothing => Place::Reset,
+        (previous, end) if previous == seq && end <= head => Place::Next,
+        _ => Place::Gap,
+    }
+}
+
+fn tell_reset(replay: &Replay, log: &Log<'_>, found: Found<'_>) {
+    let messages = replay.messages();
+    if messages > 0 {
+        let why = format!(
+            "the log starts from an empty mailbox, so a server drops the index with {messages} messages"
+        );
+        tell(found, &INDEX_BROKEN, &log.name, why);
+    }
+}
+
+/// A log that is older than the index says nothing, and the one that would is not there.
+fn tell_older(seq: u32, logs: &[&Log<'_>], found: Found<'_>) {
+    if let Some(newest) = logs.last().filter(|log| log.seq() < seq) {
+        let why = format!("it is log {}; the index goes on in {seq}", newest.seq());
+        tell(found, &INDEX_LOG_GAP, &newest.name, why);
+    }
+}
+
+fn apply(replay: &mut Replay, log: &Log<'_>, from: usize, found: Found<'_>) {
+    let mut faults = Faults::default();
+    let torn = replay.run(log, from, &mut faults);
+    if from > log.len() {
+        let why = format!(
+            "ends at byte {}, the index was written after byte {from}",
+            log.len()
+        );
+        tell(found, &INDEX_LOG, &log.name, why);
+    }
+    if let Some(torn) = torn {
+        tell(found, &INDEX_LOG, &log.name, torn.to_string());
+    }
+    if let Some(first) = faults.first {
+        let more = match faults.count {
+            1 => String::new(),
+            count => format!(" (the first of {count} such records)"),
+        };
+        tell(found, &INDEX_LOG, &log.name, format!("{first}{more}"));
+    }
+    for unknown in faults.unknown {
+        let why = format!("records of kind {unknown:#x}");
+        tell(found, &INDEX_UNKNOWN_RECORD, &log.name, why);
+    }
+}
+
+fn tell_requested(index: &Index, logs: &[&Log<'_>], found: Found<'_>) {
+    let uids = &index.requested_expunges;
+    if let (Some(first), Some(log)) = (uids.first(), logs.last()) {
+        let why = format!("{} messages, the first is UID {first}", uids.len());
+        tell(found, &INDEX_PENDING_EXPUNGE, &log.name, why);
+    }
+}
+
+impl Replay {
+    /// What the index itself says, for want of a log that counts.
+    fn modseq_of_base(&self) -> u64 {
+        let extension = self.extension(MODSEQ);
+        let header = extension.and_then(|ext| U64::read_from_prefix(&ext.header).ok());
+        header.map_or(1, |(highest, _)| highest.get())
+    }
+}

@@ -1,0 +1,369 @@
+//! Applies the records of a log to an index.
+//!
+//! ```text
+//! record --> apply --+--> append, flags, expunge, keywords      change columns
+//!                    +--> intro selects an extension --> updates change its header or column
+//!                    `--> what cannot be read or is not known   counted, passed over
+//! ```
+//! As the server does, a record that does not fit is passed over and the next one is read. An
+//! expunged message stays in the columns until the end: UIDs are never used twice.
+
+mod extensions;
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use zerocopy::IntoBytes;
+
+use super::base::Map;
+use super::index::{Extension, Index};
+use super::keywords::Names;
+use super::layout::{Append, BaseHeader, ExpungeGuid, FlagUpdate, KEYWORDS, UidRange, kind};
+use super::log::{Log, Record, padded, rest_of};
+use crate::bytes::{Cursor, Decode};
+
+/// Extension fields of all messages together at most.
+const COLUMNS_MOST: usize = 1 << 30;
+
+/// What a log had that could not be applied.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    /// The first record that did not fit.
+    pub first: Option<Decode>,
+    /// How many did not.
+    pub count: usize,
+    /// Kinds that are not known.
+    pub unknown: BTreeSet<u32>,
+}
+
+/// The extension that updates are for.
+#[derive(Debug, Clone, Copy)]
+struct Selected {
+    id: usize,
+    record_size: u16,
+    reset_id: u32,
+    ignored: bool,
+}
+
+/// A client's wish that the server had not yet done.
+#[derive(Debug, Clone, Copy)]
+struct Request {
+    place: (u32, u32),
+    uid1: u32,
+    uid2: u32,
+}
+
+/// An index while logs are applied to it.
+#[derive(Debug)]
+pub(super) struct Replay {
+    map: Map,
+    gone: Vec<bool>,
+    selected: Option<Selected>,
+    names: Option<Names>,
+    requests: Vec<Request>,
+    /// Log and offset up to which requests are done.
+    tail: (u32, u32),
+    deleted: bool,
+    /// Extension fields of one message, and header data of all: kept below their limits.
+    width: usize,
+}
+
+type Applied = Result<(), Decode>;
+
+impl Replay {
+    /// Begins with what the index says.
+    pub fn new(map: Map) -> Self {
+        let tail = map.header.log_file_tail_offset.get();
+        Self {
+            gone: vec![false; map.uids.len()],
+            selected: None,
+            names: None,
+            requests: Vec::new(),
+            tail: (map.header.log_file_seq.get(), tail),
+            deleted: false,
+            width: map.width(),
+            map,
+        }
+    }
+
+    /// The extension of that name.
+    pub fn extension(&self, name: &str) -> Option<&Extension> {
+        self.map.extensions.iter().find(|ext| ext.name == name)
+    }
+
+    /// Messages there are.
+    pub fn messages(&self) -> usize {
+        self.gone.iter().filter(|gone| !**gone).count()
+    }
+
+    /// The mailbox before its first message, as at the start of a log that starts from nothing.
+    pub fn reset(&mut self) {
+        *self = Self::new(Map::empty(self.map.header.indexid.get()));
+    }
+
+    /// Applies what a log has from `from` on. What was applied before is looked at for requests.
+    pub fn run(&mut self, log: &Log<'_>, from: usize, faults: &mut Faults) -> Option<Decode> {
+        self.selected = None;
+        let mut records = log.records(log.start());
+        self.run_records(log.seq(), &mut records, from, faults);
+        let stopped = records.at();
+        let torn = records.torn();
+        if torn.is_some() && stopped < from {
+            // What is broken is in the index already; the place to go on is known.
+            self.run_records(log.seq(), &mut log.records(from), from, faults);
+        }
+        torn
+    }
+
+    fn run_records(
+        &mut self,
+        seq: u32,
+        records: &mut dyn Iterator<Item = Record<'_>>,
+        from: usize,
+        faults: &mut Faults,
+    ) {
+        for record in records {
+            if record.at < from {
+                self.look_for_requests(seq, &record);
+            } else if let Err(fault) = self.apply(seq, &record, faults) {
+                faults.first.get_or_insert(fault);
+                faults.count += 1;
+            }
+        }
+    }
+
+    fn look_for_requests(&mut self, seq: u32, record: &Record<'_>) {
+        let place = (seq, u32::try_from(record.at).unwrap_or(u32::MAX));
+        match record.kind {
+            _ if record.external => {}
+            kind::EXPUNGE => self.request(place, record.all::<UidRange>()),
+            kind::EXPUNGE_GUID => self.request_by_guid(place, record.all::<ExpungeGuid>()),
+            _ => {}
+        }
+    }
+
+    fn apply(&mut self, seq: u32, record: &Record<'_>, faults: &mut Faults) -> Applied {
+        let body = &mut record.body.clone();
+        match record.kind {
+            kind::APPEND => self.append(body),
+            kind::FLAG_UPDATE => self.update_flags(body),
+            kind::EXPUNGE | kind::EXPUNGE_GUID if !record.external => {
+                self.look_for_requests(seq, record);
+                Ok(())
+            }
+            kind::EXPUNGE => self.expunge(body),
+            kind::EXPUNGE_GUID => self.expunge_by_guid(body),
+            kind::EXPUNGE_BARE | kind::EXPUNGE_GUID_BARE => {
+                Err(body.broken("expunge", "lacks the bits that guard it"))
+            }
+            kind::HEADER_UPDATE => self.update_header(seq, body),
+            kind::EXT_INTRO => self.introduce_all(body),
+            kind::EXT_RESET => self.reset_extension(body),
+            kind::EXT_HEADER_UPDATE => self.update_extension_header(body, Self::short_place),
+            kind::EXT_HEADER_UPDATE_32 => self.update_extension_header(body, Self::long_place),
+            kind::EXT_RECORD_UPDATE => self.update_records(body),
+            kind::EXT_ATOMIC_INC => self.increment_records(body),
+            kind::KEYWORD_UPDATE => self.update_keyword(body),
+            kind::KEYWORD_RESET => self.reset_keywords(body),
+            kind::INDEX_DELETED | kind::INDEX_UNDELETED => {
+                self.deleted = record.kind == kind::INDEX_DELETED;
+                Ok(())
+            }
+            kind::MODSEQ_UPDATE | kind::BOUNDARY | kind::ATTRIBUTE_UPDATE => Ok(()),
+            unknown => {
+                faults.unknown.insert(unknown);
+                Ok(())
+            }
+        }
+    }
+
+    /// Positions of the messages in a range of UIDs.
+    fn span(&self, uid1: u32, uid2: u32) -> Range<usize> {
+        let start = self.map.uids.partition_point(|uid| *uid < uid1);
+        let end = self.map.uids.partition_point(|uid| *uid <= uid2);
+        start..end.max(start)
+    }
+
+    fn position(&self, uid: u32) -> Option<usize> {
+        self.map.uids.binary_search(&uid).ok()
+    }
+
+    fn append(&mut self, body: &mut Cursor<'_>) -> Applied {
+        let (appends, over) = rest_of::<Append>(body);
+        for new in appends {
+            let (uid, next) = (new.uid.get(), self.map.header.next_uid.get());
+            if uid < next || uid == 0 {
+                return Err(body.broken("append", format!("UID {uid}, but next is {next}")));
+            }
+            if (self.map.uids.len() + 1) * self.width > COLUMNS_MOST {
+                return Err(body.broken("append", "the extension fields take too much memory"));
+            }
+            self.map.uids.push(uid);
+            self.map.flags.push(new.flags);
+            self.gone.push(false);
+            self.map.extensions.iter_mut().for_each(Extension::grow);
+            self.map.header.next_uid = uid.saturating_add(1).into();
+        }
+        nothing_left(body, over)
+    }
+
+    fn update_flags(&mut self, body: &mut Cursor<'_>) -> Applied {
+        let (updates, over) = rest_of::<FlagUpdate>(body);
+        for update in updates {
+            let span = self.span(update.range.uid1.get(), update.range.uid2.get());
+            for flags in &mut self.map.flags[span] {
+                *flags = *flags & !update.remove | update.add;
+            }
+        }
+        nothing_left(body, over)
+    }
+
+    fn expunge(&mut self, body: &mut Cursor<'_>) -> Applied {
+        let (ranges, over) = rest_of::<UidRange>(body);
+        for range in ranges {
+            let span = self.span(range.uid1.get(), range.uid2.get());
+            self.gone[span].fill(true);
+        }
+        nothing_left(body, over)
+    }
+
+    fn expunge_by_guid(&mut self, body: &mut Cursor<'_>) -> Applied {
+        let (expunges, over) = rest_of::<ExpungeGuid>(body);
+        for expunge in expunges {
+            if let Some(nth) = self.position(expunge.uid.get()) {
+                self.gone[nth] = true;
+            }
+        }
+        nothing_left(body, over)
+    }
+
+    fn request(&mut self, place: (u32, u32), ranges: &[UidRange]) {
+        let requests = ranges.iter().map(|range| Request {
+            place,
+            uid1: range.uid1.get(),
+            uid2: range.uid2.get(),
+        });
+        self.requests.extend(requests);
+    }
+
+    fn request_by_guid(&mut self, place: (u32, u32), expunges: &[ExpungeGuid]) {
+        let requests = expunges.iter().map(|expunge| Request {
+            place,
+            uid1: expunge.uid.get(),
+            uid2: expunge.uid.get(),
+        });
+        self.requests.extend(requests);
+    }
+
+    /// Only what a log may change is taken over: sizes, counts and places follow from the rest.
+    fn update_header(&mut self, seq: u32, body: &mut Cursor<'_>) -> Applied {
+        while !body.is_empty() {
+            let (offset, size) = Self::short_place(body)?;
+            let data = padded(body, "header update", size)?;
+            let mut patched = self.map.header;
+            // A later version's header may be longer than the one known here.
+            if let Some(place) = patched.as_mut_bytes().get_mut(offset..) {
+                let known = size.min(place.len());
+                place[..known].copy_from_slice(&data[..known]);
+            }
+            self.take_over(seq, &patched);
+        }
+        Ok(())
+    }
+
+    fn take_over(&mut self, seq: u32, patched: &BaseHeader) {
+        let header = &mut self.map.header;
+        header.flags = patched.flags;
+        header.uid_validity = patched.uid_validity;
+        header.first_recent_uid = patched.first_recent_uid;
+        header.next_uid = header.next_uid.get().max(patched.next_uid.get()).into();
+        if header.log_file_tail_offset != patched.log_file_tail_offset {
+            header.log_file_tail_offset = patched.log_file_tail_offset;
+            self.tail = (seq, patched.log_file_tail_offset.get());
+        }
+    }
+
+    /// The state after the last record.
+    pub fn finish(mut self, highest_modseq: u64) -> Index {
+        let requested_expunges = self.expunge_requested();
+        self.write_keyword_names();
+        self.compact();
+        let header = &self.map.header;
+        let mut index = Index {
+            indexid: header.indexid.get(),
+            uid_validity: header.uid_validity.get(),
+            next_uid: header.next_uid.get(),
+            first_recent_uid: header
+                .first_recent_uid
+                .get()
+                .clamp(1, header.next_uid.get().max(1)),
+            header_flags: header.flags.get(),
+            highest_modseq: highest_modseq.max(1),
+            uids: self.map.uids,
+            flags: self.map.flags,
+            extensions: self.map.extensions,
+            deleted: self.deleted,
+            requested_expunges,
+            keyword_count: 0,
+        };
+        index.keyword_count = u32::try_from(index.keyword_names().len()).unwrap_or(u32::MAX);
+        index
+    }
+
+    /// A client was told that these are gone; the server would do it at its next look.
+    fn expunge_requested(&mut self) -> Vec<u32> {
+        let mut uids = Vec::new();
+        for request in std::mem::take(&mut self.requests) {
+            if request.place < self.tail {
+                continue;
+            }
+            for nth in self.span(request.uid1, request.uid2) {
+                if !self.gone[nth] {
+                    self.gone[nth] = true;
+                    uids.push(self.map.uids[nth]);
+                }
+            }
+        }
+        uids.sort_unstable();
+        uids
+    }
+
+    fn write_keyword_names(&mut self) {
+        let Some(names) = self.names.take() else {
+            return;
+        };
+        let mut all = self.map.extensions.iter_mut();
+        if let Some(extension) = all.find(|ext| ext.name == KEYWORDS) {
+            extension.header = names.header();
+        }
+    }
+
+    fn compact(&mut self) {
+        if !self.gone.contains(&true) {
+            return;
+        }
+        let gone = std::mem::take(&mut self.gone);
+        retain(&mut self.map.uids, 1, &gone);
+        retain(&mut self.map.flags, 1, &gone);
+        for extension in &mut self.map.extensions {
+            retain(&mut extension.column, extension.record_size.into(), &gone);
+        }
+    }
+}
+
+/// Moves what is not gone together; each entry is `size` long.
+fn retain<T: Copy>(column: &mut Vec<T>, size: usize, gone: &[bool]) {
+    let mut to = 0;
+    for (nth, _) in gone.iter().enumerate().filter(|(_, gone)| !**gone) {
+        column.copy_within(nth * size..(nth + 1) * size, to);
+        to += size;
+    }
+    column.truncate(to);
+}
+
+fn nothing_left(body: &Cursor<'_>, over: usize) -> Applied {
+    match over {
+        0 => Ok(()),
+        _ => Err(body.broken("record", format!("{over} bytes too many"))),
+    }
+}
