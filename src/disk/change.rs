@@ -250,3 +250,22 @@ pub(crate) fn parent_and_name(path: &Path) -> Option<(&Path, &[u8])> {
         name,
     ))
 }
+
+impl NewFile<'_> {
+    /// Gives the file to `owner`.
+    pub fn give(&self, owner: Owner) -> Result<()> {
+        let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+        self.dir
+            .before(Action::Own, &self.name)
+            .and_then(|()| Ok(rustix::fs::fchown(&self.inner, Some(uid), Some(gid))?))
+            .at("set owner or mode of", &self.dir.path_of(&self.name))
+    }
+
+    /// Sets the file's permission bits.
+    pub fn set_mode(&self, mode: u32) -> Result<()> {
+        self.dir
+            .before(Action::Own, &self.name)
+            .and_then(|()| Ok(rustix::fs::fchmod(&self.inner, mode_bits(mode))?))
+            .at("set owner or mode of", &self.dir.path_of(&self.name))
+    }
+}

@@ -91,6 +91,7 @@ impl Stat {
         clippy::useless_conversion,
         clippy::cast_lossless,
         clippy::unnecessary_cast,
+        clippy::cast_possible_truncation,
         reason = "field widths differ between machines"
     )]
     pub(super) fn of(stat: &rustix::fs::Stat) -> Self {
@@ -293,7 +294,7 @@ impl Dir {
 
     /// Calls `each` with every name, without holding more than a buffer of them.
     pub fn each_entry(&self, mut each: impl FnMut(&[u8], Kind)) -> Result<()> {
-        let listed = self.own_step(Action::List, || {
+        self.own_step(Action::List, || {
             // A second handle: the position of this one is shared with nobody.
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let quiet = flags | OFlags::NOATIME;
@@ -310,8 +311,7 @@ impl Dir {
                 each(name, self.kind_of(name, entry.file_type()));
             }
             Ok(())
-        });
-        listed
+        })
     }
 
     fn kind_of(&self, name: &[u8], kind: FileType) -> Kind {

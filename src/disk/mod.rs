@@ -21,6 +21,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+pub(crate) use change::parent_and_name;
 pub use change::{NewFile, Owner};
 pub use dir::{Dir, Entry, Kind, Stat};
 pub use file::File;

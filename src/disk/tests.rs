@@ -87,3 +87,18 @@ fn a_second_lock_on_a_directory_is_refused_at_once() {
     drop(account);
     second.lock().unwrap();
 }
+
+#[test]
+fn a_link_is_told_to_stay_inside_or_not_by_its_text_alone() {
+    let (_temp, dir) = sandbox();
+    let at = ["sieve".into(), "old".into()];
+    let inside = |target: &str| dir.inside(&at, target.as_bytes());
+    assert_eq!(inside("x").unwrap(), ["sieve", "old", "x"]);
+    assert_eq!(inside("../../x").unwrap(), ["x"]);
+    assert_eq!(inside("../../../x"), None);
+    assert_eq!(inside("/etc/passwd"), None);
+    let absolute = dir.path().join("a/./b");
+    assert_eq!(inside(absolute.to_str().unwrap()).unwrap(), ["a", "b"]);
+    let beside = format!("{}-other/x", dir.path().display());
+    assert_eq!(inside(&beside), None);
+}

@@ -1,5 +1,7 @@
 //! A whole tree of ours at once.
 
+use bstr::BString;
+
 use super::{Dir, Kind};
 use crate::error::Result;
 
@@ -45,4 +47,31 @@ pub fn usage(dir: &Dir) -> Usage {
         }
     }
     sum
+}
+
+impl Dir {
+    /// Where a link in the directory `at` (names from this one down) leads, if that is inside this
+    /// directory: names from here down. Only text is looked at; whoever opens them follows nothing.
+    pub fn inside(&self, at: &[BString], target: &[u8]) -> Option<Vec<BString>> {
+        let here = self.path.as_os_str().as_encoded_bytes();
+        let (mut names, rest) = match target.strip_prefix(b"/") {
+            Some(_) => (Vec::new(), target.strip_prefix(here)?.strip_prefix(b"/")?),
+            None => (at.to_vec(), target),
+        };
+        for part in rest.split(|byte| *byte == b'/') {
+            match part {
+                b"" | b"." => {}
+                b".." => drop(names.pop()?),
+                name => names.push(name.into()),
+            }
+        }
+        Some(names)
+    }
+
+    /// Walks down a path of names, following no link.
+    pub fn descend(&self, names: &[BString]) -> Result<Self> {
+        names
+            .iter()
+            .try_fold(self.again()?, |dir, name| dir.dir(name))
+    }
 }

@@ -30,6 +30,9 @@ impl fmt::Display for Uid {
 pub struct UidValidity(NonZeroU32);
 
 impl UidValidity {
+    /// The lowest there is.
+    pub const ONE: Self = Self(NonZeroU32::MIN);
+
     /// Refuses zero.
     pub fn new(number: u32) -> Option<Self> {
         NonZeroU32::new(number).map(Self)

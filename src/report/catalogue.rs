@@ -41,7 +41,7 @@ pub struct Rule {
 macro_rules! rules {
     ($($name:ident = $code:literal, $severity:ident, $cause:literal, $remedy:literal;)*) => {
         $(
-            #[doc = $cause]
+            #[doc = concat!("`", $code, "`")]
             pub static $name: Rule = Rule {
                 code: $code,
                 severity: Severity::$severity,
@@ -227,6 +227,9 @@ rules! {
     UIDLIST_OLD = "uidlist.old", Info,
         "UIDs come from a list of Courier or of an old Dovecot",
         "nothing";
+    UIDLIST_FULL = "uidlist.full", Error,
+        "the mailbox has used up all UIDs, so new messages cannot get one; they are not carried",
+        "let the user move the messages into a new folder";
     UIDLIST_HIGH = "uidlist.high", Warning,
         "UIDs are above 2^31, which some clients take for negative numbers",
         "nothing, or let the user move the messages into a new folder";
@@ -264,6 +267,9 @@ rules! {
         "find the dovecot.index.log that belongs to it";
     INDEX_UNKNOWN_RECORD = "index.unknown-record", Info,
         "the index log has records of a kind that this version does not know; they are passed over",
+        "nothing";
+    INDEX_PENDING_EXPUNGE = "index.pending-expunge", Info,
+        "a client expunged messages that the server had not yet removed; they count as expunged",
         "nothing";
     INDEX_CACHE = "index.cache", Info,
         "the cache file does not belong to the index or cannot be read; it is not used",

@@ -1,7 +1,5 @@
 //! Bytes that users chose, made safe to print.
 
-use bstr::ByteSlice;
-
 /// Bytes as text: what is not UTF-8, and control characters, as `\xNN`.
 pub fn escape(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());

@@ -1,0 +1,313 @@
+//! What is known of a body after one pass over it: sizes, checksums and what a reader should know.
+//!
+//! ```text
+//! bytes of the body --> CRC-32 of the bytes as they are
+//!                   \-> BLAKE3 of the bytes with CRLF read as LF   the content's identity
+//!                    \> size, virtual size, NULs, lone CRs, longest line, 8-bit header
+//! ```
+//! A lone CR or NUL stays what it is, so a CRLF spool and an LF store of the same mail have the same
+//! content digest, and nothing else has.
+
+pub mod merkle;
+
+use std::io::{self, BufRead};
+
+use memchr::{memchr, memchr_iter};
+
+/// The identity of a content.
+pub type Digest = [u8; 32];
+
+/// A digest as text.
+pub fn hex(digest: &Digest) -> String {
+    data_encoding::HEXLOWER.encode(digest)
+}
+
+/// What one pass over a body tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// BLAKE3 of the content, CRLF read as LF.
+    pub content: Digest,
+    /// CRC-32 of the bytes as they are.
+    pub crc32: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Bytes when every LF is a CRLF.
+    pub virtual_size: u64,
+    /// What a reader should know.
+    pub traits: Traits,
+}
+
+/// What a reader should know of a body; none of it keeps the message from being carried.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// NUL bytes.
+    pub nuls: u64,
+    /// Where the first NUL is.
+    pub first_nul: u64,
+    /// CRs without an LF behind them.
+    pub bare_crs: u64,
+    /// CRLF line ends.
+    pub crlfs: u64,
+    /// LF line ends without a CR.
+    pub bare_lfs: u64,
+    /// Bytes of the longest line, without its end.
+    pub longest_line: u64,
+    /// The header has bytes above 127.
+    pub eight_bit_header: bool,
+    /// The first line is not a header line.
+    pub no_header: bool,
+}
+
+impl Traits {
+    /// All bytes are NUL, and there is at least one.
+    pub fn only_nuls(&self, size: u64) -> bool {
+        size > 0 && self.nuls == size
+    }
+}
+
+/// Takes a body's bytes in pieces.
+#[derive(Debug)]
+pub struct Measure {
+    content: blake3::Hasher,
+    crc32: crc32fast::Hasher,
+    size: u64,
+    line: u64,
+    /// A CR was the last byte: whether it is a lone one shows with the next.
+    pending_cr: bool,
+    in_header: bool,
+    first: bool,
+    traits: Traits,
+}
+
+impl Default for Measure {
+    fn default() -> Self {
+        Self {
+            content: blake3::Hasher::new(),
+            crc32: crc32fast::Hasher::new(),
+            size: 0,
+            line: 0,
+            pending_cr: false,
+            in_header: true,
+            first: true,
+            traits: Traits::default(),
+        }
+    }
+}
+
+impl Measure {
+    /// The next bytes of the body.
+    pub fn update(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if std::mem::take(&mut self.first) {
+            self.traits.no_header = !starts_like_a_header(bytes);
+        }
+        self.crc32.update(bytes);
+        self.count_nuls(bytes);
+        if self.in_header {
+            self.look_at_header(bytes);
+        }
+        self.count_lines(bytes);
+        self.hash_normalised(bytes);
+        self.size += bytes.len() as u64;
+    }
+
+    fn count_nuls(&mut self, bytes: &[u8]) {
+        let Some(first) = memchr(0, bytes) else {
+            return;
+        };
+        if self.traits.nuls == 0 {
+            self.traits.first_nul = self.size + first as u64;
+        }
+        self.traits.nuls += memchr_iter(0, &bytes[first..]).count() as u64;
+    }
+
+    /// The header ends at the first empty line; the search looks at most at one piece more.
+    fn look_at_header(&mut self, bytes: &[u8]) {
+        let end = header_end(bytes);
+        let header = &bytes[..end.unwrap_or(bytes.len())];
+        self.traits.eight_bit_header |= !header.is_ascii();
+        self.in_header = end.is_none();
+    }
+
+    fn count_lines(&mut self, bytes: &[u8]) {
+        let mut from = 0;
+        for end in memchr_iter(b'\n', bytes) {
+            let line = self.line + (end - from) as u64;
+            let cr_before = if end > 0 {
+                bytes[end - 1] == b'\r'
+            } else {
+                self.pending_cr
+            };
+            if cr_before {
+                self.traits.crlfs += 1;
+            } else {
+                self.traits.bare_lfs += 1;
+            }
+            let text = line - u64::from(cr_before);
+            self.traits.longest_line = self.traits.longest_line.max(text);
+            self.line = 0;
+            from = end + 1;
+        }
+        self.line += (bytes.len() - from) as u64;
+    }
+
+    fn hash_normalised(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        if self.pending_cr {
+            self.pending_cr = false;
+            if rest[0] != b'\n' {
+                self.lone_cr();
+            }
+        }
+        while let Some(cr) = memchr(b'\r', rest) {
+            self.content.update(&rest[..cr]);
+            rest = &rest[cr + 1..];
+            match rest.first() {
+                None => self.pending_cr = true,
+                Some(b'\n') => {}
+                Some(_) => self.lone_cr(),
+            }
+        }
+        self.content.update(rest);
+    }
+
+    fn lone_cr(&mut self) {
+        self.content.update(b"\r");
+        self.traits.bare_crs += 1;
+    }
+
+    /// The body has ended.
+    pub fn finish(mut self) -> Facts {
+        if self.pending_cr {
+            self.lone_cr();
+        }
+        self.traits.longest_line = self.traits.longest_line.max(self.line);
+        Facts {
+            content: *self.content.finalize().as_bytes(),
+            crc32: self.crc32.finalize(),
+            size: self.size,
+            virtual_size: self.size + self.traits.bare_lfs,
+            traits: self.traits,
+        }
+    }
+}
+
+fn header_end(bytes: &[u8]) -> Option<usize> {
+    let lf = memchr::memmem::find(bytes, b"\n\n");
+    let crlf = memchr::memmem::find(&bytes[..lf.unwrap_or(bytes.len())], b"\n\r\n");
+    crlf.or(lf)
+}
+
+/// `Name:` or the `From ` line of an mbox.
+fn starts_like_a_header(bytes: &[u8]) -> bool {
+    let name = bytes
+        .iter()
+        .take_while(|byte| byte.is_ascii_graphic() && **byte != b':')
+        .count();
+    name > 0 && bytes[name..].trim_ascii_start().first() == Some(&b':')
+        || bytes.starts_with(b"From ")
+}
+
+/// A body that measures itself while it is read.
+pub struct Measured<'a> {
+    inner: Box<dyn BufRead + 'a>,
+    measure: Measure,
+}
+
+impl<'a> Measured<'a> {
+    /// Measures what is read from `inner`.
+    pub fn new(inner: Box<dyn BufRead + 'a>) -> Self {
+        Self {
+            inner,
+            measure: Measure::default(),
+        }
+    }
+
+    /// Hands the next piece to `take`; false at the end.
+    pub fn piece(&mut self, take: impl FnOnce(&[u8])) -> io::Result<bool> {
+        let bytes = self.inner.fill_buf()?;
+        let len = bytes.len();
+        self.measure.update(bytes);
+        take(bytes);
+        self.inner.consume(len);
+        Ok(len > 0)
+    }
+
+    /// Bytes that were read so far.
+    pub fn size(&self) -> u64 {
+        self.measure.size
+    }
+
+    /// What the pass has told; call it at the end.
+    pub fn facts(self) -> Facts {
+        self.measure.finish()
+    }
+
+    /// Reads to the end and tells.
+    pub fn drain(mut self) -> io::Result<Facts> {
+        while self.piece(|_| ())? {}
+        Ok(self.facts())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(bytes: &[u8]) -> Facts {
+        let mut measure = Measure::default();
+        measure.update(bytes);
+        measure.finish()
+    }
+
+    #[test]
+    fn a_crlf_spool_and_an_lf_store_have_the_same_content() {
+        let (lf, crlf) = (of(b"A: b\n\nx\n"), of(b"A: b\r\n\r\nx\r\n"));
+        assert_eq!(lf.content, crlf.content);
+        assert_eq!((lf.size, lf.virtual_size), (8, 11));
+        assert_eq!((crlf.size, crlf.virtual_size), (11, 11));
+        assert_ne!(lf.crc32, crlf.crc32);
+        assert_eq!(lf.content, *blake3::hash(b"A: b\n\nx\n").as_bytes());
+    }
+
+    #[test]
+    fn a_lone_cr_or_nul_stays_what_it_is() {
+        let odd = of(b"A: b\n\nx\ry\0\n\r");
+        assert_eq!(odd.content, *blake3::hash(b"A: b\n\nx\ry\0\n\r").as_bytes());
+        assert_eq!((odd.traits.bare_crs, odd.traits.nuls), (2, 1));
+        assert_eq!(odd.traits.first_nul, 9);
+    }
+
+    #[test]
+    fn what_a_reader_should_know_is_told() {
+        assert!(of(b"just text\n").traits.no_header);
+        assert!(!of(b"Subject: x\n\n\xff").traits.no_header);
+        assert!(!of(b"Subject: x\n\n\xff").traits.eight_bit_header);
+        assert!(of(b"Subject: \xff\n\nx").traits.eight_bit_header);
+        assert_eq!(of(b"a\r\nlong line").traits.longest_line, 9);
+        assert!(of(&[0; 4096]).traits.only_nuls(4096));
+    }
+
+    proptest! {
+        #[test]
+        fn the_pieces_do_not_matter(
+            bytes in proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(0), any::<u8>()], 0..200),
+            cut in 0usize..200,
+        ) {
+            let cut = cut.min(bytes.len());
+            let mut measure = Measure::default();
+            measure.update(&bytes[..cut]);
+            measure.update(&bytes[cut..]);
+            let (whole, pieces) = (of(&bytes), measure.finish());
+            prop_assert_eq!(whole.content, pieces.content);
+            prop_assert_eq!(whole.virtual_size, pieces.virtual_size);
+            prop_assert_eq!(whole.traits.bare_crs, pieces.traits.bare_crs);
+            prop_assert_eq!(whole.traits.longest_line, pieces.traits.longest_line);
+            let plain = String::from_utf8_lossy(&bytes).len();
+            prop_assert!(plain >= bytes.len() || bytes.is_empty());
+        }
+    }
+}

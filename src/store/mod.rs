@@ -1,0 +1,164 @@
+//! The doors: what every store offers to read, and what every destination takes. Knows no format.
+//!
+//! ```text
+//! Source -- mailbox(n) --> MailboxSource -- open(n) --> Message + body
+//!                                                          |
+//! Destination -- mailbox() --> MailboxWriter -- store() <--+   in any order, side by side
+//!                                            -- commit()       in UID order, one after the other
+//!                                            -- finish()
+//! ```
+
+use std::io::{self, BufRead};
+
+use crate::digest::{Digest, Facts, Measured};
+use crate::disk::{Dir, Owner};
+use crate::error::Result;
+use crate::model::{Account, Mailbox, MailboxName, Message, Uid};
+use crate::report::Finding;
+
+/// Where findings go.
+pub type Found<'a> = &'a mut dyn FnMut(Finding);
+
+/// A store of one account, open for reading; nothing is ever written through it.
+pub trait Source: Send + Sync {
+    /// What belongs to the account as a whole.
+    fn account(&self) -> &Account;
+    /// Its mailboxes by name, in name order; ones that only stand above others included.
+    fn mailboxes(&self) -> &[MailboxName];
+    /// Opens the `nth` of them.
+    fn mailbox<'a>(&'a self, nth: usize, found: Found<'_>) -> Result<Box<dyn MailboxSource + 'a>>;
+    /// The account's own directory, for owner and mode.
+    fn root(&self) -> &Dir;
+    /// A digest that changes when messages, flags or side files do, made without opening messages.
+    fn stamp(&self) -> Result<Digest>;
+}
+
+/// One mailbox of a source.
+pub trait MailboxSource: Send + Sync {
+    /// What the mailbox is.
+    fn mailbox(&self) -> &Mailbox;
+    /// How many messages it lists.
+    fn len(&self) -> usize;
+    /// True without messages.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// The UID of the `nth` message; ascending.
+    fn uid(&self, nth: usize) -> Uid;
+    /// Opens the `nth` message. A small body is held by `scratch`. What cannot be read is a finding.
+    fn open<'a>(&'a self, nth: usize, scratch: &'a mut Vec<u8>)
+    -> Result<Opened<'a>, Box<Finding>>;
+    /// What the store's own claims about a message say against its bytes.
+    fn judge(&self, nth: usize, message: &Message, claims: Claims, facts: &Facts, found: Found<'_>);
+    /// The finding for a body that broke off with `error` after `recovered` bytes.
+    fn broken(&self, nth: usize, error: &io::Error, recovered: u64) -> Finding;
+    /// What shows only after the last message.
+    fn conclude(&self, found: Found<'_>);
+}
+
+/// What a store says of a message's sizes, its storage coat taken off: claims, until they are counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// Bytes.
+    pub size: Option<u64>,
+    /// Bytes with CRLF line ends.
+    pub virtual_size: Option<u64>,
+}
+
+/// A message that is open for reading.
+pub struct Opened<'a> {
+    /// All but the body.
+    pub message: Message,
+    /// What the store says of its sizes.
+    pub claims: Claims,
+    /// The body, its storage coat taken off. [`io::ErrorKind::InvalidData`] says that the stored
+    /// form is damaged; what came before is sound.
+    pub body: Box<dyn BufRead + 'a>,
+}
+
+/// How a destination is made.
+#[derive(Debug, Clone, Copy)]
+pub struct CreateOptions {
+    /// The time that goes into new files.
+    pub now: u32,
+    /// Who it is given to; `None` where this process already is that owner.
+    pub owner: Option<Owner>,
+    /// Permission bits of the account's directory; all others follow from it, as in Dovecot.
+    pub mode: u32,
+}
+
+/// A store that is being made, in a directory that nobody else knows yet.
+pub trait Destination: Send + Sync {
+    /// Begins a mailbox.
+    fn mailbox<'a>(&'a self, mailbox: &Mailbox) -> Result<Box<dyn MailboxWriter + 'a>>;
+    /// Writes what belongs to the account as a whole; after this the store is complete.
+    fn finish(&self, account: &Account) -> Result<()>;
+}
+
+/// One mailbox of a destination.
+pub trait MailboxWriter: Send + Sync {
+    /// Stores one body. Called in any order, from several threads.
+    fn store(&self, message: &Message, body: Measured<'_>) -> Result<Stored, StoreError>;
+    /// Enters a stored message. Called in ascending UID order.
+    fn commit(&mut self, message: &Message, facts: &Facts) -> Result<()>;
+    /// Completes the mailbox.
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// A body that is stored.
+#[derive(Debug)]
+pub struct Stored {
+    /// What the pass over it told.
+    pub facts: Facts,
+    /// The stored form at the source was damaged from here on; what came before is stored.
+    pub damage: Option<io::Error>,
+}
+
+/// Why a body is not stored.
+#[derive(Debug)]
+pub enum StoreError {
+    /// The source could not be read; nothing is left behind at the destination.
+    Source {
+        /// What the system said.
+        error: io::Error,
+        /// How far the reading came.
+        read: u64,
+    },
+    /// The destination could not be written.
+    Destination(crate::Error),
+}
+
+impl From<crate::Error> for StoreError {
+    fn from(error: crate::Error) -> Self {
+        Self::Destination(error)
+    }
+}
+
+/// Why a name does not fit a destination, as its room sees it.
+pub type NameCheck = fn(&MailboxName) -> Option<String>;
+
+impl Measured<'_> {
+    /// Reads to the end as if it were stored: what a dry run does.
+    pub fn store_nowhere(mut self) -> Result<Stored, StoreError> {
+        let damage = loop {
+            match self.piece(|_| ()) {
+                Ok(true) => {}
+                Ok(false) => break None,
+                Err(error) if self.is_damage(&error) => break Some(error),
+                Err(error) => {
+                    let read = self.size();
+                    return Err(StoreError::Source { error, read });
+                }
+            }
+        };
+        Ok(Stored {
+            facts: self.facts(),
+            damage,
+        })
+    }
+
+    /// True where what was read is sound and only the rest is lost.
+    pub fn is_damage(&self, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::InvalidData && self.size() > 0
+    }
+}
