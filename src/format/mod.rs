@@ -1,3 +1,126 @@
-//! The on-disk formats, one room each.
+//! The on-disk formats: one room each, and the shelves that rooms share.
+//!
+//! ```text
+//! rooms     maildir  sdbox                      a whole store each; no room imports another
+//! shelves   dbox  dovecot_index  compress       file formats
+//!           side_files  names  stamp
+//! ```
 
+pub mod compress;
+pub mod dbox;
 pub mod dovecot_index;
+pub mod location;
+pub mod maildir;
+pub mod names;
+pub mod sdbox;
+pub mod side_files;
+pub mod stamp;
+pub mod tally;
+
+use crate::digest::Digest;
+use crate::disk::Dir;
+use crate::error::Result;
+use crate::store::{CreateOptions, Destination, Found, NameCheck, Source};
+
+/// Every format that is known.
+pub static ROOMS: &[Room] = &[maildir::ROOM, sdbox::ROOM];
+
+/// What a format offers.
+pub struct Room {
+    /// As on the command line.
+    pub name: &'static str,
+    /// Does a store of this format lie here?
+    pub detect: fn(&Dir) -> Likeness,
+    /// Opens a store; nothing is ever written through it.
+    pub open: fn(Dir, &OpenOptions, Found<'_>) -> Result<Box<dyn Source>>,
+    /// Begins a store in an empty directory; `None`: read only.
+    pub create: Option<Create>,
+    /// Why a name does not fit.
+    pub name_problem: NameCheck,
+    /// A digest that changes when anyone writes to the store.
+    pub stamp: fn(&Dir) -> Result<Digest>,
+}
+
+impl std::fmt::Debug for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Room({})", self.name)
+    }
+}
+
+/// Begins a store in an empty directory.
+pub type Create = fn(Dir, &CreateOptions) -> Result<Box<dyn Destination>>;
+
+/// How much a directory looks like a format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Likeness {
+    /// Not at all.
+    No,
+    /// It could be.
+    Maybe,
+    /// It is.
+    Yes,
+}
+
+/// What the location says beside the path.
+#[derive(Debug, Default)]
+pub struct OpenOptions {
+    /// `LAYOUT=fs`: directories stand for levels.
+    pub fs_layout: bool,
+    /// `DIRNAME`: the directory that holds a mailbox's messages.
+    pub dirname: Option<String>,
+    /// `INBOX`: where the INBOX lies, if not in the root.
+    pub inbox: Option<Dir>,
+    /// `CONTROL`: where uidlists, keywords and subscriptions lie.
+    pub control: Option<Dir>,
+    /// `INDEX`: where indexes lie.
+    pub index: Option<Dir>,
+    /// `INDEX=MEMORY`: there are none.
+    pub no_index: bool,
+    /// `MAILBOXDIR`: in place of `mailboxes`; empty: directly in the root.
+    pub mailboxdir: Option<String>,
+    /// `SUBSCRIPTIONS`: the name of that file.
+    pub subscriptions: Option<String>,
+    /// `UTF-8`: names on disk are UTF-8.
+    pub utf8: bool,
+    /// The clock, for what is said about dates.
+    pub now: i64,
+}
+
+impl OpenOptions {
+    /// The same options once more.
+    pub fn again(&self) -> Result<Self> {
+        let again = |dir: &Option<Dir>| dir.as_ref().map(Dir::again).transpose();
+        Ok(Self {
+            fs_layout: self.fs_layout,
+            dirname: self.dirname.clone(),
+            inbox: again(&self.inbox)?,
+            control: again(&self.control)?,
+            index: again(&self.index)?,
+            no_index: self.no_index,
+            mailboxdir: self.mailboxdir.clone(),
+            subscriptions: self.subscriptions.clone(),
+            utf8: self.utf8,
+            now: self.now,
+        })
+    }
+}
+
+/// The room of that name.
+pub fn room(name: &str) -> Option<&'static Room> {
+    ROOMS.iter().find(|room| room.name == name)
+}
+
+/// The rooms that a directory looks most like.
+pub fn detect(dir: &Dir) -> Vec<&'static Room> {
+    let liked: Vec<_> = ROOMS
+        .iter()
+        .map(|room| ((room.detect)(dir), room))
+        .collect();
+    let best = liked.iter().map(|(likeness, _)| *likeness).max();
+    let best = best.filter(|likeness| *likeness > Likeness::No);
+    let rooms = liked.into_iter();
+    rooms
+        .filter(|(likeness, _)| Some(*likeness) == best)
+        .map(|(_, room)| room)
+        .collect()
+}

@@ -1,0 +1,112 @@
+//! The metadata behind a message: one key a line, in file order; unknown keys are kept.
+
+use bstr::{BString, ByteSlice};
+
+use super::METADATA_MAGIC;
+use crate::bytes::{Cursor, Decode};
+
+/// The keys that mean something here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// Received, hex seconds.
+    Received = b'R' as isize,
+    /// Virtual size, hex.
+    VirtualSize = b'V' as isize,
+    /// The message's GUID.
+    Guid = b'G' as isize,
+    /// Size without the storage coat, hex; only where it differs from the stored size.
+    PlainSize = b'Z' as isize,
+    /// POP3 UIDL.
+    Pop3Uidl = b'P' as isize,
+    /// POP3 order, decimal.
+    Pop3Order = b'O' as isize,
+    /// External attachments.
+    External = b'X' as isize,
+}
+
+/// The metadata of one message. The lines are what is written, so a key from a later server survives.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metadata {
+    lines: Vec<(u8, BString)>,
+}
+
+impl Metadata {
+    /// Reads a block that begins with its magic; what follows its empty line is ignored.
+    pub fn read(bytes: &[u8]) -> Result<Self, Decode> {
+        let mut cursor = Cursor::new(bytes);
+        if cursor.take("metadata magic", METADATA_MAGIC.len())? != METADATA_MAGIC {
+            return Err(Cursor::new(bytes).broken("metadata magic", "not there"));
+        }
+        let mut lines = Vec::new();
+        loop {
+            let at = cursor.clone();
+            let line = cursor
+                .line()
+                .ok_or_else(|| at.broken("metadata", "ends without its empty line"))?;
+            let Some((key, value)) = line.split_first() else {
+                return Ok(Self { lines });
+            };
+            lines.push((*key, value.into()));
+        }
+    }
+
+    /// The value of a key; the first of several holds.
+    pub fn get(&self, key: Key) -> Option<&[u8]> {
+        let found = self.lines.iter().find(|(held, _)| *held == key as u8);
+        found.map(|(_, value)| value.as_slice())
+    }
+
+    /// A value that is a hex number.
+    pub fn hex(&self, key: Key) -> Option<u64> {
+        u64::from_str_radix(self.get(key)?.to_str().ok()?, 16).ok()
+    }
+
+    /// A value that is a decimal number.
+    pub fn decimal(&self, key: Key) -> Option<u32> {
+        self.get(key)?.to_str().ok()?.parse().ok()
+    }
+
+    /// Adds a line. A value never has a line end.
+    pub fn push(&mut self, key: Key, value: impl Into<BString>) {
+        let value = value.into();
+        debug_assert!(!value.contains(&b'\n') && !value.contains(&b'\r'));
+        self.lines.push((key as u8, value));
+    }
+
+    /// Appends the whole block to `out`.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(METADATA_MAGIC);
+        for (key, value) in &self.lines {
+            out.push(*key);
+            out.extend_from_slice(value);
+            out.push(b'\n');
+        }
+        out.push(b'\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_from_a_later_server_survives() {
+        let block = b"\n\x01\x03\nR59682f00\nV11\nQfuture thing\nGabc\n\ntrailing";
+        let metadata = Metadata::read(block).unwrap();
+        assert_eq!(metadata.hex(Key::Received), Some(0x5968_2f00));
+        assert_eq!(metadata.get(Key::Guid), Some(&b"abc"[..]));
+        assert_eq!(metadata.get(Key::Pop3Uidl), None);
+        let mut out = Vec::new();
+        metadata.write(&mut out);
+        assert_eq!(out.as_bstr(), block[..block.len() - 8].as_bstr());
+    }
+
+    #[test]
+    fn a_block_that_breaks_off_is_told_and_not_read() {
+        let block = b"\n\x01\x03\nR59682f00\nGabc\n\n";
+        for len in 0..block.len() {
+            assert!(Metadata::read(&block[..len]).is_err(), "{len} bytes");
+        }
+        assert!(Metadata::read(block).is_ok());
+    }
+}

@@ -1,0 +1,195 @@
+//! Which keyword a letter stands for: `dovecot-keywords`, `.customflags`, `courierimapkeywords/`.
+//!
+//! ```text
+//! 0 $Forwarded          dovecot-keywords: index 0-25 for the letters a-z, and the name
+//! 1 Junk
+//!
+//! Junk                  courierimapkeywords/:list: names, an empty line,
+//!                       then the base name of a message and its keywords' places
+//! 1577900060.M1.host:0 1
+//! ```
+
+use std::collections::HashMap;
+
+use bstr::{BString, ByteSlice};
+
+use super::filename::{LETTERS, base, number};
+use crate::disk::{Dir, Kind};
+use crate::format::side_files::MOST;
+
+const DOVECOT: &str = "dovecot-keywords";
+const OLD_DOVECOT: &str = ".customflags";
+const COURIER: &str = "courierimapkeywords";
+
+/// What the files of a mailbox say about keywords.
+#[derive(Debug, Default)]
+pub struct Named {
+    /// The keyword of each letter, from `a` on.
+    pub letters: Vec<Option<BString>>,
+    /// Courier's: keywords by base name.
+    pub by_base: HashMap<BString, Vec<BString>>,
+    /// Lines that could not be read.
+    pub broken: u64,
+    /// Names that another letter already has but for its case.
+    pub doubled: Vec<BString>,
+}
+
+/// Reads what there is: Dovecot's own file first, then its forebear's, then Courier's.
+pub fn read(control: &Dir, mailbox: &Dir) -> crate::Result<Named> {
+    for name in [DOVECOT, OLD_DOVECOT] {
+        if let Some(bytes) = control.read_if_there(name, MOST)? {
+            return Ok(lines(&bytes));
+        }
+    }
+    Ok(courier(mailbox).unwrap_or_default())
+}
+
+fn lines(bytes: &[u8]) -> Named {
+    let mut named = Named::default();
+    for line in bytes
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
+        // A line without a space is the first one of `.customflags`.
+        let Some((index, name)) = line.split_once_str(" ") else {
+            named.broken += 1;
+            continue;
+        };
+        let index = number(index).filter(|index| *index < u64::from(LETTERS));
+        match index.and_then(|index| usize::try_from(index).ok()) {
+            Some(index) if is_keyword(name) => named.put(index, name),
+            _ => named.broken += 1,
+        }
+    }
+    named
+}
+
+fn is_keyword(name: &[u8]) -> bool {
+    !name.is_empty()
+        && !name
+            .iter()
+            .any(|byte| byte.is_ascii_control() || *byte == b' ')
+}
+
+impl Named {
+    fn put(&mut self, index: usize, name: &[u8]) {
+        let held = self.letters.iter().flatten();
+        if held.into_iter().any(|held| held.eq_ignore_ascii_case(name)) {
+            self.doubled.push(name.into());
+        }
+        if self.letters.len() <= index {
+            self.letters.resize(index + 1, None);
+        }
+        self.letters[index] = Some(name.into());
+    }
+}
+
+fn courier(mailbox: &Dir) -> Option<Named> {
+    let folder = mailbox.dir_if_there(COURIER).ok()??;
+    let mut named = Named::default();
+    if let Ok(Some(bytes)) = folder.read_if_there(":list", MOST) {
+        courier_list(&bytes, &mut named);
+    }
+    for entry in folder.entries().ok()? {
+        if entry.kind != Kind::File || entry.name == ":list" {
+            continue;
+        }
+        // `.N.name` is a change that was not merged yet, `name` a merged one.
+        let name = match entry.name.strip_prefix(b".") {
+            Some(rest) => rest.split_once_str(".").map_or(rest, |(_, name)| name),
+            None => &entry.name,
+        };
+        if let Ok(Some(bytes)) = folder.read_if_there(&entry.name, MOST) {
+            let words = bytes.lines().filter(|line| is_keyword(line));
+            named
+                .by_base
+                .insert(base(name).into(), words.map(BString::from).collect());
+        }
+    }
+    Some(named)
+}
+
+fn courier_list(bytes: &[u8], named: &mut Named) {
+    let mut lines = bytes.lines();
+    let keywords: Vec<&[u8]> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+    for line in lines {
+        let Some((name, places)) = line.rsplit_once_str(":") else {
+            named.broken += 1;
+            continue;
+        };
+        let places = places.split(|byte| *byte == b' ').filter_map(number);
+        let keywords = places.filter_map(|place| {
+            let name = keywords.get(usize::try_from(place).ok()?)?;
+            is_keyword(name).then(|| BString::from(*name))
+        });
+        named.by_base.insert(base(name).into(), keywords.collect());
+    }
+}
+
+/// The keywords of a mailbox as messages name them: by place, each once whatever its case.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// The names, as first met.
+    pub names: Vec<BString>,
+    places: HashMap<Vec<u8>, u32>,
+}
+
+impl Table {
+    /// The place of a keyword that was met before.
+    pub fn find(&self, name: &[u8]) -> Option<u32> {
+        self.places.get(&name.to_ascii_lowercase()).copied()
+    }
+
+    /// The place of a keyword; a new one gets the next place.
+    pub fn place(&mut self, name: &[u8]) -> u32 {
+        let next = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+        *self
+            .places
+            .entry(name.to_ascii_lowercase())
+            .or_insert_with(|| {
+                self.names.push(name.into());
+                next
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn letters_are_named_and_bad_lines_skipped() {
+        let named = lines(b"0 $Forwarded\n2 Junk\nnonsense\n26 Late\n3 junk\n4 \n");
+        assert_eq!(named.letters[0].as_deref(), Some(&b"$Forwarded".to_vec()));
+        assert_eq!(named.letters[1], None);
+        assert_eq!(named.broken, 3);
+        assert_eq!(named.doubled, ["junk"]);
+    }
+
+    #[test]
+    fn couriers_list_and_its_single_files_are_read() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = temp.path().join(COURIER);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(
+            folder.join(":list"),
+            "Junk\nWork\n\n1.a.host:0 1 9\n2.b.host:1\n",
+        )
+        .unwrap();
+        std::fs::write(folder.join(".5.2.b.host"), "Late\n").unwrap();
+        let dir = Dir::open(temp.path(), Arc::new(crate::disk::Real)).unwrap();
+        let named = read(&dir, &dir).unwrap();
+        assert_eq!(named.by_base[&BString::from("1.a.host")], ["Junk", "Work"]);
+        assert_eq!(named.by_base[&BString::from("2.b.host")], ["Late"]);
+    }
+
+    #[test]
+    fn a_keyword_has_one_place_whatever_its_case() {
+        let mut table = Table::default();
+        assert_eq!(table.place(b"$Label1"), 0);
+        assert_eq!(table.place(b"Work"), 1);
+        assert_eq!(table.place(b"$LABEL1"), 0);
+        assert_eq!(table.names, ["$Label1", "Work"]);
+    }
+}

@@ -1,0 +1,515 @@
+//! One Maildir mailbox, open for reading.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufRead, BufReader, Read};
+use std::sync::{Mutex, PoisonError};
+
+use bstr::{BString, ByteSlice};
+
+use super::filename::{LETTERS, base, info, made_at, number, size};
+use super::folders::Folder;
+use super::keywords::{self, Named, Table};
+use super::links::Links;
+use super::listing::{Listing, Place};
+use super::opening::Opening;
+use super::read::Maildir;
+use super::uidlist::word;
+use crate::digest::Facts;
+use crate::disk::{Dir, File, Kind, Stat};
+use crate::error::Result;
+use crate::format::compress::{self, Codec};
+use crate::format::dovecot_index::Index;
+use crate::format::{names, side_files};
+use crate::model::{Flags, Mailbox, MailboxGuid, MailboxName, Message, Uid, UidValidity};
+use crate::report::catalogue as rules;
+use crate::report::{Finding, Rule};
+use crate::store::{Claims, Found, MailboxSource, Opened};
+
+/// A message up to this size takes one read.
+const SMALL: usize = 128 * 1024;
+/// Index flag: the index is newer than the file name.
+const DIRTY: u8 = 0x80;
+
+pub(super) struct MaildirMailbox<'a> {
+    store: &'a Maildir,
+    mailbox: Mailbox,
+    folder: &'a Folder,
+    cur: Option<Dir>,
+    new: Option<Dir>,
+    listing: Listing,
+    links: Links,
+    /// The place in `mailbox.keywords` of each letter.
+    letters: Vec<Option<u32>>,
+    /// The keywords of the index, by its bits.
+    indexed: Vec<IndexedKeyword>,
+    named: Named,
+    table: Table,
+    index: Option<Index>,
+    /// Received and saved dates by place in the index, where the cache tells them.
+    cached_dates: Vec<(Option<u32>, Option<u32>)>,
+    notes: Mutex<Notes>,
+}
+
+/// A keyword as the index knows it.
+#[derive(Debug, Clone, Copy)]
+struct IndexedKeyword {
+    /// Its place in the mailbox.
+    place: u32,
+    /// File names have a letter for it.
+    lettered: bool,
+}
+
+/// What adds up over the messages of a mailbox.
+#[derive(Debug, Default)]
+struct Notes {
+    messages: u64,
+    hard_links: u64,
+    codecs: BTreeMap<Codec, u64>,
+    odd_dates: u64,
+    first_odd_date: Option<(Uid, i64)>,
+    minutes: BTreeMap<i64, u64>,
+    arrivals: BTreeSet<i64>,
+}
+
+impl<'a> MaildirMailbox<'a> {
+    pub(super) fn open(
+        store: &'a Maildir,
+        name: &MailboxName,
+        folder: &'a Folder,
+        uidvalidity: UidValidity,
+        guid: Option<MailboxGuid>,
+        found: Found<'_>,
+    ) -> Result<Self> {
+        let dir = store.folder(folder)?;
+        let mut opening = Opening {
+            store,
+            name,
+            folder,
+            dir: &dir,
+            found,
+            links: Links::default(),
+        };
+        let control = opening.control()?;
+        let index = opening.index()?;
+        let (list, bytes, list_name) = opening.uidlist(control.as_ref());
+        let mut listing = Listing::read(&dir)?;
+        opening.tell_oddities(&mut listing, &list, &bytes);
+        let cached_dates = opening.cached_dates(index.as_ref())?;
+        let joined = opening.join(&mut listing, &list, &bytes, index.as_ref(), list_name);
+        drop(bytes);
+        let opened_links = std::mem::take(&mut opening.links);
+        opening.tell_tmp();
+        let named = match &control {
+            Some(control) => keywords::read(control, &dir),
+            None => Ok(Named::default()),
+        };
+        let named = named.unwrap_or_else(|error| {
+            opening.tell(&rules::MAILDIR_KEYWORDS_BROKEN, error.chain());
+            Named::default()
+        });
+        let acl = dir.read_if_there(side_files::ACL, side_files::MOST);
+        let acl = acl.unwrap_or_else(|error| {
+            opening.tell(&rules::ACL_UNREADABLE, error.chain());
+            None
+        });
+        let uidvalidity = list
+            .uidvalidity
+            .or(index.as_ref().map(|index| index.uid_validity))
+            .and_then(UidValidity::new)
+            .unwrap_or(uidvalidity);
+        let mailbox = Mailbox {
+            name: name.clone(),
+            selectable: true,
+            guid: guid.unwrap_or_else(|| names::made_guid(&dir, name)),
+            uidvalidity,
+            uidnext: joined.uidnext,
+            first_recent: joined.first_recent,
+            highest_modseq: index.as_ref().map_or(1, |index| index.highest_modseq),
+            keywords: Vec::new(),
+            acl,
+        };
+        let open_place = |place: Place| dir.dir_if_there(place.name());
+        let mut this = Self {
+            store,
+            mailbox,
+            folder,
+            cur: open_place(Place::Cur)?,
+            new: open_place(Place::New)?,
+            listing,
+            links: opened_links,
+            letters: Vec::new(),
+            indexed: Vec::new(),
+            named,
+            table: Table::default(),
+            index,
+            cached_dates,
+            notes: Mutex::default(),
+        };
+        this.name_keywords(found);
+        Ok(this)
+    }
+
+    /// Gives every keyword its place: those of the letters first, then those that only the index
+    /// or Courier's files know.
+    fn name_keywords(&mut self, found: Found<'_>) {
+        let used = |letter: u32| self.listing.letters & (1 << letter) != 0;
+        let mut unnamed = Vec::new();
+        for letter in 0..LETTERS {
+            let name = self.named.letters.get(letter as usize).cloned().flatten();
+            let name = name.or_else(|| {
+                used(letter).then(|| {
+                    unnamed.push(letter);
+                    BString::from(format!("unknown-{letter}"))
+                })
+            });
+            self.letters.push(name.map(|name| self.table.place(&name)));
+        }
+        let index_names = self.index.as_ref().map(Index::keyword_names);
+        for name in index_names.into_iter().flatten() {
+            let place = self.table.place(&name);
+            let lettered = self.letters.contains(&Some(place));
+            self.indexed.push(IndexedKeyword { place, lettered });
+        }
+        for name in self.named.by_base.values().flatten() {
+            self.table.place(name);
+        }
+        self.mailbox.keywords.clone_from(&self.table.names);
+        for letter in unnamed {
+            let detail = self.store.propose_keyword(letter);
+            found(self.at_mailbox(&rules::MAILDIR_KEYWORD_UNNAMED, detail));
+        }
+        if self.named.broken > 0 {
+            let detail = format!("{} lines", self.named.broken);
+            found(self.at_mailbox(&rules::MAILDIR_KEYWORDS_BROKEN, detail));
+        }
+        for name in &self.named.doubled {
+            let detail = format!("{name} is there already");
+            found(self.at_mailbox(&rules::MAILDIR_KEYWORD_CASE, detail));
+        }
+    }
+
+    fn at_mailbox(&self, rule: &'static Rule, detail: impl Into<String>) -> Finding {
+        Finding::new(rule, detail).mailbox(&self.mailbox.name)
+    }
+
+    fn path(&self, place: Place, name: &[u8]) -> BString {
+        path_in(self.folder, place.name(), name)
+    }
+
+    fn finding(&self, rule: &'static Rule, nth: usize, detail: impl Into<String>) -> Box<Finding> {
+        let path = self.path(self.listing.slot(nth).place, self.listing.name(nth));
+        let finding = self.at_mailbox(rule, detail).uid(self.uid(nth)).path(path);
+        Box::new(finding)
+    }
+
+    fn place(&self, place: Place) -> Option<&Dir> {
+        match place {
+            Place::Cur => self.cur.as_ref(),
+            Place::New => self.new.as_ref(),
+        }
+    }
+
+    /// The file, under its name of today: a session that is still open may have changed its flags.
+    fn open_file(&self, nth: usize) -> Result<(File<'_>, BString), Box<Finding>> {
+        let slot = self.listing.slot(nth);
+        let name = self.listing.name(nth);
+        if let Some((dir, target)) = self.links.target(slot.link) {
+            let file = dir.file(target);
+            let file = file.map(|file| (file, BString::from(name)));
+            return file
+                .map_err(|error| self.finding(&rules::MAILDIR_UNREADABLE, nth, error.chain()));
+        }
+        let dir = self
+            .place(slot.place)
+            .ok_or_else(|| self.finding(&rules::MAILDIR_VANISHED, nth, "the folder is gone"))?;
+        match dir.file(name) {
+            Ok(file) => Ok((file, name.into())),
+            Err(error) if error.is_not_found() => self
+                .look_again(nth)
+                .ok_or_else(|| self.finding(&rules::MAILDIR_VANISHED, nth, "gone")),
+            Err(error) => Err(self.finding(&rules::MAILDIR_UNREADABLE, nth, error.chain())),
+        }
+    }
+
+    fn look_again(&self, nth: usize) -> Option<(File<'_>, BString)> {
+        let wanted = self.listing.base(nth);
+        for place in [Place::Cur, Place::New] {
+            let Some(dir) = self.place(place) else {
+                continue;
+            };
+            let mut now = None;
+            let listed = dir.each_entry(|name, kind| {
+                if kind == Kind::File && base(name) == wanted {
+                    now = Some(BString::from(name));
+                }
+            });
+            if let (Ok(()), Some(name)) = (listed, now) {
+                return dir.file(&name).ok().map(|file| (file, name));
+            }
+        }
+        None
+    }
+
+    fn message(&self, nth: usize, name: &[u8], stat: &Stat) -> Message {
+        let slot = self.listing.slot(nth);
+        let words = self.listing.words(nth);
+        let uid = self.uid(nth);
+        let at_index = self
+            .index
+            .as_ref()
+            .and_then(|index| index.position(slot.uid));
+        let (received, saved) = at_index
+            .and_then(|nth| self.cached_dates.get(nth).copied())
+            .unwrap_or_default();
+        let (flags, keywords) = self.flags_and_keywords(nth, name, at_index);
+        let guid = match word(words, b'G') {
+            Some(guid) if !guid.is_empty() => guid.into(),
+            _ if slot.twin => names::made_message_guid(self.listing.name(nth)).into(),
+            _ => self.listing.base(nth).into(),
+        };
+        Message {
+            uid,
+            flags,
+            keywords,
+            received: received.map_or(stat.mtime, i64::from),
+            saved: Some(saved.map_or(stat.ctime, i64::from)),
+            guid,
+            pop3_uidl: word(words, b'P').map(BString::from),
+            pop3_order: word(words, b'O')
+                .and_then(number)
+                .and_then(|order| u32::try_from(order).ok()),
+            sealed: None,
+        }
+    }
+
+    fn flags_and_keywords(
+        &self,
+        nth: usize,
+        name: &[u8],
+        at_index: Option<usize>,
+    ) -> (Flags, Vec<u32>) {
+        let info = info(name);
+        let mut flags = info.flags;
+        let mut places = BTreeSet::new();
+        let indexed = self.index.as_ref().zip(at_index);
+        let dirty = indexed.filter(|(index, at)| index.flags[*at] & DIRTY != 0);
+        if let Some((index, at)) = dirty {
+            flags = Flags::from_bits(index.flags[at]);
+        } else {
+            let named = (0..LETTERS).filter(|letter| info.letters & (1 << letter) != 0);
+            places.extend(named.filter_map(|letter| self.letters[letter as usize]));
+        }
+        if let Some((index, at)) = indexed {
+            let bits = index.keywords_of(at);
+            let known = bits.filter_map(|bit| self.indexed.get(bit as usize));
+            // What has a letter is told by the file name, all else only by the index.
+            let telling = known.filter(|known| dirty.is_some() || !known.lettered);
+            places.extend(telling.map(|known| known.place));
+        }
+        if let Some(names) = self.named.by_base.get(self.listing.base(nth).as_bstr()) {
+            places.extend(names.iter().filter_map(|name| self.table.find(name)));
+        }
+        (flags, places.into_iter().collect())
+    }
+
+    fn claims(&self, nth: usize) -> Claims {
+        let base = self.listing.base(nth);
+        let words = self.listing.words(nth);
+        let claim = |key| size(base, key).or_else(|| word(words, key).and_then(number));
+        Claims {
+            size: claim(b'S'),
+            virtual_size: claim(b'W'),
+        }
+    }
+
+    fn note(&self, nth: usize, message: &Message, stat: &Stat, codec: Option<Codec>) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.messages += 1;
+        notes.hard_links += u64::from(stat.links > 1);
+        if let Some(codec) = codec {
+            *notes.codecs.entry(codec).or_default() += 1;
+        }
+        let received = message.received;
+        let day = 86_400;
+        if received <= day || received > self.store.now + day || received > i64::from(u32::MAX) {
+            notes.odd_dates += 1;
+            notes.first_odd_date.get_or_insert((message.uid, received));
+        }
+        // A bounded sample tells a copy from arrivals as well as all messages would.
+        if notes.minutes.len() < 64 {
+            *notes.minutes.entry(received.div_euclid(60)).or_default() += 1;
+        }
+        if notes.arrivals.len() < 64 {
+            let made = made_at(self.listing.base(nth));
+            notes
+                .arrivals
+                .extend(made.map(|secs| secs.div_euclid(86_400)));
+        }
+    }
+}
+
+pub(super) fn path_in(folder: &Folder, place: &str, name: &[u8]) -> BString {
+    let mut path = folder.path.clone();
+    path.push(place.into());
+    path.push(name.into());
+    bstr::join("/", path).into()
+}
+
+impl MailboxSource for MaildirMailbox<'_> {
+    fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    fn len(&self) -> usize {
+        self.listing.len()
+    }
+
+    fn uid(&self, nth: usize) -> Uid {
+        Uid::new(self.listing.slot(nth).uid).expect("BUG: every listed message has a UID")
+    }
+
+    fn open<'a>(
+        &'a self,
+        nth: usize,
+        scratch: &'a mut Vec<u8>,
+    ) -> Result<Opened<'a>, Box<Finding>> {
+        let (mut file, name) = self.open_file(nth)?;
+        let stat = file
+            .stat()
+            .map_err(|error| self.finding(&rules::MAILDIR_UNREADABLE, nth, error.chain()))?;
+        let room = usize::try_from(stat.size).map_or(SMALL, |size| size.clamp(1, SMALL));
+        if scratch.len() < room {
+            scratch.resize(room, 0);
+        }
+        let head = &mut scratch[..room];
+        let read = file
+            .fill(head)
+            .map_err(|error| self.finding(&rules::MAILDIR_UNREADABLE, nth, error.to_string()))?;
+        let head = &head[..read];
+        let mut message = self.message(nth, &name, &stat);
+        let claims = self.claims(nth);
+        if compress::is_encrypted(head) {
+            message.sealed = Some((claims.size.unwrap_or(stat.size), claims.virtual_size));
+        }
+        let whole = read as u64 == stat.size;
+        let (body, codec) = uncoated(head, (!whole).then_some(file));
+        self.note(nth, &message, &stat, codec);
+        Ok(Opened {
+            message,
+            claims,
+            body,
+        })
+    }
+
+    fn judge(
+        &self,
+        nth: usize,
+        message: &Message,
+        claims: Claims,
+        facts: &Facts,
+        found: Found<'_>,
+    ) {
+        let mut tell = |rule, detail: String| found(*self.finding(rule, nth, detail));
+        if message.sealed.is_some() {
+            tell(
+                &rules::MAILDIR_ENCRYPTED,
+                format!("{} bytes of ciphertext", facts.size),
+            );
+            return;
+        }
+        if let Some(told) = claims.size.filter(|told| *told != facts.size) {
+            let detail = format!("name says {told} bytes, file has {}", facts.size);
+            tell(&rules::MAILDIR_SIZE_MISMATCH, detail);
+        }
+        if let Some(told) = claims
+            .virtual_size
+            .filter(|told| *told != facts.virtual_size)
+        {
+            let detail = format!("name says {told} bytes, file has {}", facts.virtual_size);
+            tell(&rules::MAILDIR_VSIZE_MISMATCH, detail);
+        }
+        if facts.size == 0 {
+            tell(&rules::MAILDIR_EMPTY, "no bytes".into());
+        }
+        let nuls = &facts.traits;
+        let to_the_end = nuls.first_nul + nuls.nuls == facts.size;
+        if nuls.only_nuls(facts.size) || (nuls.nuls >= 512 && to_the_end) {
+            let detail = format!("{} NULs from byte {} on", nuls.nuls, nuls.first_nul);
+            tell(&rules::MAILDIR_NUL_BLOCK, detail);
+        }
+    }
+
+    fn broken(&self, nth: usize, error: &io::Error, recovered: u64) -> Finding {
+        if error.kind() == io::ErrorKind::InvalidData {
+            let detail = format!("{error}; {recovered} bytes recovered");
+            return *self.finding(&rules::MAILDIR_DAMAGED, nth, detail);
+        }
+        let detail = format!("{error}, after {recovered} bytes");
+        *self.finding(&rules::MAILDIR_UNREADABLE, nth, detail)
+    }
+
+    fn conclude(&self, found: Found<'_>) {
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tell = |rule, detail: String| found(self.at_mailbox(rule, detail));
+        let counted = |count: u64| format!("{count} of {} messages", notes.messages);
+        for (codec, count) in &notes.codecs {
+            let detail = format!("{} ({})", counted(*count), codec.name());
+            tell(&rules::MAILDIR_COMPRESSED, detail);
+        }
+        if notes.hard_links > 0 {
+            tell(&rules::MAILDIR_HARD_LINK, counted(notes.hard_links));
+        }
+        if let Some((uid, date)) = notes.first_odd_date {
+            let detail = format!(
+                "{}, first uid {uid}: {}",
+                counted(notes.odd_dates),
+                shown(date)
+            );
+            tell(&rules::MAILDIR_DATE, detail);
+        }
+        for (rule, count) in [
+            (&rules::MAILDIR_NO_INFO, self.listing.without_info),
+            (&rules::MAILDIR_FOREIGN_INFO, self.listing.foreign_info),
+            (&rules::MAILDIR_EXTRA_FIELDS, self.listing.more_fields),
+        ] {
+            if count > 0 {
+                tell(rule, format!("{count} names"));
+            }
+        }
+        // Copies come in one minute, arrivals over days.
+        if let Some((minute, most)) = notes.minutes.iter().max_by_key(|(_, count)| **count)
+            && *most >= 20
+            && most * 10 >= notes.messages * 9
+            && notes.arrivals.len() > 2
+        {
+            let detail = format!("{} in the minute of {}", counted(*most), shown(minute * 60));
+            tell(&rules::MAILDIR_COPY_DATES, detail);
+        }
+    }
+}
+
+/// A date for people.
+fn shown(time: i64) -> String {
+    jiff::Timestamp::from_second(time).map_or_else(|_| time.to_string(), |time| time.to_string())
+}
+
+/// The body without its coat, and what the coat was. A file that only looks compressed is plain.
+fn uncoated<'a>(head: &'a [u8], rest: Option<File<'a>>) -> (Box<dyn BufRead + 'a>, Option<Codec>) {
+    let Some(codec) = Codec::of(head) else {
+        return (stored(head, rest), None);
+    };
+    // Try the coat on what was read already: it fails at its first block, or not there.
+    let mut trial = compress::decoder(codec, Box::new(head));
+    if matches!(trial.fill_buf(), Err(error) if error.kind() == io::ErrorKind::InvalidData) {
+        return (stored(head, rest), None);
+    }
+    drop(trial);
+    (compress::decoder(codec, stored(head, rest)), Some(codec))
+}
+
+fn stored<'a>(head: &'a [u8], rest: Option<File<'a>>) -> Box<dyn BufRead + 'a> {
+    match rest {
+        None => Box::new(head),
+        Some(file) => Box::new(head.chain(BufReader::with_capacity(SMALL, file))),
+    }
+}

@@ -1,0 +1,65 @@
+//! Maildir: one file a message, its flags in the name.
+//!
+//! ```text
+//! <root>/cur  new  tmp                       the INBOX
+//!        .Archive.2020/cur new tmp           Maildir++: one directory a mailbox
+//!        Archive/2020/cur new tmp            LAYOUT=fs: directories stand for levels
+//!        subscriptions, dovecot-uidvalidity*, .dovecot.sieve, sieve/      shelf `side_files`
+//!        courierimapsubscribed, maildirsize
+//! <mailbox>/cur/1577900060.M1P100.lab,S=179,W=187:2,FSd
+//!           |----------- base name -------------| flags, keyword letters    `filename`
+//!           dovecot-uidlist, courierimapuiddb    UIDs of base names          `uidlist`
+//!           dovecot-keywords, courierimapkeywords   letters and names        `keywords`
+//!           dovecot.index*                       what the names cannot hold: keywords beyond 26,
+//!                                                saved dates, \Recent       shelf `dovecot_index`
+//! ```
+//! Received date: the file's mtime. GUID: the base name. What is in no uidlist gets the UID that
+//! Dovecot would give it. `tmp/` is never mail.
+//!
+//! Source: Dovecot 2.3, `src/lib-storage/index/maildir/`; Courier's maildir documentation.
+//! Not supported: LAYOUT=index, private indexes of shared mailboxes.
+
+mod filename;
+mod folders;
+mod keywords;
+mod links;
+mod listing;
+mod mailbox;
+mod opening;
+mod quota;
+mod read;
+mod uidlist;
+
+#[cfg(test)]
+mod tests;
+
+use super::{Likeness, Room};
+use crate::disk::{Dir, Kind};
+
+/// This room.
+pub const ROOM: Room = Room {
+    name: "maildir",
+    detect,
+    open: read::open,
+    create: None,
+    name_problem: |_| None,
+    stamp: read::stamp,
+};
+
+fn detect(root: &Dir) -> Likeness {
+    let is_dir =
+        |dir: &Dir, name: &[u8]| matches!(dir.stat(name), Ok(stat) if stat.kind == Kind::Dir);
+    if is_dir(root, b"cur") && is_dir(root, b"new") {
+        return Likeness::Yes;
+    }
+    let folder = |name: &[u8]| root.dir(name).is_ok_and(|dir| is_dir(&dir, b"cur"));
+    let entries = root.entries().unwrap_or_default();
+    let any = entries
+        .iter()
+        .any(|entry| entry.kind == Kind::Dir && folder(&entry.name));
+    if any || is_dir(root, b"cur") {
+        Likeness::Maybe
+    } else {
+        Likeness::No
+    }
+}

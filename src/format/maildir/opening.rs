@@ -1,0 +1,417 @@
+//! The steps of opening a mailbox: side files, listing, join, and what they show.
+
+use std::collections::HashSet;
+
+use bstr::{BString, ByteSlice};
+
+use super::filename::base;
+use super::folders::Folder;
+use super::links::Links;
+use super::listing::{Listing, Place};
+use super::mailbox::path_in;
+use super::read::Maildir;
+use super::uidlist::{self, Uidlist};
+use crate::disk::{Dir, Kind, Stat};
+use crate::error::Result;
+use crate::format::dovecot_index::{self, Cache, Index};
+use crate::model::MailboxName;
+use crate::report::catalogue as rules;
+use crate::report::{Finding, Rule};
+use crate::store::Found;
+
+/// Deliveries are done or dead after this.
+const STALE_TMP: i64 = 36 * 3600;
+/// UIDs from here on are negative numbers to some clients.
+const HIGH_UID: u32 = 1 << 31;
+
+/// The steps of opening a mailbox.
+pub(super) struct Opening<'o, 'f> {
+    pub(super) store: &'o Maildir,
+    pub(super) name: &'o MailboxName,
+    pub(super) folder: &'o Folder,
+    pub(super) dir: &'o Dir,
+    pub(super) found: Found<'f>,
+    pub(super) links: Links,
+}
+
+/// What the join of files, uidlist and index gave.
+pub(super) struct Joined {
+    pub(super) uidnext: u32,
+    pub(super) first_recent: u32,
+}
+
+impl Opening<'_, '_> {
+    pub(super) fn tell(&mut self, rule: &'static Rule, detail: impl Into<String>) {
+        (self.found)(Finding::new(rule, detail).mailbox(self.name));
+    }
+
+    fn tell_at(&mut self, rule: &'static Rule, path: impl AsRef<[u8]>, detail: impl Into<String>) {
+        (self.found)(Finding::new(rule, detail).mailbox(self.name).path(path));
+    }
+
+    fn in_folder(&self, name: &str) -> BString {
+        let mut path = self.folder.path.clone();
+        path.push(name.into());
+        bstr::join("/", path).into()
+    }
+
+    pub(super) fn control(&self) -> Result<Option<Dir>> {
+        match &self.store.options.control {
+            Some(control) => descend_if_there(control, &self.folder.side),
+            None => self.dir.again().map(Some),
+        }
+    }
+
+    fn index_dir(&self) -> Result<Option<Dir>> {
+        if self.store.options.no_index {
+            return Ok(None);
+        }
+        match &self.store.options.index {
+            Some(index) => descend_if_there(index, &self.folder.side),
+            None => self.dir.again().map(Some),
+        }
+    }
+
+    pub(super) fn index(&mut self) -> Result<Option<Index>> {
+        let Some(dir) = self.index_dir()? else {
+            return Ok(None);
+        };
+        let (name, folder) = (self.name, self.folder);
+        let found = &mut *self.found;
+        let loaded = dovecot_index::load(&dir, "dovecot.index", &mut |finding| {
+            found(placed(finding, name, folder));
+        });
+        match loaded {
+            Ok(index) => Ok(index.filter(|index| index.uid_validity != 0)),
+            Err(error) => {
+                self.tell(&rules::INDEX_BROKEN, error.chain());
+                Ok(None)
+            }
+        }
+    }
+
+    pub(super) fn cached_dates(
+        &mut self,
+        index: Option<&Index>,
+    ) -> Result<Vec<(Option<u32>, Option<u32>)>> {
+        let (Some(index), Some(dir)) = (index, self.index_dir()?) else {
+            return Ok(Vec::new());
+        };
+        let (name, folder) = (self.name, self.folder);
+        let found = &mut *self.found;
+        let mut tell = |finding| found(placed(finding, name, folder));
+        let Ok(Some(cache)) = Cache::open(&dir, "dovecot.index.cache", index, &mut tell) else {
+            return Ok(Vec::new());
+        };
+        let dates = ["date.received", "date.save"];
+        if !dates.iter().any(|field| cache.has(field)) {
+            return Ok(Vec::new());
+        }
+        let [received, saved] = dates.map(|field| {
+            let places = 0..index.uids.len();
+            places
+                .map(|nth| cache.u32_of(index, nth, field))
+                .collect::<Vec<_>>()
+        });
+        Ok(received.into_iter().zip(saved).collect())
+    }
+
+    /// The list, its bytes and the name of its file.
+    pub(super) fn uidlist(&mut self, control: Option<&Dir>) -> (Uidlist, Vec<u8>, &'static str) {
+        for name in super::read::UIDLISTS {
+            let Some(dir) = control else { break };
+            match dir.read_if_there(name, 1 << 31) {
+                Ok(Some(bytes)) if !bytes.is_empty() => {
+                    let list = uidlist::read(&bytes);
+                    self.tell_faults(&list, name);
+                    return (list, bytes, name);
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    let path = self.in_folder(name);
+                    self.tell_at(&rules::UIDLIST_BROKEN, path, error.chain());
+                }
+            }
+        }
+        (Uidlist::default(), Vec::new(), super::read::UIDLISTS[0])
+    }
+
+    fn tell_faults(&mut self, list: &Uidlist, name: &str) {
+        let path = self.in_folder(name);
+        let faults = &list.faults;
+        if let Some(why) = faults.header {
+            self.tell_at(&rules::UIDLIST_BROKEN, &path, format!("line 1: {why}"));
+        }
+        if let Some((line, why)) = faults.first {
+            let detail = format!("{} lines, the first is line {line}: {why}", faults.lines);
+            self.tell_at(&rules::UIDLIST_BROKEN, &path, detail);
+        }
+        if faults.cut {
+            self.tell_at(&rules::UIDLIST_TRUNCATED, &path, "the last line has no end");
+        }
+        if list.version == 1 {
+            self.tell_at(&rules::UIDLIST_OLD, &path, "version 1");
+        }
+        if let Some(row) = list.rows.last().filter(|row| row.uid >= HIGH_UID) {
+            self.tell_at(&rules::UIDLIST_HIGH, &path, format!("up to {}", row.uid));
+        }
+    }
+
+    pub(super) fn tell_oddities(&mut self, listing: &mut Listing, list: &Uidlist, bytes: &[u8]) {
+        let oddities = std::mem::take(&mut listing.oddities);
+        let odd_names: HashSet<&[u8]> = oddities.iter().map(|odd| base(&odd.name)).collect();
+        let mut listed = HashSet::new();
+        if !odd_names.is_empty() {
+            let rows = list.rows.iter().map(|row| &bytes[row.base.clone()]);
+            listed.extend(rows.filter(|name| odd_names.contains(name)));
+        }
+        for odd in &oddities {
+            let path = path_in(self.folder, odd.place.name(), &odd.name);
+            match odd.kind {
+                // What the server has given a UID is mail, whatever its name.
+                Kind::File if listed.contains(base(&odd.name)) => {
+                    listing.add(odd.place, &odd.name);
+                }
+                Kind::File => self.tell_at(&rules::MAILDIR_STRAY, path, "no message's name"),
+                Kind::Dir => self.tell_at(&rules::MAILDIR_STRAY_DIR, path, "a directory"),
+                Kind::Other => self.tell_at(&rules::MAILDIR_STRAY, path, "not a regular file"),
+                Kind::Link => self.linked_message(odd.place, &odd.name, listing),
+            }
+        }
+        if self.dir.stat("dovecot-shared").is_ok() {
+            let path = self.in_folder("dovecot-shared");
+            self.tell_at(&rules::MAILDIR_SHARED, path, "shared mailbox");
+        }
+    }
+
+    /// A link is followed only inside the account, and then only one.
+    fn linked_message(&mut self, place: Place, name: &[u8], listing: &mut Listing) {
+        let path = path_in(self.folder, place.name(), name);
+        let mut at = self.folder.path.clone();
+        at.push(place.name().into());
+        let target = self
+            .dir
+            .dir(place.name())
+            .and_then(|dir| dir.read_link(name));
+        let inside = target
+            .as_ref()
+            .ok()
+            .and_then(|target| self.store.root.inside(&at, target));
+        let link = inside.and_then(|path| self.links.enter(&self.store.root, &path));
+        let shown = target.unwrap_or_default();
+        if let Some(link) = link {
+            self.tell_at(
+                &rules::MAILDIR_SYMLINK,
+                path,
+                format!("followed to {shown}"),
+            );
+            listing.add_link(place, name, link);
+        } else {
+            self.tell_at(&rules::MAILDIR_SYMLINK_OUTSIDE, path, format!("to {shown}"));
+        }
+    }
+
+    pub(super) fn tell_tmp(&mut self) {
+        let Ok(Some(tmp)) = self.dir.dir_if_there("tmp") else {
+            return;
+        };
+        let (mut stale, mut fresh) = (0_u64, 0_u64);
+        for entry in tmp.entries().unwrap_or_default() {
+            if entry.kind == Kind::File {
+                let old = |stat: Stat| stat.mtime < self.store.now - STALE_TMP;
+                let is_stale = tmp.stat(&entry.name).is_ok_and(old);
+                stale += u64::from(is_stale);
+                fresh += u64::from(!is_stale);
+            }
+        }
+        if stale + fresh > 0 {
+            let path = self.in_folder("tmp");
+            let detail = format!("{stale} older than 36 hours, {fresh} fresh");
+            self.tell_at(&rules::MAILDIR_TMP, path, detail);
+        }
+    }
+
+    pub(super) fn join(
+        &mut self,
+        listing: &mut Listing,
+        list: &Uidlist,
+        bytes: &[u8],
+        index: Option<&Index>,
+        list_name: &str,
+    ) -> Joined {
+        listing.sort_by_base();
+        self.settle_doubles(listing);
+        let joined = listing.join(list, bytes);
+        let path = self.in_folder(list_name);
+        if joined.doubled > 0 {
+            let detail = format!("{} files named twice", joined.doubled);
+            self.tell_at(&rules::UIDLIST_DUPLICATE, &path, detail);
+        }
+        let index = index.filter(|index| self.belongs(index, list, &path));
+        self.tell_missing_files(&joined.without_file, index, &path);
+        self.forget_reappeared(listing, index, &path);
+        if list.rows.is_empty() && list.version == 0 && listing.len() > 0 {
+            let detail = format!("{} messages", listing.len());
+            self.tell_at(&rules::UIDLIST_MISSING, &path, detail);
+        }
+        self.give_uids(listing, list, index, &path)
+    }
+
+    fn belongs(&mut self, index: &Index, list: &Uidlist, path: &BString) -> bool {
+        let same = list
+            .uidvalidity
+            .is_none_or(|listed| listed == index.uid_validity);
+        if !same {
+            let detail = format!(
+                "the uidlist says {}, the index {}",
+                list.uidvalidity.unwrap_or(0),
+                index.uid_validity
+            );
+            self.tell_at(&rules::MAILDIR_UIDVALIDITY, path, detail);
+        }
+        same
+    }
+
+    fn tell_missing_files(&mut self, uids: &[u32], index: Option<&Index>, path: &BString) {
+        let known = |uid: &&u32| index.is_some_and(|index| index.position(**uid).is_some());
+        let (lost, expunged): (Vec<&u32>, Vec<&u32>) = uids.iter().partition(known);
+        for (rule, uids) in [
+            (&rules::UIDLIST_LOST, lost),
+            (&rules::UIDLIST_EXPUNGED, expunged),
+        ] {
+            if let Some(first) = uids.first() {
+                let detail = format!("{} lines without a file, first uid {first}", uids.len());
+                self.tell_at(rule, path, detail);
+            }
+        }
+    }
+
+    /// A message that the index knows as expunged is a new one, if its file is there again.
+    fn forget_reappeared(&mut self, listing: &mut Listing, index: Option<&Index>, path: &BString) {
+        let Some(index) = index else { return };
+        let mut again = 0_u64;
+        for nth in 0..listing.len() {
+            let uid = listing.slot(nth).uid;
+            if uid != 0 && uid < index.next_uid && index.position(uid).is_none() {
+                listing.forget_uid(nth);
+                again += 1;
+            }
+        }
+        if again > 0 {
+            let detail = format!("{again} messages");
+            self.tell_at(&rules::UIDLIST_REAPPEARED, path, detail);
+        }
+    }
+
+    fn give_uids(
+        &mut self,
+        listing: &mut Listing,
+        list: &Uidlist,
+        index: Option<&Index>,
+        path: &BString,
+    ) -> Joined {
+        let highest = list.rows.last().map_or(0, |row| row.uid);
+        let next = list.next_uid.max(highest.saturating_add(1)).max(1);
+        let next = next.max(index.map_or(1, |index| index.next_uid));
+        let given = listing.give_uids(next);
+        if given.given > 0 && list.version != 0 {
+            let detail = format!("{} messages", given.given);
+            self.tell_at(&rules::UIDLIST_UNLISTED, path, detail);
+        }
+        if given.refused > 0 {
+            let detail = format!("{} messages", given.refused);
+            self.tell_at(&rules::UIDLIST_FULL, path, detail);
+        }
+        Joined {
+            uidnext: given.next,
+            first_recent: first_recent(listing, index, next),
+        }
+    }
+
+    /// One base name, two files: the same bytes are one message with the newer flags.
+    fn settle_doubles(&mut self, listing: &mut Listing) {
+        let (mut twins, mut gone) = (Vec::new(), Vec::new());
+        for run in listing.doubles() {
+            let first = run.start;
+            let kept = self.newest(listing, run.clone());
+            let mut names = Vec::new();
+            for nth in run {
+                names.push(listing.name(nth).as_bstr().to_string());
+                if nth == kept {
+                    continue;
+                }
+                if self.same_bytes(listing, kept, nth) {
+                    gone.push(nth);
+                } else {
+                    twins.push(nth);
+                }
+            }
+            let path = path_in(
+                self.folder,
+                listing.slot(first).place.name(),
+                listing.name(first),
+            );
+            self.tell_at(&rules::MAILDIR_DUPLICATE_NAME, path, names.join(", "));
+        }
+        listing.settle_doubles(&twins, &gone);
+        // The one that keeps its name stands first.
+        listing.sort_by_base();
+    }
+
+    /// Of several files in `cur/` the one that changed last; a file in `new/` is older than any.
+    fn newest(&self, listing: &Listing, run: std::ops::Range<usize>) -> usize {
+        let age = |nth: &usize| {
+            let slot = listing.slot(*nth);
+            let dir = self.dir.dir(slot.place.name()).ok();
+            let stat = dir.and_then(|dir| dir.stat(listing.name(*nth)).ok());
+            let changed = stat.map_or((0, 0), |stat| (stat.ctime, stat.ctime_nanos));
+            (slot.place == Place::Cur, changed)
+        };
+        let start = run.start;
+        run.max_by_key(age).unwrap_or(start)
+    }
+
+    fn same_bytes(&self, listing: &Listing, one: usize, other: usize) -> bool {
+        let digest = |nth: usize| {
+            let dir = self.dir.dir(listing.slot(nth).place.name()).ok()?;
+            let mut file = dir.file(listing.name(nth)).ok()?;
+            let mut hasher = blake3::Hasher::new();
+            hasher.update_reader(&mut file).ok()?;
+            Some(hasher.finalize())
+        };
+        digest(one).is_some_and(|one| Some(one) == digest(other))
+    }
+}
+
+/// Puts a finding of a side file into its place in the account.
+fn placed(mut finding: Finding, name: &MailboxName, folder: &Folder) -> Finding {
+    if let Some(file) = finding.place.path.take() {
+        let mut path = folder.path.clone();
+        path.push(file.into());
+        finding = finding.path(bstr::join("/", path));
+    }
+    finding.mailbox(name)
+}
+
+/// Messages that the index knows keep what it says. Of the others those in `new/`, and those that
+/// no uidlist names, are `\Recent`.
+fn first_recent(listing: &Listing, index: Option<&Index>, first_unlisted: u32) -> u32 {
+    let mut first = index.map_or(1, |index| index.first_recent_uid.max(1));
+    for nth in 0..listing.len() {
+        let slot = listing.slot(nth);
+        let indexed = index.is_some_and(|index| index.position(slot.uid).is_some());
+        let recent = slot.place == Place::New || slot.uid >= first_unlisted;
+        if !indexed && !recent {
+            first = first.max(slot.uid.saturating_add(1));
+        }
+    }
+    first
+}
+
+fn descend_if_there(dir: &Dir, names: &[BString]) -> Result<Option<Dir>> {
+    match dir.descend(names) {
+        Ok(dir) => Ok(Some(dir)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}

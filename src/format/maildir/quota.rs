@@ -1,0 +1,76 @@
+//! `maildirsize`: quota limits in the first line, then changes of usage that add up.
+//!
+//! ```text
+//! 1000000S,1000C
+//! 170480 1200
+//! -2043 -1
+//! ```
+
+use bstr::ByteSlice;
+
+use crate::model::QuotaLimits;
+
+/// What the file says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Maildirsize {
+    /// The limits.
+    pub limits: QuotaLimits,
+    /// Bytes and messages in use; `None` where a line cannot be read.
+    pub used: Option<(i64, i64)>,
+}
+
+/// Reads the file.
+pub fn read(bytes: &[u8]) -> Maildirsize {
+    let mut lines = bytes.lines();
+    let limits = lines.next().map(limits).unwrap_or_default();
+    let mut used = Some((0_i64, 0_i64));
+    for line in lines.filter(|line| !line.trim().is_empty()) {
+        used = used.zip(change(line)).and_then(|(sum, step)| {
+            let bytes = sum.0.checked_add(step.0)?;
+            Some((bytes, sum.1.checked_add(step.1)?))
+        });
+    }
+    Maildirsize { limits, used }
+}
+
+fn limits(line: &[u8]) -> QuotaLimits {
+    let mut limits = QuotaLimits::default();
+    for limit in line.trim().split(|byte| *byte == b',') {
+        let Some((unit, digits)) = limit.split_last() else {
+            continue;
+        };
+        let value = digits.to_str().ok().and_then(|text| text.parse().ok());
+        match unit {
+            b'S' => limits.bytes = value,
+            b'C' => limits.messages = value,
+            _ => {}
+        }
+    }
+    limits
+}
+
+fn change(line: &[u8]) -> Option<(i64, i64)> {
+    let mut numbers = line.fields().map(|word| word.to_str().ok()?.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_and_the_sum_of_all_lines_are_read() {
+        let read = read(b"1000000S,1000C\n     170480         1200\n-2043 -1\n");
+        assert_eq!(read.limits.bytes, Some(1_000_000));
+        assert_eq!(read.limits.messages, Some(1000));
+        assert_eq!(read.used, Some((168_437, 1199)));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_number() {
+        assert_eq!(read(b"\nx y\n").used, None);
+        assert_eq!(read(b"\n9223372036854775807 1\n1 1\n").used, None);
+        assert_eq!(read(b"").used, Some((0, 0)));
+        assert_eq!(read(b"NOQUOTA\n").limits, QuotaLimits::default());
+    }
+}

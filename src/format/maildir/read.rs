@@ -1,0 +1,343 @@
+//! A Maildir account, open for reading.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use bstr::{BString, ByteSlice};
+
+use super::filename::LETTERS;
+use super::folders::{self, Folder};
+use super::mailbox::MaildirMailbox;
+use super::{keywords, quota, uidlist};
+use crate::digest::{Digest, Facts};
+use crate::disk::{Dir, Kind};
+use crate::error::Result;
+use crate::format::stamp::Stamper;
+use crate::format::{OpenOptions, names, side_files};
+use crate::model::{
+    Account, Mailbox, MailboxGuid, MailboxName, Message, QuotaLimits, Uid, UidValidity,
+};
+use crate::report::Finding;
+use crate::report::catalogue::{
+    ACCOUNT_TWO_STORES, MAILBOX_GUID_TWICE, QUOTA_BROKEN, SUBSCRIPTIONS_UNREADABLE,
+};
+use crate::store::{Claims, Found, MailboxSource, Opened, Source};
+
+/// Where UIDs are listed: Dovecot's file, then Courier's.
+pub(super) const UIDLISTS: [&str; 2] = ["dovecot-uidlist", "courierimapuiddb"];
+/// The first line of a uidlist is not longer.
+const HEADER: usize = 4096;
+
+pub(super) struct Maildir {
+    pub(super) root: Dir,
+    pub(super) options: OpenOptions,
+    pub(super) now: i64,
+    names: Vec<MailboxName>,
+    folders: Vec<Folder>,
+    identities: Vec<Identity>,
+    account: Account,
+    /// Names that the account's folders have for each letter.
+    letter_names: OnceLock<BTreeMap<u32, BTreeSet<BString>>>,
+}
+
+/// What makes a mailbox the same one over time.
+#[derive(Debug, Clone, Copy)]
+struct Identity {
+    uidvalidity: UidValidity,
+    guid: Option<MailboxGuid>,
+}
+
+/// Opens the account in `root`.
+pub(super) fn open(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result<Box<dyn Source>> {
+    let options = options.again()?;
+    let (names, folders): (Vec<_>, Vec<_>) =
+        folders::find(&root, &options, found)?.into_iter().unzip();
+    let mut this = Maildir {
+        now: options.now,
+        account: Account::default(),
+        identities: Vec::new(),
+        letter_names: OnceLock::new(),
+        root,
+        options,
+        names,
+        folders,
+    };
+    this.read_account(found);
+    this.read_identities(found);
+    if this
+        .root
+        .stat("mailboxes")
+        .is_ok_and(|stat| stat.kind == Kind::Dir)
+    {
+        found(Finding::new(&ACCOUNT_TWO_STORES, "a dbox store").path("mailboxes"));
+    }
+    Ok(Box::new(this))
+}
+
+/// A digest of all that changes when mail comes, goes or changes its flags.
+pub(super) fn stamp(root: &Dir) -> Result<Digest> {
+    let mut stamper = Stamper::default();
+    stamp_folder(root, &mut stamper)?;
+    for name in [
+        "subscriptions",
+        "courierimapsubscribed",
+        ".dovecot.sieve",
+        "maildirsize",
+    ] {
+        stamper.file(root, name)?;
+    }
+    let mut open = vec![(root.again()?, 0)];
+    while let Some((dir, depth)) = open.pop() {
+        for name in stamper.folders(&dir)? {
+            if ["cur", "new", "tmp"].iter().any(|known| name == *known) || depth > 64 {
+                continue;
+            }
+            let folder = dir.dir(&name)?;
+            stamper.name(&name);
+            stamp_folder(&folder, &mut stamper)?;
+            open.push((folder, depth + 1));
+        }
+    }
+    Ok(stamper.digest())
+}
+
+fn stamp_folder(dir: &Dir, stamper: &mut Stamper) -> Result<()> {
+    for place in ["cur", "new"] {
+        if let Some(place) = dir.dir_if_there(place)? {
+            stamper.dir(&place)?;
+        }
+    }
+    let files = [
+        UIDLISTS[0],
+        UIDLISTS[1],
+        "dovecot-keywords",
+        "dovecot.index",
+        "dovecot.index.log",
+        side_files::ACL,
+    ];
+    files.iter().try_for_each(|name| stamper.file(dir, name))
+}
+
+impl Maildir {
+    pub(super) fn folder(&self, folder: &Folder) -> Result<Dir> {
+        match &self.options.inbox {
+            Some(inbox) if folder.path.is_empty() => inbox.again(),
+            _ => self.root.descend(&folder.path),
+        }
+    }
+
+    fn control(&self) -> &Dir {
+        self.options.control.as_ref().unwrap_or(&self.root)
+    }
+
+    fn read_account(&mut self, found: Found<'_>) {
+        self.account = Account {
+            subscriptions: self.subscriptions(found),
+            sieve: side_files::read_sieve(&self.root, found),
+            quota: self.quota(found),
+            last_uidvalidity: side_files::read_uidvalidity(self.control()).unwrap_or(0),
+        };
+    }
+
+    fn subscriptions(&self, found: Found<'_>) -> Vec<MailboxName> {
+        let own = self
+            .options
+            .subscriptions
+            .as_deref()
+            .unwrap_or("subscriptions");
+        let separator = if self.options.fs_layout { b'/' } else { b'.' };
+        for (name, courier) in [(own, false), ("courierimapsubscribed", true)] {
+            match self.control().read_if_there(name, side_files::MOST) {
+                Ok(Some(bytes)) => {
+                    let separator = if courier { b'.' } else { separator };
+                    let level = |level: &[u8]| names::level(level, self.options.utf8);
+                    let names = side_files::read_subscriptions(&bytes, separator, level);
+                    return names
+                        .into_iter()
+                        .map(|name| without_prefix(name, courier))
+                        .collect();
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    found(Finding::new(&SUBSCRIPTIONS_UNREADABLE, error.chain()).path(name));
+                    return Vec::new();
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    fn quota(&self, found: Found<'_>) -> Option<QuotaLimits> {
+        let bytes = self
+            .root
+            .read_if_there("maildirsize", side_files::MOST)
+            .ok()??;
+        let read = quota::read(&bytes);
+        let broken = match read.used {
+            None => Some("a line is no pair of numbers, or the sum is beyond 2^63".to_owned()),
+            Some((bytes, messages)) if bytes < 0 || messages < 0 => {
+                Some(format!("it adds up to {bytes} bytes, {messages} messages"))
+            }
+            Some(_) => None,
+        };
+        if let Some(detail) = broken {
+            found(Finding::new(&QUOTA_BROKEN, detail).path("maildirsize"));
+        }
+        (read.limits != QuotaLimits::default()).then_some(read.limits)
+    }
+
+    /// UIDVALIDITY and GUID of every mailbox, before one is opened: no value is given out twice.
+    fn read_identities(&mut self, found: Found<'_>) {
+        let headers: Vec<_> = self
+            .folders
+            .iter()
+            .map(|folder| self.header(folder))
+            .collect();
+        let told = headers.iter().filter_map(|header| header.uidvalidity).max();
+        let mut last = self.account.last_uidvalidity.max(told.unwrap_or(0));
+        if last == 0 {
+            last = u32::try_from(self.now).unwrap_or(1);
+        }
+        let mut guids = BTreeSet::new();
+        for (header, name) in headers.iter().zip(&self.names) {
+            let uidvalidity = header.uidvalidity.and_then(UidValidity::new);
+            let uidvalidity = uidvalidity.unwrap_or_else(|| {
+                last = last.saturating_add(1);
+                UidValidity::new(last).unwrap_or(UidValidity::ONE)
+            });
+            let guid = header.guid.filter(|guid| guids.insert(*guid));
+            if let (Some(claimed), None) = (header.guid, guid) {
+                let detail = format!("{claimed}");
+                found(Finding::new(&MAILBOX_GUID_TWICE, detail).mailbox(name));
+            }
+            self.identities.push(Identity { uidvalidity, guid });
+        }
+        self.account.last_uidvalidity = last;
+    }
+
+    fn header(&self, folder: &Folder) -> uidlist::Uidlist {
+        let dir = match &self.options.control {
+            Some(control) => control.descend(&folder.side),
+            None => self.folder(folder),
+        };
+        let Ok(dir) = dir else {
+            return uidlist::Uidlist::default();
+        };
+        let first_bytes = |name: &str| {
+            let file = dir.file(name).ok()?;
+            let mut head = vec![0; HEADER];
+            let read = file.read_at(0, &mut head).ok().filter(|read| *read > 0)?;
+            head.truncate(read);
+            Some(head)
+        };
+        let head = UIDLISTS.iter().find_map(|name| first_bytes(name));
+        head.map_or_else(uidlist::Uidlist::default, |head| {
+            uidlist::read_header(&head)
+        })
+    }
+
+    /// What a letter without a name may mean, from the account's other folders.
+    pub(super) fn propose_keyword(&self, letter: u32) -> String {
+        let names = self
+            .letter_names
+            .get_or_init(|| self.collect_letter_names());
+        let shown = char::from_u32(u32::from(b'a') + letter).unwrap_or('?');
+        match names.get(&letter) {
+            Some(names) => {
+                let names: Vec<_> = names.iter().map(|name| name.to_str_lossy()).collect();
+                let names = names.join(", ");
+                format!("letter {shown} becomes unknown-{letter}; other folders name it {names}")
+            }
+            None => format!("letter {shown} becomes unknown-{letter}; no other folder names it"),
+        }
+    }
+
+    fn collect_letter_names(&self) -> BTreeMap<u32, BTreeSet<BString>> {
+        let mut all: BTreeMap<u32, BTreeSet<BString>> = BTreeMap::new();
+        for folder in &self.folders {
+            let dir = match &self.options.control {
+                Some(control) => control.descend(&folder.side),
+                None => self.folder(folder),
+            };
+            let named = dir
+                .and_then(|dir| keywords::read(&dir, &dir))
+                .unwrap_or_default();
+            for (letter, name) in (0..LETTERS).zip(named.letters) {
+                all.entry(letter).or_default().extend(name);
+            }
+        }
+        all.retain(|_, names| !names.is_empty());
+        all
+    }
+}
+
+/// Courier writes `INBOX.Sent` for what Dovecot calls `Sent`.
+fn without_prefix(name: MailboxName, courier: bool) -> MailboxName {
+    match name.levels() {
+        [first, rest @ ..] if courier && first == "INBOX" && !rest.is_empty() => {
+            MailboxName::new(rest.to_vec())
+        }
+        _ => name,
+    }
+}
+
+impl Source for Maildir {
+    fn account(&self) -> &Account {
+        &self.account
+    }
+
+    fn mailboxes(&self) -> &[MailboxName] {
+        &self.names
+    }
+
+    fn mailbox<'a>(&'a self, nth: usize, found: Found<'_>) -> Result<Box<dyn MailboxSource + 'a>> {
+        let (name, folder) = (&self.names[nth], &self.folders[nth]);
+        let Identity { uidvalidity, guid } = self.identities[nth];
+        if !folder.selectable {
+            return Ok(Box::new(OnlyAbove(Mailbox {
+                name: name.clone(),
+                selectable: false,
+                guid: names::made_guid(&self.root, name),
+                uidvalidity,
+                uidnext: 1,
+                first_recent: 1,
+                highest_modseq: 1,
+                keywords: Vec::new(),
+                acl: None,
+            })));
+        }
+        MaildirMailbox::open(self, name, folder, uidvalidity, guid, found)
+            .map(|mailbox| Box::new(mailbox) as Box<dyn MailboxSource>)
+    }
+
+    fn root(&self) -> &Dir {
+        &self.root
+    }
+
+    fn stamp(&self) -> Result<Digest> {
+        stamp(&self.root)
+    }
+}
+
+/// A name that holds no messages.
+struct OnlyAbove(Mailbox);
+
+impl MailboxSource for OnlyAbove {
+    fn mailbox(&self) -> &Mailbox {
+        &self.0
+    }
+    fn len(&self) -> usize {
+        0
+    }
+    fn uid(&self, _: usize) -> Uid {
+        unreachable!("BUG: a name without messages was asked for one")
+    }
+    fn open<'a>(&'a self, _: usize, _: &'a mut Vec<u8>) -> Result<Opened<'a>, Box<Finding>> {
+        unreachable!("BUG: a name without messages was asked for one")
+    }
+    fn judge(&self, _: usize, _: &Message, _: Claims, _: &Facts, _: Found<'_>) {}
+    fn broken(&self, _: usize, _: &std::io::Error, _: u64) -> Finding {
+        unreachable!("BUG: a name without messages was asked for one")
+    }
+    fn conclude(&self, _: Found<'_>) {}
+}

@@ -1,0 +1,344 @@
+//! `dovecot-uidlist` and its forebears: which base name has which UID.
+//!
+//! ```text
+//! 3 V1795325026 N12 G872ee00e617c026b541f000083ecc375      version 3
+//! 5 G101112131415161718191a1b1c1d1e1f W187 :1577900060.M1P100.host
+//!
+//! 1 1795325026 12                                          version 1, also Courier's
+//! 5 1577900060.M1P100.host
+//! ```
+//! Sound lines keep their UIDs. Where UIDs are not in order, the longest run that is in order is
+//! taken for sound, so that one wild number costs one message and not the rest of the mailbox.
+//!
+//! Source: Dovecot 2.3, `maildir-uidlist.c`.
+
+use std::ops::Range;
+
+use bstr::ByteSlice;
+
+use super::filename::{base, number};
+use crate::model::MailboxGuid;
+
+/// UIDs end below this.
+const TOO_HIGH: u64 = u32::MAX as u64;
+
+/// What a uidlist says.
+#[derive(Debug, Default)]
+pub struct Uidlist {
+    /// The version of the file.
+    pub version: u8,
+    /// UIDVALIDITY, where there is a sound one.
+    pub uidvalidity: Option<u32>,
+    /// The next UID as the header tells it; it may lag.
+    pub next_uid: u32,
+    /// The mailbox's identity.
+    pub guid: Option<MailboxGuid>,
+    /// Sound lines, UIDs ascending.
+    pub rows: Vec<Row>,
+    /// What is wrong.
+    pub faults: Faults,
+}
+
+/// What is wrong with a uidlist.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Why the header is no header.
+    pub header: Option<&'static str>,
+    /// Lines that were left out: how many, and why the first.
+    pub lines: u64,
+    /// The number and fault of the first of them.
+    pub first: Option<(usize, &'static str)>,
+    /// The last line has no end.
+    pub cut: bool,
+}
+
+impl Faults {
+    fn line(&mut self, number: usize, why: &'static str) {
+        self.lines += 1;
+        self.first.get_or_insert((number, why));
+    }
+}
+
+/// One line, as places in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The UID.
+    pub uid: u32,
+    /// The base name.
+    pub base: Range<usize>,
+    /// The words between UID and name.
+    pub words: Range<usize>,
+    line: usize,
+}
+
+/// The header alone: what the account needs to know of every mailbox before one is opened.
+pub fn read_header(bytes: &[u8]) -> Uidlist {
+    let mut list = Uidlist::default();
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
+    list.header(line);
+    list
+}
+
+/// Reads a whole list.
+pub fn read(bytes: &[u8]) -> Uidlist {
+    let mut list = Uidlist::default();
+    if bytes.is_empty() {
+        return list;
+    }
+    let mut at = 0;
+    for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let start = at;
+        at += line.len();
+        let Some(whole) = line.strip_suffix(b"\n") else {
+            list.faults.cut = true;
+            if number == 0 {
+                list.header(line);
+            }
+            break;
+        };
+        if number == 0 {
+            list.header(whole);
+        } else {
+            list.row(number + 1, start, whole);
+        }
+    }
+    list.put_in_order();
+    list
+}
+
+impl Uidlist {
+    fn header(&mut self, line: &[u8]) {
+        let mut words = line.split(|byte| *byte == b' ');
+        let version = words.next().unwrap_or(&[]);
+        let told = match version {
+            b"3" => {
+                self.version = 3;
+                self.words_of_3(words);
+                self.uidvalidity.is_some() && self.next_uid > 0
+            }
+            b"1" => {
+                self.version = 1;
+                let mut next = || number32(words.next().unwrap_or(&[]));
+                self.uidvalidity = next();
+                self.next_uid = next().unwrap_or(0);
+                self.uidvalidity.is_some() && self.next_uid > 0
+            }
+            _ => {
+                self.faults.header = Some("unknown version");
+                return;
+            }
+        };
+        if !told {
+            self.faults.header = Some("no UIDVALIDITY or no next UID");
+        }
+    }
+
+    fn words_of_3<'a>(&mut self, words: impl Iterator<Item = &'a [u8]>) {
+        for word in words {
+            match word.split_first() {
+                Some((b'V', value)) => self.uidvalidity = number32(value),
+                Some((b'N', value)) => self.next_uid = number32(value).unwrap_or(0),
+                Some((b'G', value)) => {
+                    self.guid = MailboxGuid::from_hex(value);
+                    if self.guid.is_none() {
+                        self.faults.header = Some("bad mailbox GUID");
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn row(&mut self, line_number: usize, start: usize, line: &[u8]) {
+        match self.parse_row(start, line) {
+            Ok(mut row) => {
+                row.line = line_number;
+                self.rows.push(row);
+            }
+            Err(why) => self.faults.line(line_number, why),
+        }
+    }
+
+    fn parse_row(&self, start: usize, line: &[u8]) -> Result<Row, &'static str> {
+        let digits = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let uid = number(&line[..digits]).ok_or("no UID")?;
+        if uid == 0 || line.get(digits) != Some(&b' ') {
+            return Err("no UID");
+        }
+        if uid >= TOO_HIGH {
+            return Err("UID too high");
+        }
+        let mut name_at = digits + line[digits..].iter().take_while(|b| **b == b' ').count();
+        let words = name_at;
+        if self.version != 1 {
+            name_at = words + name_behind_words(&line[words..]).ok_or("no file name")?;
+        }
+        let words_end = name_at.saturating_sub(1).max(words);
+        let name = base(&line[name_at..]);
+        if name.is_empty() || name.contains(&b'/') {
+            return Err("broken file name");
+        }
+        Ok(Row {
+            uid: u32::try_from(uid).map_err(|_| "UID too high")?,
+            base: start + name_at..start + name_at + name.len(),
+            words: start + words..start + words_end,
+            line: 0,
+        })
+    }
+
+    /// Keeps the longest run of ascending UIDs; the others are faults.
+    fn put_in_order(&mut self) {
+        if self.rows.is_sorted_by(|one, next| one.uid < next.uid) {
+            return;
+        }
+        let kept = longest_ascending(&self.rows);
+        let mut kept = kept.into_iter().peekable();
+        let rows = std::mem::take(&mut self.rows);
+        for (nth, row) in rows.into_iter().enumerate() {
+            if kept.next_if_eq(&nth).is_some() {
+                self.rows.push(row);
+            } else {
+                self.faults.line(row.line, "UIDs not ordered");
+            }
+        }
+    }
+}
+
+/// Where the name begins: behind the first word that starts with a colon.
+fn name_behind_words(rest: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        match rest.get(at)? {
+            b':' => return Some(at + 1),
+            _ => at += rest[at..].find_byte(b' ')? + 1,
+        }
+    }
+}
+
+fn number32(digits: &[u8]) -> Option<u32> {
+    number(digits)
+        .and_then(|value| u32::try_from(value).ok())
+        .filter(|value| *value > 0)
+}
+
+/// Places of the longest strictly ascending run of UIDs (patience sorting).
+fn longest_ascending(rows: &[Row]) -> Vec<usize> {
+    let mut tops: Vec<usize> = Vec::new();
+    let mut before: Vec<Option<usize>> = Vec::with_capacity(rows.len());
+    for (nth, row) in rows.iter().enumerate() {
+        let pile = tops.partition_point(|top| rows[*top].uid < row.uid);
+        before.push(pile.checked_sub(1).map(|left| tops[left]));
+        if pile == tops.len() {
+            tops.push(nth);
+        } else {
+            tops[pile] = nth;
+        }
+    }
+    let mut run = Vec::with_capacity(tops.len());
+    let mut next = tops.last().copied();
+    while let Some(nth) = next {
+        run.push(nth);
+        next = before[nth];
+    }
+    run.reverse();
+    run
+}
+
+/// The value of one word of a line; the first of several holds.
+pub fn word(words: &[u8], key: u8) -> Option<&[u8]> {
+    let mut words = words.split(|byte| *byte == b' ');
+    words.find_map(|word| match word.split_first() {
+        Some((first, value)) if *first == key => Some(value),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn listed(text: &str) -> (Vec<(u32, String)>, Faults) {
+        let list = read(text.as_bytes());
+        let name = |row: &Row| text[row.base.clone()].to_owned();
+        (
+            list.rows.iter().map(|row| (row.uid, name(row))).collect(),
+            list.faults,
+        )
+    }
+
+    #[test]
+    fn version_3_with_every_word() {
+        let text = "3 V1795325026 N12 G872ee00e617c026b541f000083ecc375 Xfuture\n\
+                    1 :a,S=1\n5 Gabc W187 P12.5 O7 Bx S9 :b c:2,S\n";
+        let list = read(text.as_bytes());
+        assert_eq!((list.uidvalidity, list.next_uid), (Some(1_795_325_026), 12));
+        assert_eq!(
+            list.guid.unwrap().to_string(),
+            "872ee00e617c026b541f000083ecc375"
+        );
+        let row = &list.rows[1];
+        assert_eq!(&text[row.base.clone()], "b c");
+        let words = text[row.words.clone()].as_bytes();
+        for (key, value) in [
+            (b'G', "abc"),
+            (b'W', "187"),
+            (b'P', "12.5"),
+            (b'O', "7"),
+            (b'B', "x"),
+        ] {
+            assert_eq!(word(words, key), Some(value.as_bytes()));
+        }
+        assert_eq!(
+            word(text[list.rows[0].words.clone()].as_bytes(), b'G'),
+            None
+        );
+        assert_eq!(list.faults, Faults::default());
+    }
+
+    #[test]
+    fn version_1_as_courier_writes_it() {
+        let (rows, faults) = listed("1 1234 9\n3 a:2,S\n7 b\n");
+        assert_eq!(rows, [(3, "a".into()), (7, "b".into())]);
+        assert_eq!(faults, Faults::default());
+    }
+
+    #[test]
+    fn one_wild_uid_costs_one_message_and_not_the_rest() {
+        let (rows, faults) = listed("3 V1 N9\n1 :a\n4000000000 :b\n2 :c\n3 :d\n");
+        assert_eq!(rows.iter().map(|row| row.0).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(faults.first, Some((3, "UIDs not ordered")));
+        assert_eq!(faults.lines, 1);
+    }
+
+    #[test]
+    fn broken_lines_and_a_half_line_are_left_out() {
+        let (rows, faults) =
+            listed("3 V1 N9\n0 :a\nx :b\n3 :\n4 :a/b\n5 noname\n4294967295 :h\n6 :ok\n7 :hal");
+        assert_eq!(rows, [(6, "ok".into())]);
+        assert_eq!(faults.lines, 6);
+        assert!(faults.cut);
+    }
+
+    #[test]
+    fn a_header_that_is_none_is_told() {
+        assert!(read(b"2 V1 N2\n").faults.header.is_some());
+        assert!(read(b"3 V0 N2\n").faults.header.is_some());
+        assert!(read(b"3 V1\n").faults.header.is_some());
+        assert!(read(b"3 V1 N2 Gzz\n").faults.header.is_some());
+        assert!(read(b"").faults.header.is_none(), "empty is as if missing");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_ascending_uids_and_no_panic(bytes in proptest::collection::vec(
+            prop_oneof![Just(b'\n'), Just(b' '), Just(b':'), Just(b'1'), Just(b'3'), any::<u8>()], 0..300)) {
+            let list = read(&bytes);
+            prop_assert!(list.rows.is_sorted_by(|a, b| a.uid < b.uid));
+            for row in &list.rows {
+                prop_assert!(!bytes[row.base.clone()].is_empty());
+                prop_assert!(row.words.end <= bytes.len());
+            }
+        }
+    }
+}
