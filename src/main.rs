@@ -1,3 +1,7 @@
-//! The program.
+//! The program. Everything it does is in the library; `cli` is what only a user sees.
 
-fn main() {}
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

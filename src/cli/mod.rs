@@ -1,0 +1,81 @@
+//! The command line: the only place that knows a terminal, colours, signals and exit codes.
+
+#![expect(
+    clippy::doc_markdown,
+    reason = "these comments are what --help prints, and it knows no backticks"
+)]
+
+mod convert;
+mod exit;
+mod findings_page;
+mod global;
+mod inspect;
+mod pages;
+mod progress;
+mod render;
+mod run;
+mod stores;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use exit::Exit;
+use global::Global;
+
+/// Move mail stores safely: convert, verify and repair, offline
+///
+/// A LOCATION is DRIVER:PATH[:KEY=VALUE...], as in Dovecot's mail_location. With a variable (%u, %n,
+/// %d) it stands for many accounts.
+///
+/// Exit status: 0 done and nothing differs; 1 done, and something needs a person; 64 wrong command
+/// line; 66 a source or user is not there; 73 the destination holds something that is not ours;
+/// 74 I/O error; 75 not now, run again; 77 permission denied.
+#[derive(Parser)]
+#[command(name = "mailtally", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Inspect(inspect::Inspect),
+    Convert(convert::Convert),
+    Completions(pages::Completions),
+    Man(pages::Man),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    cli.global.start_log();
+    let done = match cli.command {
+        Command::Inspect(inspect) => inspect.run(&cli.global),
+        Command::Convert(convert) => convert.run(&cli.global),
+        Command::Completions(completions) => Ok(completions.run(&mut Cli::command())),
+        Command::Man(man) => man.run(&Cli::command()),
+    };
+    done.unwrap_or_else(|error| {
+        exit::complain(&error);
+        Exit::of(&error)
+    })
+    .into()
+}
+
+/// clap's own code for a wrong command line is 2; here it is 64.
+fn usage(error: &clap::Error) -> ExitCode {
+    // A closed pipe ends quietly.
+    let _ = error.print();
+    if error.use_stderr() {
+        Exit::Usage.into()
+    } else {
+        ExitCode::SUCCESS
+    }
+}

@@ -1,0 +1,211 @@
+//! One run over accounts: threads, signals, the summary and the exit code.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use mailtally::digest::merkle;
+use mailtally::format::location::Location;
+use mailtally::ops::Teller;
+use mailtally::ops::users::{Found, FoundAccount};
+use mailtally::ops::workers::Workers;
+use mailtally::report::catalogue::{ACCOUNT_FAILED, ACCOUNT_MISSING};
+use mailtally::report::{
+    Digests, Event, Finding, Observer, Status, Summary, UserLine, Users, Verdict,
+};
+use mailtally::{Error, Result};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::exit::{Exit, complain};
+use super::global::Global;
+use super::watch::Watch;
+
+/// A run that has begun.
+pub struct Run {
+    command: &'static str,
+    watch: Watch,
+    workers: Workers,
+    /// A single account's error is the run's.
+    single: bool,
+    missing: bool,
+    started: Instant,
+    ended_by: Mutex<Option<Exit>>,
+}
+
+impl Run {
+    /// Starts threads, listens to signals, and says which users are not there.
+    pub fn start(
+        command: &'static str,
+        global: &Global,
+        found: &Found,
+        location: &Location,
+    ) -> Result<Self> {
+        let workers = Workers::new(global.jobs())?;
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            let stop = Arc::clone(&workers.stop);
+            // The first signal asks for an orderly end; the second one does not ask.
+            let code = i32::from(Exit::TempFail.code());
+            let armed = signal_hook::flag::register_conditional_shutdown(signal, code, stop);
+            let stop = Arc::clone(&workers.stop);
+            armed
+                .and_then(|_| signal_hook::flag::register(signal, stop))
+                .map_err(|error| Error::Bug(error.to_string()))?;
+        }
+        let watch = Watch::new(global, command);
+        watch.on(Event::Planned {
+            users: found.accounts.len() as u64,
+            bytes: 0,
+        });
+        for user in &found.missing {
+            let teller = Teller::new(user, &watch);
+            teller.found(Finding::new(&ACCOUNT_MISSING, "no store at the location"));
+        }
+        for (user, why) in &found.refused {
+            let teller = Teller::new(user, &watch);
+            teller.found(Finding::new(&ACCOUNT_FAILED, why.clone()));
+            watch.on(Event::UserDone(&failed(user, why.clone(), 0.0)));
+        }
+        Ok(Self {
+            command,
+            watch,
+            workers,
+            single: !location.path.names_users(),
+            missing: !found.missing.is_empty(),
+            started: Instant::now(),
+            ended_by: Mutex::new(None),
+        })
+    }
+
+    /// Works on every account, and says how it went.
+    pub fn each(
+        self,
+        accounts: &[FoundAccount],
+        one: impl Fn(&FoundAccount, &Teller<'_>, &Workers) -> Result<UserLine> + Sync,
+    ) -> Exit {
+        let results = self.workers.each(accounts, |account| {
+            let started = Instant::now();
+            let teller = Teller::new(&account.user, &self.watch);
+            let result = one(account, &teller, &self.workers);
+            if let Err(error) = &result {
+                self.tell_failure(error, &teller, started);
+            }
+            result
+        });
+        let failures: Vec<_> = results
+            .iter()
+            .filter_map(|result| result.as_ref().err())
+            .collect();
+        let exit = self.exit(&failures, results.len());
+        self.conclude(exit);
+        if let (true, [error]) = (self.single, &failures[..]) {
+            complain(error);
+        }
+        exit
+    }
+
+    fn tell_failure(&self, error: &Error, teller: &Teller<'_>, started: Instant) {
+        if ends_the_run(error) {
+            self.workers.stop.store(true, Ordering::Relaxed);
+            let mut ended_by = self.ended_by.lock().unwrap_or_else(PoisonError::into_inner);
+            ended_by.get_or_insert(Exit::of(error));
+        }
+        if !matches!(error, Error::Interrupted) {
+            teller.found(Finding::new(&ACCOUNT_FAILED, error.chain()));
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        let line = failed(teller.user(), error.chain(), seconds);
+        self.watch.on(Event::UserDone(&line));
+    }
+
+    /// A single account's error is the run's; among several, what all share, or 1.
+    fn exit(&self, failures: &[&Error], accounts: usize) -> Exit {
+        let ended_by = *self.ended_by.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(exit) = ended_by {
+            return exit;
+        }
+        let codes: Vec<_> = failures.iter().map(|error| Exit::of(error)).collect();
+        if let [first, rest @ ..] = &codes[..]
+            && codes.len() == accounts
+            && rest.iter().all(|code| code == first)
+        {
+            return *first;
+        }
+        if self.missing {
+            Exit::NoInput
+        } else if !failures.is_empty() || self.watch.attention() {
+            Exit::Attention
+        } else {
+            Exit::Done
+        }
+    }
+
+    fn conclude(&self, exit: Exit) {
+        let lines = self.watch.users();
+        let count = |wanted: &[Status]| {
+            let matching = lines.iter().filter(|line| wanted.contains(&line.status));
+            matching.count() as u64
+        };
+        let both = lines.iter().all(|line| line.digest.destination.is_some());
+        let store = |side: fn(&UserLine) -> &str| {
+            merkle::store(lines.iter().map(|line| (line.user.as_str(), side(line))))
+        };
+        let destination = |line: &UserLine| line.digest.destination.is_some();
+        let summary = Summary {
+            command: self.command,
+            verdict: if exit == Exit::Done {
+                Verdict::Go
+            } else {
+                Verdict::NoGo
+            },
+            users: Users {
+                total: lines.len() as u64,
+                ok: count(&[Status::Ok, Status::Verified, Status::Unchanged]),
+                attention: count(&[Status::Attention]),
+                failed: count(&[Status::Failed, Status::Skipped]),
+            },
+            mailboxes: lines.iter().map(|line| line.mailboxes).sum(),
+            messages: lines.iter().map(|line| line.messages).sum(),
+            bytes: lines.iter().map(|line| line.bytes).sum(),
+            findings: self.watch.findings(),
+            differences: self.watch.differences(),
+            digest: Digests {
+                source: store(|line| &line.digest.source),
+                destination: (both && lines.iter().any(destination))
+                    .then(|| store(|line| line.digest.destination.as_deref().unwrap_or(""))),
+            },
+            seconds: self.started.elapsed().as_secs_f64(),
+            exit_code: exit.code(),
+        };
+        self.watch.conclude(&summary);
+    }
+}
+
+/// What the next account would meet as well.
+fn ends_the_run(error: &Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match error {
+        Error::Interrupted => true,
+        Error::Io { source, .. } => {
+            matches!(
+                source.kind(),
+                StorageFull | QuotaExceeded | ReadOnlyFilesystem
+            ) || source.raw_os_error() == Some(5) // EIO
+        }
+        _ => false,
+    }
+}
+
+fn failed(user: &str, error: String, seconds: f64) -> UserLine {
+    UserLine {
+        user: user.into(),
+        status: Status::Failed,
+        mailboxes: 0,
+        messages: 0,
+        bytes: 0,
+        findings: 1,
+        differences: 0,
+        digest: Digests::default(),
+        seconds,
+        error: Some(error),
+    }
+}

@@ -1,0 +1,256 @@
+//! From locations on the command line to open accounts.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mailtally::disk::{Dir, Disk, Owner, Real};
+use mailtally::error::At;
+use mailtally::format::location::{Driver, Keys, Layout, Location, Template};
+use mailtally::format::{self, OpenOptions, Room};
+use mailtally::ops::users::{self, Found, FoundAccount, Place, Selection};
+use mailtally::{Error, Result};
+
+use super::global::Global;
+
+/// What of this machine a location can mean.
+pub struct Context {
+    /// Seconds since 1970.
+    pub now: i64,
+    /// Homes, for locations that name them.
+    pub homes: users::Context,
+}
+
+impl Context {
+    /// This machine, now.
+    pub fn here() -> Self {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Self {
+            now: now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX)),
+            homes: users::Context::new(
+                std::env::var_os("HOME").map(PathBuf::from),
+                &fs::read("/etc/passwd").unwrap_or_default(),
+            ),
+        }
+    }
+
+    /// The time as stores write it.
+    pub fn now_u32(&self) -> u32 {
+        u32::try_from(self.now).unwrap_or(u32::MAX).max(1)
+    }
+}
+
+/// Finds the accounts that a location and the options choose.
+pub fn find(location: &Location, global: &Global, context: &Context) -> Result<Found> {
+    let listed = match &global.user_file {
+        Some(file) => Some(listed(file)?),
+        None => None,
+    };
+    let selection = Selection {
+        masks: global.users.clone(),
+        listed,
+        shard: global.shard,
+    };
+    users::find(location, &selection, &context.homes, &real())
+}
+
+fn real() -> Arc<dyn Disk> {
+    Arc::new(Real)
+}
+
+fn listed(file: &Path) -> Result<Vec<String>> {
+    let text = fs::read(file).at("read the list of users", file)?;
+    Ok(Selection::names_in(&text))
+}
+
+fn not_yet(what: &str) -> Error {
+    Error::Usage {
+        what: format!("{what} is not supported by this version"),
+        help: "see the README for the formats and keys that are".into(),
+    }
+}
+
+fn room_of(driver: Driver) -> Result<&'static Room> {
+    format::room(driver.name()).ok_or_else(|| not_yet(&format!("the format {}", driver.name())))
+}
+
+/// The format to write.
+pub fn destination_room(location: &Location) -> Result<&'static Room> {
+    let driver = location.driver.ok_or_else(|| Error::Usage {
+        what: "the destination names no format".into(),
+        help: "write it before the path, such as sdbox:PATH".into(),
+    })?;
+    let keys = &location.keys;
+    let plain = *keys == Keys::default();
+    let room = room_of(driver)?;
+    if room.create.is_none() {
+        return Err(not_yet(&format!("writing {}", room.name)));
+    }
+    if !plain {
+        return Err(not_yet("a key at the destination"));
+    }
+    Ok(room)
+}
+
+/// The format of an account, and what its location says beside the path.
+pub fn open_options(
+    location: &Location,
+    account: &FoundAccount,
+    root: &Dir,
+    context: &Context,
+) -> Result<(&'static Room, OpenOptions)> {
+    let room = match location.driver {
+        Some(driver) => room_of(driver)?,
+        None => detected(root)?,
+    };
+    let keys = &location.keys;
+    if keys.alt.is_some() || keys.separator.is_some() {
+        return Err(not_yet("ALT and SEPARATOR"));
+    }
+    let at = |template: &Option<Template>| match template {
+        Some(template) => {
+            let user = context.homes.user(&account.user);
+            Place::of(template, &user, &real())?.open().map(Some)
+        }
+        None => Ok(None),
+    };
+    let fs_layout = keys.layout == Some(Layout::Fs);
+    let options = OpenOptions {
+        fs_layout,
+        dirname: keys.dirname.clone(),
+        inbox: at(&keys.inbox)?,
+        control: at(&keys.control)?,
+        index: at(&keys.index)?,
+        no_index: keys.index_in_memory,
+        mailboxdir: keys.mailboxdir.clone(),
+        subscriptions: keys.subscriptions.clone(),
+        utf8: keys.utf8,
+        now: context.now,
+    };
+    supported(room, &options)?;
+    Ok((room, options))
+}
+
+/// Keys that a format does not read yet are refused, not skipped.
+fn supported(room: &Room, options: &OpenOptions) -> Result<()> {
+    let sdbox = room.name == "sdbox";
+    for (named, key) in [
+        (sdbox && options.index.is_some(), "INDEX of an sdbox store"),
+        (
+            sdbox && options.control.is_some(),
+            "CONTROL of an sdbox store",
+        ),
+        (sdbox && options.inbox.is_some(), "INBOX of an sdbox store"),
+        (
+            sdbox && options.dirname.is_some(),
+            "DIRNAME of an sdbox store",
+        ),
+        (
+            !sdbox && options.mailboxdir.is_some(),
+            "MAILBOXDIR of a maildir",
+        ),
+        (
+            !sdbox && options.dirname.is_some() && !options.fs_layout,
+            "DIRNAME without LAYOUT=fs",
+        ),
+    ] {
+        if named {
+            return Err(not_yet(key));
+        }
+    }
+    Ok(())
+}
+
+fn detected(root: &Dir) -> Result<&'static Room> {
+    match format::detect(root)[..] {
+        [room] => Ok(room),
+        [] => Err(Error::Usage {
+            what: format!("no known mail store lies in {}", root.path().display()),
+            help: "name the format before the path, such as maildir:PATH".into(),
+        }),
+        ref several => {
+            let names: Vec<_> = several.iter().map(|room| room.name).collect();
+            Err(Error::Usage {
+                what: format!("{} could be {}", root.path().display(), names.join(" or ")),
+                help: format!("name the format before the path, such as {}:PATH", names[0]),
+            })
+        }
+    }
+}
+
+/// Where the destination of a user is to be.
+pub fn destination_for(location: &Location, user: &str, context: &Context) -> Result<Place> {
+    users::place_for(location, user, &context.homes, &real())
+}
+
+/// A destination inside its source, or the other way round, is refused.
+pub fn apart(source: &Path, destination: &Path) -> Result<()> {
+    let real = |path: &Path| path.canonicalize();
+    let Ok(source) = real(source) else {
+        return Ok(());
+    };
+    let parent = destination.parent().unwrap_or(Path::new("."));
+    let parent = if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
+    };
+    let nearest = parent.ancestors().find_map(|above| {
+        let rest = parent.strip_prefix(above).ok()?;
+        let above = if above.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            above
+        };
+        Some(real(above).ok()?.join(rest))
+    });
+    let Some(destination) = nearest
+        .zip(destination.file_name())
+        .map(|(dir, name)| dir.join(name))
+    else {
+        return Ok(());
+    };
+    if destination.starts_with(&source) || source.starts_with(&destination) {
+        return Err(Error::Usage {
+            what: format!(
+                "{} and {} lie in one another",
+                source.display(),
+                destination.display()
+            ),
+            help: "name a destination beside the source".into(),
+        });
+    }
+    Ok(())
+}
+
+/// `USER`, `USER:GROUP`, by name or number.
+pub fn owner(text: &str) -> Result<Owner, String> {
+    let (user, group) = match text.split_once(':') {
+        Some((user, group)) => (user, Some(group)),
+        None => (text, None),
+    };
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+    let uid = number_of(user, &passwd).ok_or_else(|| format!("there is no user {user}"))?;
+    let gid = match group {
+        Some(group) => {
+            number_of(group, &groups).ok_or_else(|| format!("there is no group {group}"))?
+        }
+        None => field_of(&passwd, 2, &uid.to_string(), 3)
+            .ok_or_else(|| format!("{user} is no user of this machine: write {user}:GROUP"))?,
+    };
+    Ok(Owner { uid, gid })
+}
+
+fn number_of(name: &str, table: &str) -> Option<u32> {
+    name.parse().ok().or_else(|| field_of(table, 0, name, 2))
+}
+
+/// The number in one column of the line that has `value` in another.
+fn field_of(table: &str, key: usize, value: &str, column: usize) -> Option<u32> {
+    let rows = table
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>());
+    let mut rows = rows.filter(|row| row.get(key) == Some(&value));
+    rows.next()?.get(column)?.parse().ok()
+}

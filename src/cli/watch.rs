@@ -1,0 +1,163 @@
+//! Listens to the library: records as they come, or the collection that is shown at the end.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::io::{Write, stdout};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use mailtally::report::{
+    Difference, Event, Finding, MailboxLine, Observer, Severity, Summary, UserLine,
+};
+use serde::Serialize;
+
+use super::global::Global;
+use super::progress::Progress;
+use super::render::{Shown, show};
+
+/// So many findings of a kind are kept to be shown; all are counted.
+const KEPT: usize = 10;
+const KEPT_VERBOSE: usize = 10_000;
+
+/// How many there were, and the first of them.
+type Kept<T> = (u64, Vec<T>);
+
+/// What was heard so far.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// Findings by severity (worst first) and code: how many, and the first of them.
+    pub findings: BTreeMap<(Reverse<Severity>, &'static str), Kept<Finding>>,
+    /// Differences by code.
+    pub differences: BTreeMap<&'static str, Kept<Difference>>,
+    /// Mailboxes in the order they were done.
+    pub mailboxes: Vec<MailboxLine>,
+    /// Accounts.
+    pub users: Vec<UserLine>,
+}
+
+/// The observer of a run.
+pub struct Watch {
+    command: &'static str,
+    json: bool,
+    shown: Shown,
+    kept: usize,
+    heard: Mutex<Heard>,
+    progress: Progress,
+}
+
+impl Watch {
+    /// As the options say.
+    pub fn new(global: &Global, command: &'static str) -> Self {
+        Self {
+            command,
+            json: global.json,
+            shown: Shown {
+                quiet: global.quiet,
+                verbose: global.verbose > 0,
+                colours: global.colours(),
+            },
+            kept: if global.verbose > 0 {
+                KEPT_VERBOSE
+            } else {
+                KEPT
+            },
+            heard: Mutex::default(),
+            progress: Progress::new(global),
+        }
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True once something needs a person.
+    pub fn attention(&self) -> bool {
+        let heard = self.heard();
+        let mut severities = heard.findings.keys().map(|(severity, _)| severity.0);
+        !heard.differences.is_empty() || severities.any(|severity| severity == Severity::Error)
+    }
+
+    /// Findings by code.
+    pub fn findings(&self) -> BTreeMap<&'static str, u64> {
+        let heard = self.heard();
+        let counts = heard.findings.iter();
+        counts
+            .map(|((_, code), (count, _))| (*code, *count))
+            .collect()
+    }
+
+    /// Differences by code.
+    pub fn differences(&self) -> BTreeMap<&'static str, u64> {
+        let heard = self.heard();
+        let counts = heard.differences.iter();
+        counts.map(|(code, (count, _))| (*code, *count)).collect()
+    }
+
+    /// The accounts, in name order.
+    pub fn users(&self) -> Vec<UserLine> {
+        let mut users = self.heard().users.clone();
+        users.sort_by(|a, b| a.user.cmp(&b.user));
+        users
+    }
+
+    /// Says how the run went.
+    pub fn conclude(&self, summary: &Summary) {
+        self.progress.finish();
+        if self.json {
+            record(summary);
+            return;
+        }
+        let text = show(self.command, summary, &self.heard(), self.shown);
+        // A closed pipe ends quietly.
+        let _ = stdout().write_all(text.as_bytes());
+    }
+}
+
+fn record(record: &impl Serialize) {
+    if let Ok(mut line) = serde_json::to_vec(record) {
+        line.push(b'\n');
+        // A closed pipe ends quietly.
+        let _ = stdout().lock().write_all(&line);
+    }
+}
+
+impl Observer for Watch {
+    fn on(&self, event: Event<'_>) {
+        self.progress.on(&event);
+        match event {
+            Event::Found(finding) => {
+                let key = (Reverse(finding.severity()), finding.rule.code);
+                let mut heard = self.heard();
+                let (count, kept) = heard.findings.entry(key).or_default();
+                *count += 1;
+                if kept.len() < self.kept {
+                    kept.push(finding.clone());
+                }
+                if self.json {
+                    record(finding);
+                }
+            }
+            Event::Differs(difference) => {
+                let mut heard = self.heard();
+                let (count, kept) = heard.differences.entry(difference.code).or_default();
+                *count += 1;
+                if kept.len() < self.kept {
+                    kept.push(difference.clone());
+                }
+                if self.json {
+                    record(difference);
+                }
+            }
+            Event::MailboxDone(line) if self.json => record(line),
+            Event::MailboxDone(line) if self.shown.keeps_mailboxes(self.command) => {
+                self.heard().mailboxes.push(line.clone());
+            }
+            Event::UserDone(line) => {
+                self.heard().users.push(line.clone());
+                if self.json {
+                    record(line);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Carries the messages of one mailbox, and remembers of each what the proof compares.
+
+use std::cell::RefCell;
+
+use bstr::BString;
+
+use super::notes::Notes;
+use super::teller::Teller;
+use super::workers::Workers;
+use crate::digest::merkle::{self, MailboxDigest};
+use crate::digest::{Digest, Facts, Measured};
+use crate::error::{Error, Result};
+use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
+use crate::report::catalogue::MESSAGE_TWICE;
+use crate::report::{Event, Finding, MailboxLine};
+use crate::store::{MailboxSource, MailboxWriter, StoreError};
+
+/// What is remembered of a message that was carried.
+#[derive(Debug, Clone, Copy)]
+pub struct Carried {
+    /// Its UID.
+    pub uid: Uid,
+    /// Its place in the source's mailbox.
+    pub nth: u32,
+    /// CRC-32 of its bytes.
+    pub crc32: u32,
+    /// Its bytes.
+    pub size: u64,
+    /// Its content.
+    pub content: Digest,
+    /// All but the body.
+    pub envelope: [u8; 16],
+}
+
+impl Carried {
+    /// Of a message of a mailbox with these keywords.
+    pub fn of(nth: usize, message: &Message, names: &[BString], facts: &Facts) -> Self {
+        Self {
+            uid: message.uid,
+            nth: u32::try_from(nth).expect("BUG: a mailbox has no more messages than UIDs"),
+            crc32: facts.crc32,
+            size: facts.size,
+            content: facts.content,
+            envelope: envelope(message, names),
+        }
+    }
+
+    /// The same message, as far as it is remembered.
+    pub fn same(&self, other: &Self) -> bool {
+        let body = |it: &Self| (it.crc32, it.size, it.content);
+        self.uid == other.uid && body(self) == body(other) && self.envelope == other.envelope
+    }
+}
+
+/// A digest of all that is known of a message beside its body.
+fn envelope(message: &Message, names: &[BString]) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[message.flags.bits()]);
+    for keyword in merkle::keywords(message, names) {
+        hasher.update(&keyword);
+        hasher.update(&[0]);
+    }
+    let number = |value: i64| value.to_le_bytes();
+    hasher.update(&number(dated(message.received)));
+    hasher.update(&number(message.saved.map_or(-1, dated)));
+    for text in [Some(&message.guid), message.pop3_uidl.as_ref()] {
+        hasher.update(&[u8::from(text.is_some())]);
+        hasher.update(text.map_or(&[], |text| text.as_slice()));
+        hasher.update(&[0]);
+    }
+    hasher.update(&number(message.pop3_order.map_or(-1, i64::from)));
+    let sealed = message.sealed.map(|(plain, _)| plain);
+    hasher.update(&sealed.unwrap_or(u64::MAX).to_le_bytes());
+    let mut short = [0; 16];
+    hasher.finalize_xof().fill(&mut short);
+    short
+}
+
+/// A date as every format can hold it; one that is beyond it was said to be odd.
+pub fn dated(time: i64) -> i64 {
+    time.clamp(0, i64::from(u32::MAX))
+}
+
+/// A mailbox that was carried.
+#[derive(Debug)]
+pub struct CarriedMailbox {
+    /// What it is at the source.
+    pub mailbox: Mailbox,
+    /// Its messages, in UID order.
+    pub messages: Vec<Carried>,
+    /// What is said of it.
+    pub line: MailboxLine,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// One message on its way.
+struct Passed {
+    message: Option<(Message, Facts)>,
+    findings: Vec<Finding>,
+    failed: Option<Error>,
+}
+
+/// Carries a mailbox into `writer`; without one everything is read and nothing written.
+pub fn mailbox(
+    source: &dyn MailboxSource,
+    name: &MailboxName,
+    mut writer: Option<Box<dyn MailboxWriter + '_>>,
+    teller: &Teller<'_>,
+    workers: &Workers,
+) -> Result<CarriedMailbox> {
+    let mut sum = Sum::new(teller, name, source.mailbox());
+    let each = |nth, into: Option<&dyn MailboxWriter>| {
+        SCRATCH.with_borrow_mut(|scratch| one(source, nth, scratch, into))
+    };
+    // `writer` is shared while a batch is stored, and ours alone between batches.
+    let mut from = 0;
+    while from < source.len() {
+        let to = source.len().min(from + 1024);
+        let mut passed = Vec::with_capacity(to - from);
+        let into = writer.as_deref();
+        workers.in_batches(
+            to - from,
+            |nth| each(from + nth, into),
+            |_, one| {
+                passed.push(one);
+                Ok(())
+            },
+        )?;
+        for (nth, one) in (from..to).zip(passed) {
+            sum.take(nth, one, writer.as_deref_mut())?;
+        }
+        sum.tell_progress();
+        from = to;
+    }
+    if let Some(writer) = writer {
+        writer.finish()?;
+    }
+    source.conclude(&mut |finding| teller.found(finding));
+    Ok(sum.finish())
+}
+
+fn one(
+    source: &dyn MailboxSource,
+    nth: usize,
+    scratch: &mut Vec<u8>,
+    writer: Option<&dyn MailboxWriter>,
+) -> Passed {
+    let mut passed = Passed {
+        message: None,
+        findings: Vec::new(),
+        failed: None,
+    };
+    let opened = match source.open(nth, scratch) {
+        Ok(opened) => opened,
+        Err(finding) => {
+            passed.findings.push(*finding);
+            return passed;
+        }
+    };
+    let (message, claims) = (opened.message, opened.claims);
+    let body = Measured::new(opened.body);
+    let stored = match writer {
+        Some(writer) => writer.store(&message, body),
+        None => body.store_nowhere(),
+    };
+    match stored {
+        Ok(stored) => {
+            match &stored.damage {
+                Some(error) => passed
+                    .findings
+                    .push(source.broken(nth, error, stored.facts.size)),
+                None => source.judge(nth, &message, claims, &stored.facts, &mut |finding| {
+                    passed.findings.push(finding);
+                }),
+            }
+            passed.message = Some((message, stored.facts));
+        }
+        Err(StoreError::Source { error, read }) => {
+            passed.findings.push(source.broken(nth, &error, read));
+        }
+        Err(StoreError::Destination(error)) => passed.failed = Some(error),
+    }
+    passed
+}
+
+/// What a mailbox adds up to.
+struct Sum<'a> {
+    teller: &'a Teller<'a>,
+    mailbox: &'a Mailbox,
+    name: &'a MailboxName,
+    digest: MailboxDigest,
+    notes: Notes,
+    messages: Vec<Carried>,
+    line: MailboxLine,
+    told: (u64, u64),
+}
+
+impl<'a> Sum<'a> {
+    fn new(teller: &'a Teller<'a>, name: &'a MailboxName, mailbox: &'a Mailbox) -> Self {
+        Self {
+            teller,
+            mailbox,
+            name,
+            digest: MailboxDigest::new(name),
+            notes: Notes::default(),
+            messages: Vec::new(),
+            line: MailboxLine {
+                user: teller.user().into(),
+                mailbox: crate::report::escape(name.to_string().as_bytes()),
+                messages: 0,
+                unseen: 0,
+                bytes: 0,
+                virtual_bytes: 0,
+                uidvalidity: mailbox.uidvalidity.get(),
+                uidnext: mailbox.uidnext,
+                digest: String::new(),
+            },
+            told: (0, 0),
+        }
+    }
+
+    fn take(
+        &mut self,
+        nth: usize,
+        passed: Passed,
+        writer: Option<&mut (dyn MailboxWriter + '_)>,
+    ) -> Result<()> {
+        for finding in passed.findings {
+            self.teller.found(finding);
+        }
+        if let Some(error) = passed.failed {
+            return Err(error);
+        }
+        let Some((message, facts)) = passed.message else {
+            return Ok(());
+        };
+        if let Some(writer) = writer {
+            writer.commit(&message, &facts)?;
+        }
+        self.digest
+            .push(&merkle::message(&message, &self.mailbox.keywords, &facts));
+        self.notes.add(message.uid, &facts);
+        self.messages
+            .push(Carried::of(nth, &message, &self.mailbox.keywords, &facts));
+        self.line.messages += 1;
+        self.line.unseen += u64::from(!message.flags.contains(Flags::SEEN));
+        self.line.bytes += facts.size;
+        self.line.virtual_bytes += facts.virtual_size;
+        Ok(())
+    }
+
+    fn tell_progress(&mut self) {
+        let (messages, bytes) = (
+            self.line.messages - self.told.0,
+            self.line.bytes - self.told.1,
+        );
+        self.told = (self.line.messages, self.line.bytes);
+        self.teller.watch().on(Event::Copied { messages, bytes });
+    }
+
+    fn finish(mut self) -> CarriedMailbox {
+        self.notes
+            .tell(self.name, &mut |finding| self.teller.found(finding));
+        if let Some(detail) = copies(&self.messages) {
+            self.teller
+                .found(Finding::new(&MESSAGE_TWICE, detail).mailbox(self.name));
+        }
+        let digest = self.digest.finish();
+        self.line.digest = crate::digest::hex(&digest);
+        CarriedMailbox {
+            mailbox: self.mailbox.clone(),
+            messages: self.messages,
+            line: self.line,
+            digest,
+        }
+    }
+}
+
+/// Messages with the same bytes as another of the mailbox.
+fn copies(messages: &[Carried]) -> Option<String> {
+    let mut order: Vec<&Carried> = messages.iter().filter(|message| message.size > 0).collect();
+    order.sort_unstable_by(|a, b| a.content.cmp(&b.content).then(a.uid.cmp(&b.uid)));
+    let pairs = order
+        .windows(2)
+        .filter(|pair| pair[0].content == pair[1].content);
+    let mut pairs = pairs.map(|pair| (pair[0].uid, pair[1].uid));
+    let (one, other) = pairs.next()?;
+    let count = pairs.count() + 1;
+    Some(format!(
+        "{count} messages, such as uid {other} and uid {one}"
+    ))
+}

@@ -1,0 +1,414 @@
+//! Makes a destination hold the same mail as a source, in its own format, and proves it.
+//!
+//! ```text
+//! look at the destination --> build beside it --> read back and compare --> sync --> rename
+//!    not ours: stop              carry              prove                    staging
+//! ```
+
+use std::time::Instant;
+
+use super::carry::{self, CarriedMailbox};
+use super::prove::{self, Pair};
+use super::staging::{Previous, Staging, Target};
+use super::teller::Teller;
+use super::users::Place;
+use super::workers::Workers;
+use super::{plan_names, rfc3339};
+use crate::digest::{Digest, hex, merkle};
+use crate::disk::{Dir, Owner};
+use crate::error::{Error, Result};
+use crate::format::tally::{Head, StateWriter};
+use crate::format::{OpenOptions, Room};
+use crate::model::{Account, Mailbox, MailboxName};
+use crate::report::catalogue as rules;
+use crate::report::{Digests, Event, Finding, Status, UserLine};
+use crate::store::{CreateOptions, Destination, MailboxSource, Source};
+
+/// Headers, metadata and index of a message take about this much.
+const BYTES_PER_MESSAGE: u64 = 200;
+
+/// What a conversion can be told.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Do all the reading and none of the writing.
+    pub dry_run: bool,
+    /// Who the destination is given to, in place of the source's owner.
+    pub owner: Option<Owner>,
+    /// The time that goes into new files.
+    pub now: u32,
+}
+
+/// One account to convert.
+pub struct Job<'a> {
+    /// Its name; empty for a location without a variable.
+    pub user: &'a str,
+    /// The source's format.
+    pub from: &'static Room,
+    /// Where the source lies.
+    pub source: Dir,
+    /// What its location says beside the path.
+    pub open: &'a OpenOptions,
+    /// The destination's format.
+    pub to: &'static Room,
+    /// Where the destination is to be.
+    pub destination: &'a Place,
+}
+
+/// Converts one account.
+pub fn account(
+    job: Job<'_>,
+    options: &Options,
+    teller: &Teller<'_>,
+    workers: &Workers,
+) -> Result<UserLine> {
+    let started = Instant::now();
+    teller.watch().on(Event::UserStarted { user: job.user });
+    let source = (job.from.open)(job.source, job.open, &mut |finding| teller.found(finding))?;
+    let target = Target::look(job.destination, job.to)?;
+    let stamp = hex(&source.stamp()?);
+    if let Previous::Ours(head) = &target.previous
+        && head.source_stamp == stamp
+    {
+        return Ok(unchanged(teller, source.as_ref(), head, started));
+    }
+    let names = plan_names::plan(source.mailboxes(), job.to.name_problem, &mut |finding| {
+        teller.found(finding);
+    });
+    let run = Run {
+        source: source.as_ref(),
+        to: job.to,
+        names,
+        stamp,
+        options,
+        teller,
+        workers,
+    };
+    run.tell_account();
+    let mut line = if options.dry_run {
+        run.dry(job.destination)?
+    } else {
+        run.convert(target)?
+    };
+    let counts = teller.counts();
+    line.findings = counts.all_findings();
+    line.differences = counts.all_differences();
+    if counts.attention {
+        line.status = Status::Attention;
+    }
+    line.seconds = started.elapsed().as_secs_f64();
+    teller.watch().on(Event::UserDone(&line));
+    Ok(line)
+}
+
+fn unchanged(teller: &Teller<'_>, source: &dyn Source, head: &Head, started: Instant) -> UserLine {
+    let counts = teller.counts();
+    let line = UserLine {
+        user: teller.user().into(),
+        status: Status::Unchanged,
+        mailboxes: source.mailboxes().len() as u64,
+        messages: 0,
+        bytes: 0,
+        findings: counts.all_findings(),
+        differences: 0,
+        digest: Digests {
+            source: head.digest.clone(),
+            destination: Some(head.digest.clone()),
+        },
+        seconds: started.elapsed().as_secs_f64(),
+        error: None,
+    };
+    teller.watch().on(Event::UserDone(&line));
+    line
+}
+
+struct Run<'a> {
+    source: &'a dyn Source,
+    to: &'static Room,
+    names: Vec<MailboxName>,
+    stamp: String,
+    options: &'a Options,
+    teller: &'a Teller<'a>,
+    workers: &'a Workers,
+}
+
+impl Run<'_> {
+    /// What is said of the account as a whole.
+    fn tell_account(&self) {
+        for name in &self.source.account().subscriptions {
+            if !self.source.mailboxes().contains(name) {
+                let finding = Finding::new(&rules::SUBSCRIPTION_UNKNOWN, "kept").mailbox(name);
+                self.teller.found(finding);
+            }
+        }
+        if let Some(limits) = self.source.account().quota {
+            let shown = |limit: Option<u64>| limit.map_or("none".into(), |value| value.to_string());
+            let (bytes, messages) = (shown(limits.bytes), shown(limits.messages));
+            let detail = format!("bytes: {bytes}, messages: {messages}");
+            self.teller
+                .found(Finding::new(&rules::QUOTA_LIMIT, detail).path("maildirsize"));
+        }
+    }
+
+    /// The account as the destination is to have it: names as they are there.
+    fn account(&self, last_uidvalidity: u32) -> Account {
+        let source = self.source.account();
+        let renamed = |name: &MailboxName| {
+            let nth = self
+                .source
+                .mailboxes()
+                .iter()
+                .position(|other| other == name);
+            nth.map_or_else(|| name.clone(), |nth| self.names[nth].clone())
+        };
+        Account {
+            subscriptions: source.subscriptions.iter().map(renamed).collect(),
+            sieve: source.sieve.clone(),
+            quota: None,
+            last_uidvalidity: source.last_uidvalidity.max(last_uidvalidity),
+        }
+    }
+
+    fn dry(&self, place: &Place) -> Result<UserLine> {
+        let mut sums = Vec::new();
+        self.each_mailbox(|_, name, source| {
+            let carried = carry::mailbox(source, name, None, self.teller, self.workers)?;
+            if carried.mailbox.selectable {
+                self.teller.watch().on(Event::MailboxDone(&carried.line));
+                sums.push(sum(&carried));
+            }
+            Ok(())
+        })?;
+        self.tell_space(place, &sums);
+        Ok(self.line(&sums, None))
+    }
+
+    fn tell_space(&self, place: &Place, sums: &[MailboxSum]) {
+        let messages: u64 = sums.iter().map(|sum| sum.messages).sum();
+        let bytes: u64 = sums.iter().map(|sum| sum.bytes).sum();
+        let needed = bytes + messages * BYTES_PER_MESSAGE;
+        let Ok(space) = place.nearest().and_then(|dir| dir.space()) else {
+            return;
+        };
+        let files = space.files.unwrap_or(u64::MAX);
+        if needed > space.bytes || messages > files {
+            let detail = format!(
+                "needs {needed} bytes and {messages} files, there are {} and {files}",
+                space.bytes
+            );
+            self.teller
+                .found(Finding::new(&rules::ACCOUNT_SPACE, detail));
+        }
+    }
+
+    fn convert(&self, target: Target<'_>) -> Result<UserLine> {
+        let (owner, mode) = self.ownership()?;
+        let staging = target.begin()?;
+        let done = self.build(&staging, owner, mode);
+        match done {
+            Ok(line) => {
+                staging.publish()?;
+                Ok(line)
+            }
+            Err(error) => {
+                staging.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    /// Who the destination belongs to, where that is not this process anyway; and its mode.
+    fn ownership(&self) -> Result<(Option<Owner>, u32)> {
+        let stat = self.source.root().own_stat()?;
+        let this = Owner::of_this_process();
+        let theirs = Owner {
+            uid: stat.uid,
+            gid: stat.gid,
+        };
+        let wanted = self.options.owner.unwrap_or(theirs);
+        let mode = (stat.mode & 0o2777) | 0o700;
+        if wanted == this {
+            return Ok((None, mode));
+        }
+        if this.uid == 0 || self.options.owner.is_some() {
+            return Ok((Some(wanted), mode));
+        }
+        if wanted.uid != this.uid {
+            let detail = format!(
+                "source is of {}:{}, this run of {}",
+                wanted.uid, wanted.gid, this.uid
+            );
+            self.teller
+                .found(Finding::new(&rules::ACCOUNT_OWNER, detail));
+        }
+        Ok((None, mode))
+    }
+
+    fn build(&self, staging: &Staging<'_>, owner: Option<Owner>, mode: u32) -> Result<UserLine> {
+        let create = self.to.create.ok_or_else(|| Error::Usage {
+            what: format!("{} cannot be written", self.to.name),
+            help: "choose another destination format".into(),
+        })?;
+        let options = CreateOptions {
+            now: self.options.now,
+            owner,
+            mode,
+        };
+        let destination = create(staging.dir.again()?, &options)?;
+        let carried = self.carry(destination.as_ref())?;
+        let last = carried
+            .iter()
+            .map(|(_, carried)| carried.line.uidvalidity)
+            .max();
+        let account = self.account(last.unwrap_or(0));
+        destination.finish(&account)?;
+        let line = self.prove(staging, &account, &carried, &options)?;
+        if let Some(owner) = owner {
+            staging.dir.give_self(owner)?;
+        }
+        if mode != 0o700 {
+            staging.dir.set_own_mode(mode)?;
+        }
+        Ok(line)
+    }
+
+    /// Opens the mailboxes one after the other; one that cannot be opened is a finding.
+    fn each_mailbox(
+        &self,
+        mut each: impl FnMut(usize, &MailboxName, &dyn MailboxSource) -> Result<()>,
+    ) -> Result<()> {
+        for (nth, name) in self.names.iter().enumerate() {
+            self.workers.go_on()?;
+            let opened = self
+                .source
+                .mailbox(nth, &mut |finding| self.teller.found(finding));
+            match opened {
+                Ok(source) => each(nth, name, source.as_ref())?,
+                Err(error) => {
+                    let finding = Finding::new(&rules::MAILBOX_UNREADABLE, error.chain());
+                    self.teller.found(finding.mailbox(name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn carry(&self, destination: &dyn Destination) -> Result<Vec<(usize, CarriedMailbox)>> {
+        let mut all = Vec::new();
+        self.each_mailbox(|nth, name, source| {
+            let renamed = Mailbox {
+                name: name.clone(),
+                ..source.mailbox().clone()
+            };
+            let writer = destination.mailbox(&renamed)?;
+            let carried = carry::mailbox(source, name, Some(writer), self.teller, self.workers)?;
+            all.push((nth, carried));
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// Reads the destination back as any store is read, and leaves the state of this pass in it.
+    fn prove(
+        &self,
+        staging: &Staging<'_>,
+        account: &Account,
+        carried: &[(usize, CarriedMailbox)],
+        options: &CreateOptions,
+    ) -> Result<UserLine> {
+        let open = OpenOptions {
+            now: i64::from(self.options.now),
+            ..OpenOptions::default()
+        };
+        let dir = staging.dir.again()?;
+        let read = (self.to.open)(dir, &open, &mut |finding| self.teller.found(finding))?;
+        prove::account(account, read.account(), self.teller);
+        let names: Vec<_> = carried
+            .iter()
+            .map(|(nth, _)| self.names[*nth].clone())
+            .collect();
+        let places = prove::mailboxes(&names, read.as_ref(), self.teller);
+        let digest = account_digest(selectable(carried));
+        let mut state = self.begin_state(staging, read.as_ref(), &digest, options)?;
+        let mut digests = Vec::new();
+        for (((nth, carried), name), place) in carried.iter().zip(&names).zip(places) {
+            let Some(place) = place else { continue };
+            let back = read.mailbox(place, &mut |finding| self.teller.found(finding))?;
+            let pair = Pair::new(self.source, *nth, name, carried);
+            let digest =
+                prove::mailbox(&pair, back.as_ref(), &mut state, self.teller, self.workers)?;
+            if carried.mailbox.selectable {
+                digests.push(digest);
+                self.teller.watch().on(Event::MailboxDone(&carried.line));
+            }
+        }
+        state.finish()?;
+        let sums: Vec<_> = selectable(carried).map(sum).collect();
+        Ok(self.line(&sums, Some(&merkle::account(&digests))))
+    }
+
+    fn begin_state<'d>(
+        &self,
+        staging: &'d Staging<'_>,
+        read: &dyn Source,
+        digest: &Digest,
+        options: &CreateOptions,
+    ) -> Result<StateWriter<'d>> {
+        let created = rfc3339(i64::from(self.options.now));
+        let mut head = Head::new(created, self.to.name, hex(digest));
+        head.source_stamp.clone_from(&self.stamp);
+        head.destination_stamp = hex(&read.stamp()?);
+        let mut state = StateWriter::create(&staging.dir, |file| {
+            options.owner.map_or(Ok(()), |owner| file.give(owner))
+        })?;
+        state.line(&head)?;
+        Ok(state)
+    }
+
+    fn line(&self, sums: &[MailboxSum], destination: Option<&Digest>) -> UserLine {
+        let source = merkle::account(sums.iter().map(|sum| &sum.digest));
+        UserLine {
+            user: self.teller.user().into(),
+            status: if destination.is_some() {
+                Status::Verified
+            } else {
+                Status::Ok
+            },
+            mailboxes: sums.len() as u64,
+            messages: sums.iter().map(|sum| sum.messages).sum(),
+            bytes: sums.iter().map(|sum| sum.bytes).sum(),
+            findings: 0,
+            differences: 0,
+            digest: Digests {
+                source: hex(&source),
+                destination: destination.map(hex),
+            },
+            seconds: 0.0,
+            error: None,
+        }
+    }
+}
+
+/// What is left of a mailbox for the account's line.
+struct MailboxSum {
+    messages: u64,
+    bytes: u64,
+    digest: Digest,
+}
+
+fn sum(carried: &CarriedMailbox) -> MailboxSum {
+    MailboxSum {
+        messages: carried.line.messages,
+        bytes: carried.line.bytes,
+        digest: carried.digest,
+    }
+}
+
+fn selectable(carried: &[(usize, CarriedMailbox)]) -> impl Iterator<Item = &CarriedMailbox> {
+    let all = carried.iter().map(|(_, carried)| carried);
+    all.filter(|carried| carried.mailbox.selectable)
+}
+
+fn account_digest<'a>(mailboxes: impl Iterator<Item = &'a CarriedMailbox>) -> Digest {
+    let digests: Vec<_> = mailboxes.map(|carried| carried.digest).collect();
+    merkle::account(&digests)
+}

@@ -1,0 +1,69 @@
+//! What is in a store, and what is wrong with it? Reads everything, writes nothing.
+
+use std::time::Instant;
+
+use super::carry;
+use super::teller::Teller;
+use super::workers::Workers;
+use crate::digest::{hex, merkle};
+use crate::disk::Dir;
+use crate::error::Result;
+use crate::format::{OpenOptions, Room};
+use crate::report::catalogue::MAILBOX_UNREADABLE;
+use crate::report::{Digests, Event, Finding, Status, UserLine};
+
+/// Inspects one account.
+pub fn account(
+    room: &Room,
+    source: Dir,
+    open: &OpenOptions,
+    teller: &Teller<'_>,
+    workers: &Workers,
+) -> Result<UserLine> {
+    let started = Instant::now();
+    teller.watch().on(Event::UserStarted {
+        user: teller.user(),
+    });
+    let source = (room.open)(source, open, &mut |finding| teller.found(finding))?;
+    let mut line = UserLine {
+        user: teller.user().into(),
+        status: Status::Ok,
+        mailboxes: 0,
+        messages: 0,
+        bytes: 0,
+        findings: 0,
+        differences: 0,
+        digest: Digests::default(),
+        seconds: 0.0,
+        error: None,
+    };
+    let mut digests = Vec::new();
+    for (nth, name) in source.mailboxes().iter().enumerate() {
+        workers.go_on()?;
+        let mailbox = match source.mailbox(nth, &mut |finding| teller.found(finding)) {
+            Ok(mailbox) => mailbox,
+            Err(error) => {
+                teller.found(Finding::new(&MAILBOX_UNREADABLE, error.chain()).mailbox(name));
+                continue;
+            }
+        };
+        if !mailbox.mailbox().selectable {
+            continue;
+        }
+        let read = carry::mailbox(mailbox.as_ref(), name, None, teller, workers)?;
+        teller.watch().on(Event::MailboxDone(&read.line));
+        line.mailboxes += 1;
+        line.messages += read.line.messages;
+        line.bytes += read.line.bytes;
+        digests.push(read.digest);
+    }
+    line.digest.source = hex(&merkle::account(&digests));
+    let counts = teller.counts();
+    line.findings = counts.all_findings();
+    if counts.attention {
+        line.status = Status::Attention;
+    }
+    line.seconds = started.elapsed().as_secs_f64();
+    teller.watch().on(Event::UserDone(&line));
+    Ok(line)
+}

@@ -1,0 +1,19 @@
+//! What the tool does, with any source and any destination.
+
+mod carry;
+pub mod convert;
+pub mod inspect;
+mod notes;
+mod plan_names;
+mod prove;
+mod staging;
+mod teller;
+pub mod users;
+pub mod workers;
+
+pub use teller::Teller;
+
+/// A time as records show it.
+pub fn rfc3339(time: i64) -> String {
+    jiff::Timestamp::from_second(time).map_or_else(|_| time.to_string(), |time| time.to_string())
+}

@@ -1,0 +1,122 @@
+//! Which name each mailbox gets at the destination.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::MailboxName;
+use crate::report::Finding;
+use crate::report::catalogue::{MAILBOX_NAME_CLASH, MAILBOX_RENAMED};
+use crate::store::{Found, NameCheck};
+
+/// A level that is too long on disk keeps so many characters, and gets a number.
+const KEPT: usize = 32;
+
+/// The destination's names, in the order of the source's. What does not fit is renamed and said.
+pub fn plan(names: &[MailboxName], problem: NameCheck, found: Found<'_>) -> Vec<MailboxName> {
+    let mut taken: BTreeSet<MailboxName> = names
+        .iter()
+        .filter(|name| problem(name).is_none())
+        .cloned()
+        .collect();
+    let planned: Vec<_> = names
+        .iter()
+        .map(|name| match problem(name) {
+            None => name.clone(),
+            Some(why) => {
+                let proposed = propose(name, problem, &taken);
+                taken.insert(proposed.clone());
+                let detail = format!("{why}; carried as {proposed}");
+                found(Finding::new(&MAILBOX_RENAMED, detail).mailbox(name));
+                proposed
+            }
+        })
+        .collect();
+    tell_clashes(&planned, found);
+    planned
+}
+
+/// The nearest name that fits and is free.
+fn propose(name: &MailboxName, problem: NameCheck, taken: &BTreeSet<MailboxName>) -> MailboxName {
+    let levels = name.levels().iter();
+    let fitted: Vec<String> = levels
+        .map(
+            |level| match problem(&MailboxName::verbatim([level.clone()])) {
+                None => level.clone(),
+                Some(_) => fit(level),
+            },
+        )
+        .collect();
+    let first = MailboxName::new(if fitted.is_empty() {
+        vec![fit("")]
+    } else {
+        fitted
+    });
+    let last = first.levels().last().cloned().unwrap_or_default();
+    std::iter::once(first.clone())
+        .chain((2_u32..).map(|nth| first.with_last(format!("{last}_{nth}"))))
+        .find(|name| problem(name).is_none() && !taken.contains(name))
+        .expect("BUG: numbered names do not run out")
+}
+
+fn fit(level: &str) -> String {
+    let safe = level.chars().map(|c| match c {
+        '/' | '.' | '~' => '_',
+        c if c.is_control() => '_',
+        c => c,
+    });
+    let kept: String = safe.take(KEPT).collect();
+    if kept.is_empty() || kept == "dbox-Mails" {
+        format!("{kept}_")
+    } else {
+        kept
+    }
+}
+
+/// Names that a file system or client may take for one.
+fn tell_clashes(names: &[MailboxName], found: Found<'_>) {
+    let mut by_folded: BTreeMap<String, &MailboxName> = BTreeMap::new();
+    for name in names {
+        if let Some(other) = by_folded.insert(name.folded(), name) {
+            let detail = format!("{other} and {name}");
+            found(Finding::new(&MAILBOX_NAME_CLASH, detail).mailbox(name));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn no_long_names(name: &MailboxName) -> Option<String> {
+        let bad = |level: &String| level.is_empty() || level.len() > 40 || level == "dbox-Mails";
+        name.levels().iter().any(bad).then(|| "does not fit".into())
+    }
+
+    fn planned(names: &[&[&str]]) -> (Vec<String>, Vec<&'static str>) {
+        let names: Vec<_> = names
+            .iter()
+            .map(|levels| MailboxName::new(levels.iter().copied()))
+            .collect();
+        let mut codes = Vec::new();
+        let planned = plan(&names, no_long_names, &mut |finding| {
+            codes.push(finding.rule.code);
+        });
+        (planned.iter().map(ToString::to_string).collect(), codes)
+    }
+
+    #[test]
+    fn a_name_that_does_not_fit_gets_the_nearest_free_one_and_is_said() {
+        let long = "x".repeat(50);
+        let (names, codes) =
+            planned(&[&["a", ""], &["a", "_"], &["dbox-Mails"], &[&long], &["ok"]]);
+        let short = "x".repeat(32);
+        assert_eq!(names, ["a/__2", "a/_", "dbox-Mails_", &short, "ok"]);
+        assert_eq!(codes, ["mailbox.renamed"; 3]);
+    }
+
+    #[test]
+    fn names_that_differ_only_in_case_or_form_are_said() {
+        let (names, codes) = planned(&[&["Work"], &["work"], &["Caf\u{e9}"], &["Cafe\u{301}"]]);
+        assert_eq!(names.len(), 4);
+        assert_eq!(codes, ["mailbox.name-clash"; 2]);
+    }
+}

@@ -1,0 +1,177 @@
+//! The place beside the destination where an account is built, and the one step that publishes it.
+//!
+//! ```text
+//! /srv/mail/.u1.mailtally-new     built, proven, synced here, under a lock
+//! /srv/mail/u1                    comes into being by one rename; a second pass swaps the two
+//! ```
+//! A leftover of a killed run is removed and built again: it was nobody's store yet.
+
+use bstr::BString;
+
+use super::users::Place;
+use crate::disk::{Dir, Kind, remove_tree};
+use crate::error::{Error, Result};
+use crate::format::Room;
+use crate::format::tally::{Head, read_state};
+use crate::report::MailboxLine;
+
+/// Where an account is to come into being, and what is there now.
+#[derive(Debug)]
+pub struct Target<'a> {
+    place: &'a Place,
+    /// What lies there.
+    pub previous: Previous,
+}
+
+/// What lies at the destination.
+#[derive(Debug)]
+pub enum Previous {
+    /// Nothing, or an empty directory.
+    Nothing,
+    /// An account that we made, and that nobody has written to since.
+    Ours(Box<Head>),
+}
+
+impl<'a> Target<'a> {
+    /// Looks at the destination; what is not ours to replace is an error.
+    pub fn look(place: &'a Place, room: &Room) -> Result<Self> {
+        let mut target = Self {
+            place,
+            previous: Previous::Nothing,
+        };
+        if let Some((parent, name)) = place.parent_if_there()? {
+            target.previous = target.look_in(&parent, &name, room)?;
+        }
+        Ok(target)
+    }
+
+    fn look_in(&self, parent: &Dir, name: &BString, room: &Room) -> Result<Previous> {
+        let Some(stat) = parent.stat_if_there(name)? else {
+            return Ok(Previous::Nothing);
+        };
+        if stat.kind != Kind::Dir {
+            return Err(self.occupied("exists and is not a directory"));
+        }
+        let dir = parent.dir(name)?;
+        if dir.entries()?.is_empty() {
+            return Ok(Previous::Nothing);
+        }
+        let Some((head, mailboxes)) = read_state(&dir)? else {
+            return Err(self.occupied("exists and was not made by mailtally"));
+        };
+        if head.format != room.name {
+            return Err(self.occupied(&format!("holds an account in {} format", head.format)));
+        }
+        if crate::digest::hex(&(room.stamp)(&dir)?) != head.destination_stamp {
+            let what = what_changed(dir, room, &mailboxes);
+            let when = &head.created;
+            return Err(self.occupied(&format!("was written to since our pass of {when}: {what}")));
+        }
+        Ok(Previous::Ours(Box::new(head)))
+    }
+
+    fn occupied(&self, why: &str) -> Error {
+        Error::Occupied {
+            path: self.place.path().to_owned(),
+            why: why.into(),
+        }
+    }
+
+    /// Makes the directories above, and an empty, locked one beside the destination.
+    pub fn begin(self) -> Result<Staging<'a>> {
+        let (parent, name) = self.place.make_parent()?;
+        let temp = BString::from(format!(".{name}.mailtally-new"));
+        if let Some(left) = parent.dir_if_there(&temp)? {
+            left.lock()?;
+            remove_tree(&parent, &temp)?;
+        }
+        let dir = parent.make_dir(&temp)?;
+        dir.lock()?;
+        Ok(Staging {
+            target: self,
+            parent,
+            name,
+            temp,
+            dir,
+        })
+    }
+}
+
+/// Which mailboxes are not as we left them.
+fn what_changed(dir: Dir, room: &Room, left: &[MailboxLine]) -> String {
+    let options = crate::format::OpenOptions::default();
+    let Ok(source) = (room.open)(dir, &options, &mut |_| ()) else {
+        return "it cannot be read".into();
+    };
+    let mut changed = Vec::new();
+    for (nth, name) in source.mailboxes().iter().enumerate() {
+        let name = name.to_string();
+        let Ok(mailbox) = source.mailbox(nth, &mut |_| ()) else {
+            continue;
+        };
+        if !mailbox.mailbox().selectable {
+            continue;
+        }
+        let same = left.iter().any(|line| {
+            line.mailbox == name
+                && line.messages == mailbox.len() as u64
+                && line.uidnext == mailbox.mailbox().uidnext
+                && line.uidvalidity == mailbox.mailbox().uidvalidity.get()
+        });
+        if !same {
+            changed.push(name);
+        }
+    }
+    if changed.is_empty() {
+        "flags, subscriptions or folders".into()
+    } else {
+        changed.join(", ")
+    }
+}
+
+/// An account that is being built beside its place.
+#[derive(Debug)]
+pub struct Staging<'a> {
+    target: Target<'a>,
+    parent: Dir,
+    name: BString,
+    temp: BString,
+    /// Where it is built.
+    pub dir: Dir,
+}
+
+impl Staging<'_> {
+    /// Waits until all is on the device, and gives the account its name in one step.
+    pub fn publish(self) -> Result<()> {
+        self.dir.sync_file_system()?;
+        match self.target.previous {
+            Previous::Nothing => self.parent.rename_new(&self.temp, &self.name)?,
+            Previous::Ours(_) => {
+                self.parent
+                    .exchange(&self.temp, &self.name)
+                    .map_err(|error| self.no_exchange(error))?;
+            }
+        }
+        self.parent.sync()?;
+        if matches!(self.target.previous, Previous::Ours(_)) {
+            remove_tree(&self.parent, &self.temp)?;
+        }
+        Ok(())
+    }
+
+    fn no_exchange(&self, error: Error) -> Error {
+        match error.io_kind() {
+            Some(std::io::ErrorKind::InvalidInput | std::io::ErrorKind::Unsupported) => self
+                .target
+                .occupied("cannot be replaced in one step on this file system"),
+            _ => error,
+        }
+    }
+
+    /// Removes what was built; what cannot be removed, the next run removes.
+    pub fn abandon(self) {
+        if let Err(error) = remove_tree(&self.parent, &self.temp) {
+            tracing::warn!("left behind: {}", error.chain());
+        }
+    }
+}

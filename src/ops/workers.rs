@@ -1,0 +1,159 @@
+//! Accounts side by side, and the messages of a mailbox side by side in bounded batches.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use rayon::ThreadPool;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use crate::error::{Error, Result};
+
+/// How many messages are on their way at once.
+const BATCH: usize = 256;
+
+/// The threads of a run.
+#[derive(Debug)]
+pub struct Workers {
+    pool: ThreadPool,
+    jobs: usize,
+    /// Set by a signal, or by an error that ends the run: looked at between batches.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Workers {
+    /// `jobs` threads for accounts and as many for messages; accounts wait while messages are worked on.
+    pub fn new(jobs: usize) -> Result<Self> {
+        let jobs = jobs.max(1);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
+        Ok(Self {
+            pool: pool.map_err(|error| Error::Bug(error.to_string()))?,
+            jobs,
+            stop: Arc::default(),
+        })
+    }
+
+    /// Fails once the run was asked to stop.
+    pub fn go_on(&self) -> Result<()> {
+        if self.stop.load(Ordering::Relaxed) {
+            Err(Error::Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Runs `work` on `0..count` side by side, and `take` on the results in order, batch by batch.
+    pub fn in_batches<T: Send>(
+        &self,
+        count: usize,
+        work: impl Fn(usize) -> T + Sync,
+        mut take: impl FnMut(usize, T) -> Result<()>,
+    ) -> Result<()> {
+        let mut from = 0;
+        while from < count {
+            self.go_on()?;
+            let to = count.min(from + BATCH);
+            let batch: Vec<T> = self
+                .pool
+                .install(|| (from..to).into_par_iter().map(&work).collect());
+            for (nth, result) in (from..to).zip(batch) {
+                take(nth, result)?;
+            }
+            from = to;
+        }
+        Ok(())
+    }
+
+    /// Runs `one` on every account, several at once. Our own panic is that account's failure.
+    /// The results are in the order of the accounts, whatever the order of the work.
+    pub fn each<A: Sync, T: Send>(
+        &self,
+        accounts: &[A],
+        one: impl Fn(&A) -> Result<T> + Sync,
+    ) -> Vec<Result<T>> {
+        let next = Mutex::new(0..accounts.len());
+        let results: Mutex<Vec<Option<Result<T>>>> =
+            Mutex::new(accounts.iter().map(|_| None).collect());
+        let work = || {
+            loop {
+                let taken = next.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some(nth) = taken else { break };
+                let result = self.go_on().and_then(|()| {
+                    catch_unwind(AssertUnwindSafe(|| one(&accounts[nth])))
+                        .unwrap_or_else(|panic| Err(Error::Bug(said(&*panic))))
+                });
+                results.lock().unwrap_or_else(PoisonError::into_inner)[nth] = Some(result);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..self.jobs.min(accounts.len()) {
+                scope.spawn(work);
+            }
+        });
+        let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let missing = || Err(Error::Bug("an account was not worked on".into()));
+        results
+            .into_iter()
+            .map(|result| result.unwrap_or_else(missing))
+            .collect()
+    }
+}
+
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_taken_in_order() {
+        let workers = Workers::new(3).unwrap();
+        let mut taken = Vec::new();
+        workers
+            .in_batches(
+                1000,
+                |nth| nth * 2,
+                |nth, twice| {
+                    taken.push((nth, twice));
+                    Ok(())
+                },
+            )
+            .unwrap();
+        assert!(
+            taken
+                .iter()
+                .enumerate()
+                .all(|(at, pair)| *pair == (at, at * 2))
+        );
+        assert_eq!(taken.len(), 1000);
+    }
+
+    #[test]
+    fn one_accounts_panic_is_its_own_failure() {
+        let workers = Workers::new(2).unwrap();
+        let results = workers.each(&[1, 2, 3], |account| {
+            assert!(*account != 2, "no");
+            Ok(*account)
+        });
+        assert_eq!(results[0].as_ref().ok(), Some(&1));
+        assert!(matches!(&results[1], Err(Error::Bug(said)) if said == "no"));
+        assert_eq!(results[2].as_ref().ok(), Some(&3));
+    }
+
+    #[test]
+    fn a_stop_is_heard_between_accounts_and_batches() {
+        let workers = Workers::new(1).unwrap();
+        workers.stop.store(true, Ordering::Relaxed);
+        assert!(matches!(
+            workers.each(&[1], |n| Ok(*n))[0],
+            Err(Error::Interrupted)
+        ));
+        let never = workers.in_batches(1, |_| (), |_, ()| Ok(()));
+        assert!(matches!(never, Err(Error::Interrupted)));
+    }
+}
