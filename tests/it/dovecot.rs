@@ -1,0 +1,1 @@
+//! Converted accounts, opened by the real Dovecot.

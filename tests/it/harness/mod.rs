@@ -1,0 +1,3 @@
+//! Builds scenarios, runs the binary, and asks the server.
+
+pub mod dovecot;
