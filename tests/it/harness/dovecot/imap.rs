@@ -77,7 +77,7 @@ impl Imap {
     pub fn read(&mut self, mailbox: &[u8]) -> Vec<Fetched> {
         self.send([b"SELECT ", mailbox].concat());
         let wanted = "UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY.PEEK[]";
-        self.send(format!("FETCH 1:* ({wanted})"))
+        self.send(format!("UID FETCH 1:* ({wanted})"))
             .iter()
             .filter_map(|line| fetched(line))
             .collect()
