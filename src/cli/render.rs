@@ -66,7 +66,7 @@ pub fn show(command: &str, summary: &Summary, heard: &Heard, shown: Shown) -> St
     differences(&mut out, heard, shown);
     findings(&mut out, command, heard, shown);
     if !shown.quiet {
-        next_step(&mut out, command, summary, heard);
+        next_step(&mut out, command, summary, heard, shown);
     }
     out
 }
@@ -196,7 +196,9 @@ fn findings(out: &mut String, command: &str, heard: &Heard, shown: Shown) {
         let word = shown.severity(severity.0);
         let _ = writeln!(out, "\n{word}  {code}  ({count})");
         paragraph(out, "  ", first.rule.cause);
-        paragraph(out, "  do: ", first.rule.remedy);
+        if first.rule.remedy != "nothing" {
+            paragraph(out, "  do: ", first.rule.remedy);
+        }
         for finding in kept {
             one_finding(out, finding);
         }
@@ -247,7 +249,7 @@ fn paragraph(out: &mut String, lead: &str, text: &str) {
     out.push('\n');
 }
 
-fn next_step(out: &mut String, command: &str, summary: &Summary, heard: &Heard) {
+fn next_step(out: &mut String, command: &str, summary: &Summary, heard: &Heard, shown: Shown) {
     let notes = |wanted: Severity| {
         let counts = heard
             .findings
@@ -261,11 +263,8 @@ fn next_step(out: &mut String, command: &str, summary: &Summary, heard: &Heard) 
         notes(Severity::Info),
     );
     if errors + warnings + infos > 0 {
-        let hint = if command == "inspect" {
-            ""
-        } else {
-            " (-v shows all)"
-        };
+        let hidden = infos > 0 && !shown.wants(command, Severity::Info);
+        let hint = if hidden { " (-v shows the notes)" } else { "" };
         let _ = writeln!(
             out,
             "\n{}, {}, {}{hint}",
