@@ -88,7 +88,7 @@ fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
         "convert" if unchanged > 0 && unchanged == heard.users.len() => {
             "unchanged since the last pass"
         }
-        "convert" => "carried, read back and compared",
+        "convert" => "carried and proven",
         _ => "read",
     };
     let _ = writeln!(
@@ -104,6 +104,9 @@ fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
 }
 
 fn digests(out: &mut String, summary: &Summary) {
+    if summary.users.total == summary.users.failed {
+        return;
+    }
     let source = &summary.digest.source;
     match &summary.digest.destination {
         Some(destination) if destination == source => {
@@ -278,7 +281,10 @@ fn next_step(out: &mut String, command: &str, summary: &Summary, heard: &Heard, 
             "next: the same command without --dry-run"
         }
         ("convert", 0) => "next: open the destination with your server; run again any time",
-        ("convert", 1) => "next: look at what is listed above; what was not carried is named there",
+        ("convert", 1) if summary.users.failed == 0 => {
+            "next: look at what is listed above; all else is carried and proven"
+        }
+        ("convert", 1) => "next: look at what is listed above, and run the same command again",
         ("convert", 75) => "next: run the same command again; it is safe",
         _ => return,
     };

@@ -54,7 +54,6 @@ impl Run {
         let watch = Watch::new(global, command);
         watch.on(Event::Planned {
             users: found.accounts.len() as u64,
-            bytes: 0,
         });
         for user in &found.missing {
             let teller = Teller::new(user, &watch);
@@ -96,9 +95,14 @@ impl Run {
             .filter_map(|result| result.as_ref().err())
             .collect();
         let exit = self.exit(&failures, results.len());
-        self.conclude(exit);
-        if let (true, [error]) = (self.single, &failures[..]) {
-            complain(error);
+        let summary = self.summary(exit);
+        match (self.single, &failures[..]) {
+            // A single account that failed has no results, only a reason.
+            (true, [error]) => {
+                self.watch.conclude_with_records_only(&summary);
+                complain(error);
+            }
+            _ => self.watch.conclude(&summary),
         }
         exit
     }
@@ -139,7 +143,7 @@ impl Run {
         }
     }
 
-    fn conclude(&self, exit: Exit) {
+    fn summary(&self, exit: Exit) -> Summary {
         let lines = self.watch.users();
         let count = |wanted: &[Status]| {
             let matching = lines.iter().filter(|line| wanted.contains(&line.status));
@@ -150,7 +154,7 @@ impl Run {
             merkle::store(lines.iter().map(|line| (line.user.as_str(), side(line))))
         };
         let destination = |line: &UserLine| line.digest.destination.is_some();
-        let summary = Summary {
+        Summary {
             command: self.command,
             verdict: if exit == Exit::Done {
                 Verdict::Go
@@ -175,8 +179,7 @@ impl Run {
             },
             seconds: self.started.elapsed().as_secs_f64(),
             exit_code: exit.code(),
-        };
-        self.watch.conclude(&summary);
+        }
     }
 }
 

@@ -66,8 +66,18 @@ fn listed(file: &Path) -> Result<Vec<String>> {
 fn not_yet(what: &str) -> Error {
     Error::Usage {
         what: format!("{what} is not supported by this version"),
-        help: "see the README for the formats and keys that are".into(),
+        help: format!(
+            "this version reads {} and writes {}; the README lists the keys",
+            names(|_| true),
+            names(|room| room.create.is_some())
+        ),
     }
+}
+
+fn names(wanted: fn(&Room) -> bool) -> String {
+    let rooms = format::ROOMS.iter().filter(|room| wanted(room));
+    let names: Vec<_> = rooms.map(|room| room.name).collect();
+    names.join(" and ")
 }
 
 fn room_of(driver: Driver) -> Result<&'static Room> {

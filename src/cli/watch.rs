@@ -61,7 +61,7 @@ impl Watch {
                 KEPT
             },
             heard: Mutex::default(),
-            progress: Progress::new(global),
+            progress: Progress::new(global, command),
         }
     }
 
@@ -99,11 +99,18 @@ impl Watch {
         users
     }
 
-    /// Says how the run went.
-    pub fn conclude(&self, summary: &Summary) {
+    /// Says how the run went to scripts; a person is told in another way.
+    pub fn conclude_with_records_only(&self, summary: &Summary) {
         self.progress.finish();
         if self.json {
             record(summary);
+        }
+    }
+
+    /// Says how the run went.
+    pub fn conclude(&self, summary: &Summary) {
+        self.conclude_with_records_only(summary);
+        if self.json {
             return;
         }
         let text = show(self.command, summary, &self.heard(), self.shown);

@@ -322,6 +322,13 @@ impl Dir {
         self.stat(name).map_or(Kind::Other, |stat| stat.kind)
     }
 
+    /// How many names this directory has; 0 where it cannot be read.
+    pub fn count(&self) -> u64 {
+        let mut count = 0;
+        let counted = self.each_entry(|_, _| count += 1);
+        counted.map_or(0, |()| count)
+    }
+
     /// What the file system says about a name; a link is not followed.
     pub fn stat(&self, name: impl AsRef<[u8]>) -> Result<Stat> {
         self.step(Action::Stat, name.as_ref(), |checked| {

@@ -21,7 +21,7 @@ use crate::format::tally::{Head, StateWriter};
 use crate::format::{OpenOptions, Room};
 use crate::model::{Account, Mailbox, MailboxName};
 use crate::report::catalogue as rules;
-use crate::report::{Digests, Event, Finding, Status, UserLine};
+use crate::report::{Digests, Event, Finding, MailboxLine, Status, UserLine};
 use crate::store::{CreateOptions, Destination, MailboxSource, Source};
 
 /// Headers, metadata and index of a message take about this much.
@@ -62,15 +62,22 @@ pub fn account(
     workers: &Workers,
 ) -> Result<UserLine> {
     let started = Instant::now();
-    teller.watch().on(Event::UserStarted { user: job.user });
     let source = (job.from.open)(job.source, job.open, &mut |finding| teller.found(finding))?;
+    teller.watch().on(Event::UserStarted {
+        user: job.user,
+        messages: source.estimate(),
+    });
     let target = Target::look(job.destination, job.to)?;
     let stamp = hex(&source.stamp()?);
-    if let Previous::Ours(head) = &target.previous
-        && head.source_stamp == stamp
-    {
-        return Ok(unchanged(teller, source.as_ref(), head, started));
-    }
+    let same = match &target.previous {
+        Previous::Ours(head, mailboxes) if head.source_stamp == stamp => {
+            if head.clean {
+                return Ok(unchanged(teller, head, mailboxes, started));
+            }
+            Some(head.digest.clone())
+        }
+        _ => None,
+    };
     let names = plan_names::plan(source.mailboxes(), job.to.name_problem, &mut |finding| {
         teller.found(finding);
     });
@@ -84,11 +91,13 @@ pub fn account(
         workers,
     };
     run.tell_account();
-    let mut line = if options.dry_run {
+    let mut line = if options.dry_run || same.is_some() {
+        // What needed a person the last time still does: it is read and said again, not written.
         run.dry(job.destination)?
     } else {
         run.convert(target)?
     };
+    line.digest.destination = line.digest.destination.or(same);
     let counts = teller.counts();
     line.findings = counts.all_findings();
     line.differences = counts.all_differences();
@@ -100,14 +109,23 @@ pub fn account(
     Ok(line)
 }
 
-fn unchanged(teller: &Teller<'_>, source: &dyn Source, head: &Head, started: Instant) -> UserLine {
+/// Nothing has changed on either side: what the last pass said holds.
+fn unchanged(
+    teller: &Teller<'_>,
+    head: &Head,
+    mailboxes: &[MailboxLine],
+    started: Instant,
+) -> UserLine {
+    for mailbox in mailboxes {
+        teller.watch().on(Event::MailboxDone(mailbox));
+    }
     let counts = teller.counts();
     let line = UserLine {
         user: teller.user().into(),
         status: Status::Unchanged,
-        mailboxes: source.mailboxes().len() as u64,
-        messages: 0,
-        bytes: 0,
+        mailboxes: mailboxes.len() as u64,
+        messages: mailboxes.iter().map(|mailbox| mailbox.messages).sum(),
+        bytes: mailboxes.iter().map(|mailbox| mailbox.bytes).sum(),
         findings: counts.all_findings(),
         differences: 0,
         digest: Digests {
@@ -168,6 +186,18 @@ impl Run<'_> {
         }
     }
 
+    /// What came while the source was read is for the next pass.
+    fn tell_change(&self) {
+        if self
+            .source
+            .stamp()
+            .is_ok_and(|stamp| hex(&stamp) != self.stamp)
+        {
+            let finding = Finding::new(&rules::ACCOUNT_CHANGED, "folders or side files");
+            self.teller.found(finding);
+        }
+    }
+
     fn dry(&self, place: &Place) -> Result<UserLine> {
         let mut sums = Vec::new();
         self.each_mailbox(|_, name, source| {
@@ -205,6 +235,11 @@ impl Run<'_> {
         let staging = target.begin()?;
         let done = self.build(&staging, owner, mode);
         match done {
+            Ok(line) if self.teller.counts().all_differences() > 0 => {
+                // What does not read back as it was written is nobody's store.
+                staging.abandon();
+                Ok(line)
+            }
             Ok(line) => {
                 staging.publish()?;
                 Ok(line)
@@ -255,6 +290,7 @@ impl Run<'_> {
         };
         let destination = create(staging.dir.again()?, &options)?;
         let carried = self.carry(destination.as_ref())?;
+        self.tell_change();
         let last = carried
             .iter()
             .map(|(_, carried)| carried.line.uidvalidity)
@@ -357,6 +393,7 @@ impl Run<'_> {
         let mut head = Head::new(created, self.to.name, hex(digest));
         head.source_stamp.clone_from(&self.stamp);
         head.destination_stamp = hex(&read.stamp()?);
+        head.clean = !self.teller.counts().attention;
         let mut state = StateWriter::create(&staging.dir, |file| {
             options.owner.map_or(Ok(()), |owner| file.give(owner))
         })?;

@@ -21,10 +21,11 @@ pub fn account(
     workers: &Workers,
 ) -> Result<UserLine> {
     let started = Instant::now();
+    let source = (room.open)(source, open, &mut |finding| teller.found(finding))?;
     teller.watch().on(Event::UserStarted {
         user: teller.user(),
+        messages: source.estimate(),
     });
-    let source = (room.open)(source, open, &mut |finding| teller.found(finding))?;
     let mut line = UserLine {
         user: teller.user().into(),
         status: Status::Ok,

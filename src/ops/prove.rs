@@ -14,7 +14,7 @@ use crate::digest::{Digest, Facts, Measured, hex};
 use crate::error::Result;
 use crate::format::tally::{MessageLine, StateWriter};
 use crate::model::{Account, Mailbox, MailboxName, Message, Uid};
-use crate::report::{Difference, Place, escape};
+use crate::report::{Difference, Event, Place, escape};
 use crate::store::{MailboxSource, Source};
 
 /// What is expected of one mailbox.
@@ -51,6 +51,9 @@ impl<'a> Pair<'a> {
         reopened.as_deref()
     }
 }
+
+/// Progress is told once for so many messages.
+const TELL_EVERY: usize = 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -166,8 +169,15 @@ pub fn mailbox(
     let names = &read.mailbox().keywords;
     let mut digest = MailboxDigest::new(pair.name);
     let mut expected = pair.carried.messages.iter().peekable();
+    let mut told = 0;
     let one = |nth| SCRATCH.with_borrow_mut(|scratch| back(read, nth, scratch));
     workers.in_batches(read.len(), one, |nth, back| {
+        if nth - told == TELL_EVERY {
+            teller.watch().on(Event::Proved {
+                messages: TELL_EVERY as u64,
+            });
+            told = nth;
+        }
         let uid = read.uid(nth);
         while let Some(lost) = expected.next_if(|carried| carried.uid < uid) {
             missing(pair, lost, teller);
@@ -197,6 +207,8 @@ pub fn mailbox(
     for lost in expected {
         missing(pair, lost, teller);
     }
+    let messages = (read.len() - told) as u64;
+    teller.watch().on(Event::Proved { messages });
     Ok(digest.finish())
 }
 

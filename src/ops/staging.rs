@@ -28,8 +28,8 @@ pub struct Target<'a> {
 pub enum Previous {
     /// Nothing, or an empty directory.
     Nothing,
-    /// An account that we made, and that nobody has written to since.
-    Ours(Box<Head>),
+    /// An account that we made, and that nobody has written to since: its state and its mailboxes.
+    Ours(Box<Head>, Vec<MailboxLine>),
 }
 
 impl<'a> Target<'a> {
@@ -67,7 +67,7 @@ impl<'a> Target<'a> {
             let when = &head.created;
             return Err(self.occupied(&format!("was written to since our pass of {when}: {what}")));
         }
-        Ok(Previous::Ours(Box::new(head)))
+        Ok(Previous::Ours(Box::new(head), mailboxes))
     }
 
     fn occupied(&self, why: &str) -> Error {
@@ -146,14 +146,14 @@ impl Staging<'_> {
         self.dir.sync_file_system()?;
         match self.target.previous {
             Previous::Nothing => self.parent.rename_new(&self.temp, &self.name)?,
-            Previous::Ours(_) => {
+            Previous::Ours(..) => {
                 self.parent
                     .exchange(&self.temp, &self.name)
                     .map_err(|error| self.no_exchange(error))?;
             }
         }
         self.parent.sync()?;
-        if matches!(self.target.previous, Previous::Ours(_)) {
+        if matches!(self.target.previous, Previous::Ours(..)) {
             remove_tree(&self.parent, &self.temp)?;
         }
         Ok(())

@@ -55,6 +55,9 @@ macro_rules! rules {
 }
 
 rules! {
+    ACCOUNT_CHANGED = "account.changed", Warning,
+        "the source changed while it was read; what came later is not carried",
+        "run again; for the last pass, stop deliveries and sessions of the user first";
     ACCOUNT_FAILED = "account.failed", Error,
         "the account could not be worked on at all; the other accounts go on",
         "see the detail; mend it and run the same command again";
@@ -89,9 +92,6 @@ rules! {
     MAILBOX_UNREADABLE = "mailbox.unreadable", Error,
         "a mailbox folder cannot be listed; its messages are not carried",
         "give the run the rights to read it, or run fsck";
-    MAILBOX_CHANGED = "mailbox.changed", Error,
-        "the source changed while it was read, and did not hold still",
-        "stop deliveries and sessions for the user, and run again";
 
     MESSAGE_NUL = "message.nul", Info,
         "messages have NUL bytes; they are kept, but IMAP APPEND refuses such messages",

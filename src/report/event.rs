@@ -10,13 +10,13 @@ pub enum Event<'a> {
     Planned {
         /// How many.
         users: u64,
-        /// Bytes in all of them; 0 where nobody counted.
-        bytes: u64,
     },
     /// Work on an account begins.
     UserStarted {
         /// Which.
         user: &'a str,
+        /// About how many messages it has; 0 where nobody knows.
+        messages: u64,
     },
     /// Messages went through.
     Copied {
@@ -24,6 +24,11 @@ pub enum Event<'a> {
         messages: u64,
         /// Their bytes.
         bytes: u64,
+    },
+    /// Messages were read back and compared.
+    Proved {
+        /// How many.
+        messages: u64,
     },
     /// Something an administrator should know of.
     Found(&'a Finding),

@@ -29,6 +29,8 @@ pub trait Source: Send + Sync {
     fn mailbox<'a>(&'a self, nth: usize, found: Found<'_>) -> Result<Box<dyn MailboxSource + 'a>>;
     /// The account's own directory, for owner and mode.
     fn root(&self) -> &Dir;
+    /// About how many messages it has, told without opening mailboxes: for progress only.
+    fn estimate(&self) -> u64;
     /// A digest that changes when messages, flags or side files do, made without opening messages.
     fn stamp(&self) -> Result<Digest>;
 }

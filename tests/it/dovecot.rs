@@ -2,6 +2,7 @@
 //! the account for its own, and have nothing to say.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -153,7 +154,7 @@ fn in_levels() -> Scenario {
             4_294_967_280,
         ][nth];
         let words = ["P00000001.x ", "", "O7 ", "Gmy-guid ", "P1 O2 G1 ", ""][nth];
-        uidlist.push_str(&format!("{uid} {words}:{name}\n"));
+        writeln!(uidlist, "{uid} {words}:{name}").unwrap();
     }
     fs::write(root.join("Lists/dovecot-uidlist"), uidlist).unwrap();
     fs::write(root.join("subscriptions"), "Lists\nWork/2020/Q&AOQ-\n").unwrap();

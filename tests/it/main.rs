@@ -1,4 +1,8 @@
 //! What only a user sees, and what a real server says: the binary as it is.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails where something unexpected is"
+)]
 
 mod dovecot; // converted accounts, opened by the real Dovecot
 mod harness; // scenarios, the binary, the server

@@ -314,6 +314,16 @@ impl Source for Maildir {
         &self.root
     }
 
+    fn estimate(&self) -> u64 {
+        let places = self
+            .folders
+            .iter()
+            .filter_map(|folder| self.folder(folder).ok());
+        let files = places
+            .map(|dir| ["cur", "new"].map(|place| dir.dir(place).map_or(0, |dir| dir.count())));
+        files.flatten().sum()
+    }
+
     fn stamp(&self) -> Result<Digest> {
         stamp(&self.root)
     }

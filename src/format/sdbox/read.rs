@@ -184,6 +184,13 @@ impl Source for Sdbox {
         &self.root
     }
 
+    fn estimate(&self) -> u64 {
+        let folders = self.paths.iter().filter(|folder| folder.selectable);
+        let dirs = folders.filter_map(|folder| self.tree.descend(&folder.path).ok());
+        dirs.map(|dir| dir.dir(MAILS).map_or(0, |mails| mails.count()))
+            .sum()
+    }
+
     fn stamp(&self) -> Result<Digest> {
         stamp(&self.root)
     }

@@ -37,6 +37,8 @@ pub struct Head {
     pub source_stamp: String,
     /// What the destination looked like when it was complete.
     pub destination_stamp: String,
+    /// Nothing was left that needs a person.
+    pub clean: bool,
 }
 
 impl Head {
@@ -51,6 +53,7 @@ impl Head {
             digest,
             source_stamp: String::new(),
             destination_stamp: String::new(),
+            clean: false,
         }
     }
 }

@@ -11,10 +11,6 @@
 //!
 //! `doveadm` and `imap` are run one by one, as nobody when the tests run as root. Dovecot 2.4 comes from
 //! a folder named by `MAILTALLY_DOVECOT_24_ROOT` (an unpacked Debian), entered with chroot(8).
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test fails where something unexpected is"
-)]
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions, Permissions};

@@ -1,8 +1,4 @@
 //! Builds scenarios, runs the binary, and asks the server.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test fails where something unexpected is"
-)]
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
