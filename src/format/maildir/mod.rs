@@ -19,16 +19,16 @@
 //! Source: Dovecot 2.3, `src/lib-storage/index/maildir/`; Courier's maildir documentation.
 //! Not supported: LAYOUT=index, private indexes of shared mailboxes.
 
-mod filename;
+pub mod filename;
 mod folders;
 mod keywords;
 mod links;
 mod listing;
 mod mailbox;
 mod opening;
-mod quota;
+pub mod quota;
 mod read;
-mod uidlist;
+pub mod uidlist;
 
 #[cfg(test)]
 mod tests;

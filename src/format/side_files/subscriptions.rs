@@ -29,7 +29,8 @@ pub fn read(bytes: &[u8], separator: u8, level: impl Fn(&[u8]) -> String) -> Vec
         };
         MailboxName::new(levels)
     });
-    names.collect()
+    let is_name = |name: &MailboxName| name.levels().iter().any(|level| !level.is_empty());
+    names.filter(is_name).collect()
 }
 
 /// Version 2 as Dovecot writes it, storage names in modified UTF-7.
@@ -103,6 +104,11 @@ mod tests {
             listed(b"V\t2\n\nINBOX\nArchive\t2020\tQ&AOQ-\n", b'.'),
             names
         );
+    }
+
+    #[test]
+    fn a_line_that_stands_for_nothing_is_no_name() {
+        assert!(listed(b"V\t2\n\n\t\n\x01\n", b'.').is_empty());
     }
 
     #[test]
