@@ -21,7 +21,7 @@ use crate::format::tally::{Head, StateWriter};
 use crate::format::{OpenOptions, Room};
 use crate::model::{Account, Mailbox, MailboxName};
 use crate::report::catalogue as rules;
-use crate::report::{Digests, Event, Finding, MailboxLine, Status, UserLine};
+use crate::report::{Digests, Event, Finding, MailboxLine, Status, UserLine, escape};
 use crate::store::{CreateOptions, Destination, MailboxSource, Source};
 
 /// Headers, metadata and index of a message take about this much.
@@ -69,6 +69,8 @@ pub fn account(
     });
     let target = Target::look(job.destination, job.to)?;
     let stamp = hex(&source.stamp()?);
+    let path = path_of(source.as_ref());
+    target.check_source(job.user, &path, || inbox_of(source.as_ref()))?;
     let same = match &target.previous {
         Previous::Ours(head, mailboxes) if head.source_stamp == stamp => {
             if head.clean {
@@ -86,6 +88,7 @@ pub fn account(
         to: job.to,
         names,
         stamp,
+        path,
         options,
         teller,
         workers,
@@ -107,6 +110,24 @@ pub fn account(
     line.seconds = started.elapsed().as_secs_f64();
     teller.watch().on(Event::UserDone(&line));
     Ok(line)
+}
+
+/// Where a source lies.
+fn path_of(source: &dyn Source) -> String {
+    let path = source.root().path();
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    escape(path.as_os_str().as_encoded_bytes())
+}
+
+/// What an account's INBOX is known by, wherever it lies.
+fn inbox_of(source: &dyn Source) -> String {
+    let inbox = source.mailboxes().iter().position(MailboxName::is_inbox);
+    let inbox = inbox.and_then(|nth| source.mailbox(nth, &mut |_| ()).ok());
+    inbox.map_or_else(String::new, |inbox| identity(inbox.mailbox()))
+}
+
+fn identity(mailbox: &Mailbox) -> String {
+    format!("{} {}", mailbox.uidvalidity, mailbox.guid)
 }
 
 /// Nothing has changed on either side: what the last pass said holds.
@@ -144,6 +165,7 @@ struct Run<'a> {
     to: &'static Room,
     names: Vec<MailboxName>,
     stamp: String,
+    path: String,
     options: &'a Options,
     teller: &'a Teller<'a>,
     workers: &'a Workers,
@@ -241,7 +263,7 @@ impl Run<'_> {
                 Ok(line)
             }
             Ok(line) => {
-                staging.publish()?;
+                staging.publish(self.to)?;
                 Ok(line)
             }
             Err(error) => {
@@ -363,8 +385,7 @@ impl Run<'_> {
             .map(|(nth, _)| self.names[*nth].clone())
             .collect();
         let places = prove::mailboxes(&names, read.as_ref(), self.teller);
-        let digest = account_digest(selectable(carried));
-        let mut state = self.begin_state(staging, read.as_ref(), &digest, options)?;
+        let mut state = self.begin_state(staging, read.as_ref(), carried, options)?;
         let mut digests = Vec::new();
         for (((nth, carried), name), place) in carried.iter().zip(&names).zip(places) {
             let Some(place) = place else { continue };
@@ -386,11 +407,17 @@ impl Run<'_> {
         &self,
         staging: &'d Staging<'_>,
         read: &dyn Source,
-        digest: &Digest,
+        carried: &[(usize, CarriedMailbox)],
         options: &CreateOptions,
     ) -> Result<StateWriter<'d>> {
+        let digest = account_digest(selectable(carried));
         let created = rfc3339(i64::from(self.options.now));
-        let mut head = Head::new(created, self.to.name, hex(digest));
+        let mut head = Head::new(created, self.to.name, hex(&digest));
+        head.user = self.teller.user().into();
+        head.source.clone_from(&self.path);
+        let inbox = carried.iter().map(|(_, carried)| &carried.mailbox);
+        let inbox = inbox.into_iter().find(|mailbox| mailbox.name.is_inbox());
+        head.inbox = inbox.map_or_else(String::new, identity);
         head.source_stamp.clone_from(&self.stamp);
         head.destination_stamp = hex(&read.stamp()?);
         head.clean = !self.teller.counts().attention;

@@ -6,6 +6,8 @@
 //! ```
 //! A leftover of a killed run is removed and built again: it was nobody's store yet.
 
+use std::io;
+
 use bstr::BString;
 
 use super::users::Place;
@@ -70,6 +72,25 @@ impl<'a> Target<'a> {
         Ok(Previous::Ours(Box::new(head), mailboxes))
     }
 
+    /// An account that we made must have been made of the same source, to be replaced by it.
+    /// It is the same one where the path is, or where its INBOX is the same one.
+    pub fn check_source(
+        &self,
+        user: &str,
+        source: &str,
+        inbox: impl FnOnce() -> String,
+    ) -> Result<()> {
+        match &self.previous {
+            Previous::Ours(head, _)
+                if head.user != user || (head.source != source && head.inbox != inbox()) =>
+            {
+                let why = format!("holds the account that was made of {}", head.source);
+                Err(self.occupied(&why))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn occupied(&self, why: &str) -> Error {
         Error::Occupied {
             path: self.place.path().to_owned(),
@@ -85,7 +106,14 @@ impl<'a> Target<'a> {
             left.lock()?;
             remove_tree(&parent, &temp)?;
         }
-        let dir = parent.make_dir(&temp)?;
+        let dir = match parent.make_dir(&temp) {
+            // Another run was a moment faster.
+            Err(error) if error.io_kind() == Some(io::ErrorKind::AlreadyExists) => {
+                let path = parent.path_of(&temp);
+                return Err(Error::Locked { path });
+            }
+            made => made?,
+        };
         dir.lock()?;
         Ok(Staging {
             target: self,
@@ -142,26 +170,40 @@ pub struct Staging<'a> {
 
 impl Staging<'_> {
     /// Waits until all is on the device, and gives the account its name in one step.
-    pub fn publish(self) -> Result<()> {
+    pub fn publish(self, room: &Room) -> Result<()> {
         self.dir.sync_file_system()?;
-        match self.target.previous {
-            Previous::Nothing => self.parent.rename_new(&self.temp, &self.name)?,
-            Previous::Ours(..) => {
-                self.parent
-                    .exchange(&self.temp, &self.name)
-                    .map_err(|error| self.no_exchange(error))?;
+        match &self.target.previous {
+            Previous::Nothing => {
+                self.parent.rename_new(&self.temp, &self.name)?;
+                self.parent.sync()
             }
+            Previous::Ours(head, _) => self.replace(room, &head.destination_stamp),
+        }
+    }
+
+    /// Swaps the new account in, unless a server has come to the old one in the meantime.
+    fn replace(&self, room: &Room, stamp: &str) -> Result<()> {
+        let swap = || {
+            let swapped = self.parent.exchange(&self.temp, &self.name);
+            swapped.map_err(|error| self.no_exchange(error))
+        };
+        swap()?;
+        let old = self.parent.dir(&self.temp)?;
+        let untouched = (room.stamp)(&old).is_ok_and(|now| crate::digest::hex(&now) == stamp);
+        if !untouched {
+            swap()?;
+            remove_tree(&self.parent, &self.temp)?;
+            return Err(self
+                .target
+                .occupied("was written to while it was being replaced"));
         }
         self.parent.sync()?;
-        if matches!(self.target.previous, Previous::Ours(..)) {
-            remove_tree(&self.parent, &self.temp)?;
-        }
-        Ok(())
+        remove_tree(&self.parent, &self.temp)
     }
 
     fn no_exchange(&self, error: Error) -> Error {
         match error.io_kind() {
-            Some(std::io::ErrorKind::InvalidInput | std::io::ErrorKind::Unsupported) => self
+            Some(io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => self
                 .target
                 .occupied("cannot be replaced in one step on this file system"),
             _ => error,

@@ -182,7 +182,7 @@ impl<'a> SdboxMailbox<'a> {
             indexid: now,
             uid_validity: mailbox.uidvalidity.get(),
             next_uid: mailbox.uidnext,
-            first_recent_uid: mailbox.first_recent.clamp(1, mailbox.uidnext),
+            first_recent_uid: mailbox.first_recent.min(mailbox.uidnext).max(1),
             log_file_seq: 2,
             initial_modseq: mailbox.highest_modseq.max(1),
         });

@@ -31,6 +31,12 @@ pub struct Head {
     pub created: String,
     /// The format of the destination.
     pub format: String,
+    /// The account that it was made for.
+    pub user: String,
+    /// Where its source lay.
+    pub source: String,
+    /// UIDVALIDITY and GUID of the source's INBOX: the same account has the same ones wherever it lies.
+    pub inbox: String,
     /// The digest of the account.
     pub digest: String,
     /// What the source looked like when it was read.
@@ -50,6 +56,9 @@ impl Head {
             program: concat!("mailtally ", env!("CARGO_PKG_VERSION")).into(),
             created,
             format: format.into(),
+            user: String::new(),
+            source: String::new(),
+            inbox: String::new(),
             digest,
             source_stamp: String::new(),
             destination_stamp: String::new(),
