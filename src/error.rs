@@ -1,9 +1,11 @@
 //! Why an operation cannot go on. Damage in the mail itself is a [`Finding`](crate::report::Finding).
 
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::bytes::Decode;
+use crate::report::escape;
 
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -13,7 +15,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The system refused a step.
-    #[error("cannot {action} {}", path.display())]
+    #[error("cannot {action} {}", shown(path))]
     Io {
         /// What was tried, as a verb.
         action: &'static str,
@@ -23,7 +25,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file is not what its name says.
-    #[error("{} is not a readable {format} file", path.display())]
+    #[error("{} is not a readable {format} file", shown(path))]
     Format {
         /// The format that was expected.
         format: &'static str,
@@ -47,7 +49,7 @@ pub enum Error {
         what: String,
     },
     /// The destination holds something that is not ours to replace.
-    #[error("{}: {why}", path.display())]
+    #[error("{}: {why}", shown(path))]
     Occupied {
         /// The destination.
         path: PathBuf,
@@ -55,7 +57,7 @@ pub enum Error {
         why: String,
     },
     /// Another process works on the same account.
-    #[error("{} is locked by another process", path.display())]
+    #[error("{} is locked by another process", shown(path))]
     Locked {
         /// What is locked.
         path: PathBuf,
@@ -110,6 +112,11 @@ impl Error {
         }
         text
     }
+}
+
+/// A path may hold whatever a user called a file.
+fn shown(path: &Path) -> String {
+    escape(path.as_os_str().as_bytes())
 }
 
 fn io_help(source: &io::Error) -> Option<String> {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use mailtally::report::{Finding, Severity, Status, Summary, Verdict};
+use mailtally::report::{Finding, Severity, Status, Summary, Verdict, counted};
 
 use super::watch::Heard;
 
@@ -289,15 +289,6 @@ fn next_step(out: &mut String, command: &str, summary: &Summary, heard: &Heard, 
         _ => return,
     };
     let _ = writeln!(out, "{next}");
-}
-
-fn counted(count: u64, what: &str) -> String {
-    let plural = match (count, what) {
-        (1, _) => "",
-        (_, "mailbox") => "es",
-        _ => "s",
-    };
-    format!("{count} {what}{plural}")
 }
 
 /// A size for people.

@@ -12,7 +12,7 @@ use crate::digest::{Digest, Facts, Measured};
 use crate::error::{Error, Result};
 use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
 use crate::report::catalogue::MESSAGE_TWICE;
-use crate::report::{Event, Finding, MailboxLine};
+use crate::report::{Event, Finding, MailboxLine, counted};
 use crate::store::{MailboxSource, MailboxWriter, StoreError};
 
 /// What is remembered of a message that was carried.
@@ -292,6 +292,7 @@ fn copies(messages: &[Carried]) -> Option<String> {
     let (one, other) = pairs.next()?;
     let count = pairs.count() + 1;
     Some(format!(
-        "{count} messages, such as uid {other} and uid {one}"
+        "{}, such as uid {other}, as uid {one}",
+        counted(count as u64, "message")
     ))
 }

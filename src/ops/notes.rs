@@ -3,7 +3,7 @@
 use crate::digest::Facts;
 use crate::model::{MailboxName, Uid};
 use crate::report::catalogue as rules;
-use crate::report::{Finding, Rule};
+use crate::report::{Finding, Rule, counted};
 use crate::store::Found;
 
 /// The longest line that mail may have (RFC 5322, 2.1.1).
@@ -52,7 +52,7 @@ impl Notes {
     pub fn tell(&self, name: &MailboxName, found: Found<'_>) {
         for (count, rule) in self.0.iter().zip(RULES) {
             if let Some(first) = count.first {
-                let detail = format!("{} messages, first uid {first}", count.messages);
+                let detail = format!("{}, first uid {first}", counted(count.messages, "message"));
                 found(Finding::new(rule, detail).mailbox(name));
             }
         }

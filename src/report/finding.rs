@@ -39,7 +39,7 @@ impl Finding {
             user: String::new(),
             place: Place::default(),
             rule,
-            detail: detail.into(),
+            detail: escape(detail.into().as_bytes()),
         }
     }
 

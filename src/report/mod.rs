@@ -10,4 +10,4 @@ pub use catalogue::{Rule, Severity};
 pub use event::{Event, Observer};
 pub use finding::{Difference, Finding, Place};
 pub use sum::{Digests, MailboxLine, Status, Summary, UserLine, Users, Verdict};
-pub use text::escape;
+pub use text::{counted, escape};

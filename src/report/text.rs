@@ -21,6 +21,16 @@ pub fn escape(bytes: &[u8]) -> String {
     out
 }
 
+/// `1 message`, `2 messages`: a number and what it counts.
+pub fn counted(count: u64, what: &str) -> String {
+    let plural = match (count, what) {
+        (1, _) => "",
+        (_, "mailbox") => "es",
+        _ => "s",
+    };
+    format!("{count} {what}{plural}")
+}
+
 fn push_hex(out: &mut String, byte: u8) {
     use std::fmt::Write;
     write!(out, "\\x{byte:02X}").expect("BUG: writing to a string cannot fail");
@@ -28,7 +38,14 @@ fn push_hex(out: &mut String, byte: u8) {
 
 #[cfg(test)]
 mod tests {
-    use super::escape;
+    use super::{counted, escape};
+
+    #[test]
+    fn one_of_a_kind_is_not_many() {
+        assert_eq!(counted(1, "message"), "1 message");
+        assert_eq!(counted(0, "message"), "0 messages");
+        assert_eq!(counted(2, "mailbox"), "2 mailboxes");
+    }
 
     #[test]
     fn nothing_a_user_named_a_file_reaches_the_terminal_raw() {

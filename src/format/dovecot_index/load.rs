@@ -15,7 +15,7 @@ use crate::report::catalogue::{
     INDEX_BROKEN, INDEX_INDEXID, INDEX_LOG, INDEX_LOG_GAP, INDEX_PENDING_EXPUNGE,
     INDEX_UNKNOWN_RECORD,
 };
-use crate::report::{Finding, Rule};
+use crate::report::{Finding, Rule, counted};
 
 /// No file of an index comes near this.
 const FILE_MOST: u64 = 1 << 30;
@@ -302,7 +302,10 @@ fn apply(replay: &mut Replay, log: &Log<'_>, from: usize, found: Found<'_>) {
 fn tell_requested(index: &Index, logs: &[&Log<'_>], found: Found<'_>) {
     let uids = &index.requested_expunges;
     if let (Some(first), Some(log)) = (uids.first(), logs.last()) {
-        let why = format!("{} messages, the first is UID {first}", uids.len());
+        let why = format!(
+            "{}, the first is UID {first}",
+            counted(uids.len() as u64, "message")
+        );
         tell(found, &INDEX_PENDING_EXPUNGE, &log.name, why);
     }
 }

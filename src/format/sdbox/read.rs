@@ -23,7 +23,7 @@ use crate::report::catalogue::{
     DBOX_METADATA, DBOX_ORPHAN, DBOX_SIZE, DBOX_STRAY, DBOX_TRUNCATED, DBOX_UNREADABLE,
     INDEX_MISSING, MAILBOX_UNREADABLE, SUBSCRIPTIONS_UNREADABLE,
 };
-use crate::report::{Finding, Rule};
+use crate::report::{Finding, Rule, counted};
 use crate::store::{Claims, Found, MailboxSource, Opened, Source};
 
 /// A message up to this size takes one read.
@@ -225,7 +225,7 @@ impl SdboxMailbox {
             if !files.is_empty() {
                 told(Finding::new(
                     &INDEX_MISSING,
-                    format!("{} message files", files.len()),
+                    counted(files.len() as u64, "message file"),
                 ));
             }
             made_from(&files)
