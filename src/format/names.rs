@@ -32,6 +32,11 @@ impl Spelling {
         }
     }
 
+    /// True once a level was not in the store's encoding.
+    pub fn is_odd(&self) -> bool {
+        self.odd
+    }
+
     /// Says what was odd about the name.
     pub fn tell(&self, name: &MailboxName, path: &[u8], found: Found<'_>) {
         if self.odd {

@@ -16,9 +16,10 @@ impl Stamper {
     }
 
     /// A side file, there or not.
-    pub fn file(&mut self, dir: &Dir, name: &str) -> Result<()> {
+    pub fn file(&mut self, dir: &Dir, name: impl AsRef<[u8]>) -> Result<()> {
+        let name = name.as_ref();
         if let Some(stat) = dir.stat_if_there(name)? {
-            self.name(name.as_bytes());
+            self.name(name);
             self.0.update(&stat.size.to_le_bytes());
             self.times(&stat);
         }
@@ -28,6 +29,16 @@ impl Stamper {
     /// A directory: its time changes with the names in it.
     pub fn dir(&mut self, dir: &Dir) -> Result<()> {
         self.times(&dir.own_stat()?);
+        Ok(())
+    }
+
+    /// The files of a directory, in name order.
+    pub fn files(&mut self, dir: &Dir) -> Result<()> {
+        let mut entries = dir.entries()?;
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        for entry in entries.iter().filter(|entry| entry.kind != Kind::Dir) {
+            self.file(dir, &entry.name)?;
+        }
         Ok(())
     }
 

@@ -73,6 +73,9 @@ pub fn account(
     target.check_source(job.user, &path, || inbox_of(source.as_ref()))?;
     let same = match &target.previous {
         Previous::Ours(head, mailboxes) if head.source_stamp == stamp => {
+            if !options.dry_run {
+                target.tidy()?;
+            }
             if head.clean {
                 return Ok(unchanged(teller, head, mailboxes, started));
             }
@@ -189,6 +192,16 @@ impl Run<'_> {
         }
     }
 
+    /// A source that did not hold still: what came or moved meanwhile may be missing.
+    fn tell_change(&self) {
+        let now = self.source.stamp();
+        if now.is_ok_and(|stamp| hex(&stamp) != self.stamp) {
+            let detail = "messages, flags or folders are not as they were at the start";
+            self.teller
+                .found(Finding::new(&rules::ACCOUNT_CHANGED, detail));
+        }
+    }
+
     /// The account as the destination is to have it: names as they are there.
     fn account(&self, last_uidvalidity: u32) -> Account {
         let source = self.source.account();
@@ -205,18 +218,6 @@ impl Run<'_> {
             sieve: source.sieve.clone(),
             quota: None,
             last_uidvalidity: source.last_uidvalidity.max(last_uidvalidity),
-        }
-    }
-
-    /// What came while the source was read is for the next pass.
-    fn tell_change(&self) {
-        if self
-            .source
-            .stamp()
-            .is_ok_and(|stamp| hex(&stamp) != self.stamp)
-        {
-            let finding = Finding::new(&rules::ACCOUNT_CHANGED, "folders or side files");
-            self.teller.found(finding);
         }
     }
 

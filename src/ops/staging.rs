@@ -98,10 +98,23 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Removes what a run left that was killed after it had swapped the new account for the old one.
+    pub fn tidy(&self) -> Result<()> {
+        let Some((parent, name)) = self.place.parent_if_there()? else {
+            return Ok(());
+        };
+        let temp = temporary(&name);
+        match parent.dir_if_there(&temp)? {
+            // Who holds the lock is at work, and needs it.
+            Some(left) if left.lock().is_ok() => remove_tree(&parent, &temp),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes the directories above, and an empty, locked one beside the destination.
     pub fn begin(self) -> Result<Staging<'a>> {
         let (parent, name) = self.place.make_parent()?;
-        let temp = BString::from(format!(".{name}.mailtally-new"));
+        let temp = temporary(&name);
         if let Some(left) = parent.dir_if_there(&temp)? {
             left.lock()?;
             remove_tree(&parent, &temp)?;
@@ -123,6 +136,14 @@ impl<'a> Target<'a> {
             dir,
         })
     }
+}
+
+/// What an account is called while it is built.
+fn temporary(name: &BString) -> BString {
+    let mut temp = BString::from(".");
+    temp.extend_from_slice(name);
+    temp.extend_from_slice(b".mailtally-new");
+    temp
 }
 
 /// Which mailboxes are not as we left them.
@@ -171,12 +192,21 @@ pub struct Staging<'a> {
 impl Staging<'_> {
     /// Waits until all is on the device, and gives the account its name in one step.
     pub fn publish(self, room: &Room) -> Result<()> {
+        if let Err(error) = self.take_place(room) {
+            self.abandon();
+            return Err(error);
+        }
+        self.parent.sync()?;
+        if matches!(self.target.previous, Previous::Ours(..)) {
+            remove_tree(&self.parent, &self.temp)?;
+        }
+        Ok(())
+    }
+
+    fn take_place(&self, room: &Room) -> Result<()> {
         self.dir.sync_file_system()?;
         match &self.target.previous {
-            Previous::Nothing => {
-                self.parent.rename_new(&self.temp, &self.name)?;
-                self.parent.sync()
-            }
+            Previous::Nothing => self.parent.rename_new(&self.temp, &self.name),
             Previous::Ours(head, _) => self.replace(room, &head.destination_stamp),
         }
     }
@@ -190,15 +220,12 @@ impl Staging<'_> {
         swap()?;
         let old = self.parent.dir(&self.temp)?;
         let untouched = (room.stamp)(&old).is_ok_and(|now| crate::digest::hex(&now) == stamp);
-        if !untouched {
-            swap()?;
-            remove_tree(&self.parent, &self.temp)?;
-            return Err(self
-                .target
-                .occupied("was written to while it was being replaced"));
+        if untouched {
+            return Ok(());
         }
-        self.parent.sync()?;
-        remove_tree(&self.parent, &self.temp)
+        swap()?;
+        let why = "was written to while it was being replaced";
+        Err(self.target.occupied(why))
     }
 
     fn no_exchange(&self, error: Error) -> Error {

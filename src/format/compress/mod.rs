@@ -59,6 +59,14 @@ impl Codec {
         }
     }
 
+    /// True where no mail that is not compressed begins so: all magics but bzip2's have bytes that
+    /// no text has, and that one is followed by the mark of a block or of the end.
+    pub fn is_sure_of(self, first_bytes: &[u8]) -> bool {
+        let marks = [b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90"];
+        let after = first_bytes.get(4..).unwrap_or_default();
+        self != Self::Bz2 || marks.iter().any(|mark| after.starts_with(*mark))
+    }
+
     /// As it is called in reports, and in Dovecot's settings.
     pub fn name(self) -> &'static str {
         match self {

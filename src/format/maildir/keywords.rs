@@ -19,7 +19,8 @@ use crate::format::side_files::MOST;
 
 const DOVECOT: &str = "dovecot-keywords";
 const OLD_DOVECOT: &str = ".customflags";
-const COURIER: &str = "courierimapkeywords";
+/// The folder of Courier's files.
+pub const COURIER: &str = "courierimapkeywords";
 
 /// What the files of a mailbox say about keywords.
 #[derive(Debug, Default)]

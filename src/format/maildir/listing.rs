@@ -208,7 +208,7 @@ impl Listing {
         runs
     }
 
-    /// Marks the files in `twins` as messages of their own, and takes those in `gone` out.
+    /// Marks the files in `twins` as messages of their own, and takes those in `gone`, which ascend, out.
     pub fn settle_doubles(&mut self, twins: &[usize], gone: &[usize]) {
         for nth in twins {
             self.slots[*nth].twin = true;
@@ -216,7 +216,7 @@ impl Listing {
         let mut nth = 0;
         self.slots.retain(|_| {
             nth += 1;
-            !gone.contains(&(nth - 1))
+            gone.binary_search(&(nth - 1)).is_err()
         });
     }
 
@@ -318,7 +318,7 @@ pub struct Joined {
 }
 
 /// Files that servers and editors leave, and nobody delivers.
-fn is_no_message(name: &[u8]) -> bool {
+pub(super) fn is_no_message(name: &[u8]) -> bool {
     const KNOWN: [&str; 7] = [
         "dovecot",
         "maildirfolder",

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader, Read};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bstr::{BString, ByteSlice};
 
@@ -16,13 +16,13 @@ use super::read::Maildir;
 use super::uidlist::word;
 use crate::digest::Facts;
 use crate::disk::{Dir, File, Kind, Stat};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::compress::{self, Codec};
 use crate::format::dovecot_index::Index;
 use crate::format::{names, side_files};
 use crate::model::{Flags, Mailbox, MailboxGuid, MailboxName, Message, Uid, UidValidity};
 use crate::report::catalogue as rules;
-use crate::report::{Finding, Rule};
+use crate::report::{Finding, Rule, counted, escape};
 use crate::store::{Claims, Found, MailboxSource, Opened};
 
 /// A message up to this size takes one read.
@@ -48,6 +48,8 @@ pub(super) struct MaildirMailbox<'a> {
     /// Received and saved dates by place in the index, where the cache tells them.
     cached_dates: Vec<(Option<u32>, Option<u32>)>,
     notes: Mutex<Notes>,
+    /// Compressed messages of which nothing can be decompressed, and why, until they are judged.
+    torn: Mutex<BTreeMap<usize, String>>,
 }
 
 /// A keyword as the index knows it.
@@ -92,6 +94,7 @@ impl<'a> MaildirMailbox<'a> {
         let control = opening.control()?;
         let index = opening.index()?;
         let (list, bytes, list_name) = opening.uidlist(control.as_ref());
+        let index = index.filter(|index| opening.belongs(index, &list, list_name));
         let mut listing = Listing::read(&dir)?;
         opening.tell_oddities(&mut listing, &list, &bytes);
         let cached_dates = opening.cached_dates(index.as_ref())?;
@@ -144,6 +147,7 @@ impl<'a> MaildirMailbox<'a> {
             index,
             cached_dates,
             notes: Mutex::default(),
+            torn: Mutex::default(),
         };
         this.name_keywords(found);
         Ok(this)
@@ -179,11 +183,11 @@ impl<'a> MaildirMailbox<'a> {
             found(self.at_mailbox(&rules::MAILDIR_KEYWORD_UNNAMED, detail));
         }
         if self.named.broken > 0 {
-            let detail = format!("{} lines", self.named.broken);
+            let detail = counted(self.named.broken, "line");
             found(self.at_mailbox(&rules::MAILDIR_KEYWORDS_BROKEN, detail));
         }
         for name in &self.named.doubled {
-            let detail = format!("{name} is there already");
+            let detail = format!("{} is there already", escape(name));
             found(self.at_mailbox(&rules::MAILDIR_KEYWORD_CASE, detail));
         }
     }
@@ -216,8 +220,7 @@ impl<'a> MaildirMailbox<'a> {
         if let Some((dir, target)) = self.links.target(slot.link) {
             let file = dir.file(target);
             let file = file.map(|file| (file, BString::from(name)));
-            return file
-                .map_err(|error| self.finding(&rules::MAILDIR_UNREADABLE, nth, error.chain()));
+            return file.map_err(|error| self.unreadable(nth, dir, target, &error));
         }
         let dir = self
             .place(slot.place)
@@ -227,8 +230,21 @@ impl<'a> MaildirMailbox<'a> {
             Err(error) if error.is_not_found() => self
                 .look_again(nth)
                 .ok_or_else(|| self.finding(&rules::MAILDIR_VANISHED, nth, "gone")),
-            Err(error) => Err(self.finding(&rules::MAILDIR_UNREADABLE, nth, error.chain())),
+            Err(error) => Err(self.unreadable(nth, dir, name, &error)),
         }
+    }
+
+    /// What the system says, and whose file it is.
+    fn unreadable(&self, nth: usize, dir: &Dir, name: &[u8], error: &Error) -> Box<Finding> {
+        let mut detail = match error {
+            Error::Io { source, .. } => source.to_string(),
+            other => other.chain(),
+        };
+        if let Ok(stat) = dir.stat(name) {
+            let (uid, gid, mode) = (stat.uid, stat.gid, stat.mode);
+            detail.push_str(&format!("; owner {uid}:{gid}, mode {mode:04o}"));
+        }
+        self.finding(&rules::MAILDIR_UNREADABLE, nth, detail)
     }
 
     fn look_again(&self, nth: usize) -> Option<(File<'_>, BString)> {
@@ -312,6 +328,10 @@ impl<'a> MaildirMailbox<'a> {
         (flags, places.into_iter().collect())
     }
 
+    fn torn(&self) -> MutexGuard<'_, BTreeMap<usize, String>> {
+        self.torn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn claims(&self, nth: usize) -> Claims {
         let base = self.listing.base(nth);
         let words = self.listing.words(nth);
@@ -392,7 +412,17 @@ impl MailboxSource for MaildirMailbox<'_> {
             message.sealed = Some((claims.size.unwrap_or(stat.size), claims.virtual_size));
         }
         let whole = read as u64 == stat.size;
-        let (body, codec) = uncoated(head, (!whole).then_some(file));
+        let (body, codec) = match coat(head, (!whole).then_some(&file)) {
+            Coat::None => (stored(head, (!whole).then_some(file)), None),
+            Coat::Of(codec) => {
+                let body = stored(head, (!whole).then_some(file));
+                (compress::decoder(codec, body), Some(codec))
+            }
+            Coat::Torn(why) => {
+                self.torn().insert(nth, why);
+                (stored(head, (!whole).then_some(file)), None)
+            }
+        };
         self.note(nth, &message, &stat, codec);
         Ok(Opened {
             message,
@@ -417,15 +447,22 @@ impl MailboxSource for MaildirMailbox<'_> {
             );
             return;
         }
+        if let Some(why) = self.torn().remove(&nth) {
+            let detail = format!("{why}; carried as it is, {}", counted(facts.size, "byte"));
+            tell(&rules::MAILDIR_DAMAGED, detail);
+            return;
+        }
         if let Some(told) = claims.size.filter(|told| *told != facts.size) {
-            let detail = format!("name says {told} bytes, file has {}", facts.size);
+            let told = counted(told, "byte");
+            let detail = format!("name says {told}, file has {}", facts.size);
             tell(&rules::MAILDIR_SIZE_MISMATCH, detail);
         }
         if let Some(told) = claims
             .virtual_size
             .filter(|told| *told != facts.virtual_size)
         {
-            let detail = format!("name says {told} bytes, file has {}", facts.virtual_size);
+            let told = counted(told, "byte");
+            let detail = format!("name says {told}, file has {}", facts.virtual_size);
             tell(&rules::MAILDIR_VSIZE_MISMATCH, detail);
         }
         if facts.size == 0 {
@@ -434,35 +471,40 @@ impl MailboxSource for MaildirMailbox<'_> {
         let nuls = &facts.traits;
         let to_the_end = nuls.first_nul + nuls.nuls == facts.size;
         if nuls.only_nuls(facts.size) || (nuls.nuls >= 512 && to_the_end) {
-            let detail = format!("{} NULs from byte {} on", nuls.nuls, nuls.first_nul);
+            let detail = format!(
+                "{} from byte {} on",
+                counted(nuls.nuls, "NUL"),
+                nuls.first_nul
+            );
             tell(&rules::MAILDIR_NUL_BLOCK, detail);
         }
     }
 
     fn broken(&self, nth: usize, error: &io::Error, recovered: u64) -> Finding {
         if error.kind() == io::ErrorKind::InvalidData {
-            let detail = format!("{error}; {recovered} bytes recovered");
+            let detail = format!("{error}; {} recovered", counted(recovered, "byte"));
             return *self.finding(&rules::MAILDIR_DAMAGED, nth, detail);
         }
-        let detail = format!("{error}, after {recovered} bytes");
+        let detail = format!("{error}, after {}", counted(recovered, "byte"));
         *self.finding(&rules::MAILDIR_UNREADABLE, nth, detail)
     }
 
     fn conclude(&self, found: Found<'_>) {
         let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tell = |rule, detail: String| found(self.at_mailbox(rule, detail));
-        let counted = |count: u64| format!("{count} of {} messages", notes.messages);
+        let messages = counted(notes.messages, "message");
+        let of_all = |count: u64| format!("{count} of {messages}");
         for (codec, count) in &notes.codecs {
-            let detail = format!("{} ({})", counted(*count), codec.name());
+            let detail = format!("{} ({})", of_all(*count), codec.name());
             tell(&rules::MAILDIR_COMPRESSED, detail);
         }
         if notes.hard_links > 0 {
-            tell(&rules::MAILDIR_HARD_LINK, counted(notes.hard_links));
+            tell(&rules::MAILDIR_HARD_LINK, of_all(notes.hard_links));
         }
         if let Some((uid, date)) = notes.first_odd_date {
             let detail = format!(
                 "{}, first uid {uid}: {}",
-                counted(notes.odd_dates),
+                of_all(notes.odd_dates),
                 shown(date)
             );
             tell(&rules::MAILDIR_DATE, detail);
@@ -473,7 +515,7 @@ impl MailboxSource for MaildirMailbox<'_> {
             (&rules::MAILDIR_EXTRA_FIELDS, self.listing.more_fields),
         ] {
             if count > 0 {
-                tell(rule, format!("{count} names"));
+                tell(rule, counted(count, "name"));
             }
         }
         // Copies come in one minute, arrivals over days.
@@ -482,7 +524,7 @@ impl MailboxSource for MaildirMailbox<'_> {
             && most * 10 >= notes.messages * 9
             && notes.arrivals.len() > 2
         {
-            let detail = format!("{} in the minute of {}", counted(*most), shown(minute * 60));
+            let detail = format!("{} in the minute of {}", of_all(*most), shown(minute * 60));
             tell(&rules::MAILDIR_COPY_DATES, detail);
         }
     }
@@ -493,18 +535,52 @@ fn shown(time: i64) -> String {
     jiff::Timestamp::from_second(time).map_or_else(|_| time.to_string(), |time| time.to_string())
 }
 
-/// The body without its coat, and what the coat was. A file that only looks compressed is plain.
-fn uncoated<'a>(head: &'a [u8], rest: Option<File<'a>>) -> (Box<dyn BufRead + 'a>, Option<Codec>) {
+/// What a message lies in.
+enum Coat {
+    /// Nothing, or it only looks so.
+    None,
+    /// It is compressed.
+    Of(Codec),
+    /// It is compressed, and nothing can be decompressed.
+    Torn(String),
+}
+
+/// Tries the coat that the first bytes show: a mail can begin so by chance.
+fn coat(head: &[u8], rest: Option<&File<'_>>) -> Coat {
     let Some(codec) = Codec::of(head) else {
-        return (stored(head, rest), None);
+        return Coat::None;
     };
-    // Try the coat on what was read already: it fails at its first block, or not there.
-    let mut trial = compress::decoder(codec, Box::new(head));
-    if matches!(trial.fill_buf(), Err(error) if error.kind() == io::ErrorKind::InvalidData) {
-        return (stored(head, rest), None);
+    let stored: Box<dyn BufRead> = match rest {
+        None => Box::new(head),
+        Some(file) => {
+            let at = head.len() as u64;
+            Box::new(head.chain(BufReader::with_capacity(SMALL, Behind { file, at })))
+        }
+    };
+    match compress::decoder(codec, stored).fill_buf() {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            if codec.is_sure_of(head) {
+                Coat::Torn(error.to_string())
+            } else {
+                Coat::None
+            }
+        }
+        _ => Coat::Of(codec),
     }
-    drop(trial);
-    (compress::decoder(codec, stored(head, rest)), Some(codec))
+}
+
+/// A second look at what follows the first read; the file's own position stays.
+struct Behind<'a, 'd> {
+    file: &'a File<'d>,
+    at: u64,
+}
+
+impl Read for Behind<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(self.at, buffer)?;
+        self.at += read as u64;
+        Ok(read)
+    }
 }
 
 fn stored<'a>(head: &'a [u8], rest: Option<File<'a>>) -> Box<dyn BufRead + 'a> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use bstr::{BString, ByteSlice};
+use bstr::BString;
 
 use super::filename::base;
 use super::folders::Folder;
@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::format::dovecot_index::{self, Cache, Index};
 use crate::model::MailboxName;
 use crate::report::catalogue as rules;
-use crate::report::{Finding, Rule};
+use crate::report::{Finding, Rule, counted, escape};
 use crate::store::Found;
 
 /// Deliveries are done or dead after this.
@@ -143,7 +143,8 @@ impl Opening<'_, '_> {
             self.tell_at(&rules::UIDLIST_BROKEN, &path, format!("line 1: {why}"));
         }
         if let Some((line, why)) = faults.first {
-            let detail = format!("{} lines, the first is line {line}: {why}", faults.lines);
+            let lines = counted(faults.lines, "line");
+            let detail = format!("{lines} left out, the first is line {line}: {why}");
             self.tell_at(&rules::UIDLIST_BROKEN, &path, detail);
         }
         if faults.cut {
@@ -198,7 +199,7 @@ impl Opening<'_, '_> {
             .ok()
             .and_then(|target| self.store.root.inside(&at, target));
         let link = inside.and_then(|path| self.links.enter(&self.store.root, &path));
-        let shown = target.unwrap_or_default();
+        let shown = escape(&target.unwrap_or_default());
         if let Some(link) = link {
             self.tell_at(
                 &rules::MAILDIR_SYMLINK,
@@ -244,20 +245,20 @@ impl Opening<'_, '_> {
         let joined = listing.join(list, bytes);
         let path = self.in_folder(list_name);
         if joined.doubled > 0 {
-            let detail = format!("{} files named twice", joined.doubled);
+            let detail = format!("{} named twice", counted(joined.doubled, "file"));
             self.tell_at(&rules::UIDLIST_DUPLICATE, &path, detail);
         }
-        let index = index.filter(|index| self.belongs(index, list, &path));
         self.tell_missing_files(&joined.without_file, index, &path);
         self.forget_reappeared(listing, index, &path);
         if list.rows.is_empty() && list.version == 0 && listing.len() > 0 {
-            let detail = format!("{} messages", listing.len());
+            let detail = counted(listing.len() as u64, "message");
             self.tell_at(&rules::UIDLIST_MISSING, &path, detail);
         }
         self.give_uids(listing, list, index, &path)
     }
 
-    fn belongs(&mut self, index: &Index, list: &Uidlist, path: &BString) -> bool {
+    /// An index of another UIDVALIDITY speaks of other messages.
+    pub(super) fn belongs(&mut self, index: &Index, list: &Uidlist, list_name: &str) -> bool {
         let same = list
             .uidvalidity
             .is_none_or(|listed| listed == index.uid_validity);
@@ -267,6 +268,7 @@ impl Opening<'_, '_> {
                 list.uidvalidity.unwrap_or(0),
                 index.uid_validity
             );
+            let path = self.in_folder(list_name);
             self.tell_at(&rules::MAILDIR_UIDVALIDITY, path, detail);
         }
         same
@@ -280,7 +282,8 @@ impl Opening<'_, '_> {
             (&rules::UIDLIST_EXPUNGED, expunged),
         ] {
             if let Some(first) = uids.first() {
-                let detail = format!("{} lines without a file, first uid {first}", uids.len());
+                let lines = counted(uids.len() as u64, "line");
+                let detail = format!("{lines} without a file, first uid {first}");
                 self.tell_at(rule, path, detail);
             }
         }
@@ -298,7 +301,7 @@ impl Opening<'_, '_> {
             }
         }
         if again > 0 {
-            let detail = format!("{again} messages");
+            let detail = counted(again, "message");
             self.tell_at(&rules::UIDLIST_REAPPEARED, path, detail);
         }
     }
@@ -315,11 +318,11 @@ impl Opening<'_, '_> {
         let next = next.max(index.map_or(1, |index| index.next_uid));
         let given = listing.give_uids(next);
         if given.given > 0 && list.version != 0 {
-            let detail = format!("{} messages", given.given);
+            let detail = counted(given.given, "message");
             self.tell_at(&rules::UIDLIST_UNLISTED, path, detail);
         }
         if given.refused > 0 {
-            let detail = format!("{} messages", given.refused);
+            let detail = counted(given.refused, "message");
             self.tell_at(&rules::UIDLIST_FULL, path, detail);
         }
         Joined {
@@ -336,7 +339,7 @@ impl Opening<'_, '_> {
             let kept = self.newest(listing, run.clone());
             let mut names = Vec::new();
             for nth in run {
-                names.push(listing.name(nth).as_bstr().to_string());
+                names.push(escape(listing.name(nth)));
                 if nth == kept {
                     continue;
                 }

@@ -77,7 +77,15 @@ pub(super) fn open(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result
 /// A digest of all that changes when mail comes, goes or changes its flags.
 pub(super) fn stamp(root: &Dir) -> Result<Digest> {
     let mut stamper = Stamper::default();
-    stamp_folder(root, &mut stamper)?;
+    stamp_tree(root, &mut stamper)?;
+    Ok(stamper.digest())
+}
+
+/// Directories of messages: their own times tell all, and those of tmp/ nothing.
+const PLACES: [&str; 3] = ["cur", "new", "tmp"];
+
+fn stamp_tree(root: &Dir, stamper: &mut Stamper) -> Result<()> {
+    stamp_folder(root, stamper)?;
     for name in [
         "subscriptions",
         "courierimapsubscribed",
@@ -89,28 +97,35 @@ pub(super) fn stamp(root: &Dir) -> Result<Digest> {
     let mut open = vec![(root.again()?, 0)];
     while let Some((dir, depth)) = open.pop() {
         for name in stamper.folders(&dir)? {
-            if ["cur", "new", "tmp"].iter().any(|known| name == *known) || depth > 64 {
+            if PLACES.iter().any(|known| name == *known) || depth > 64 {
                 continue;
             }
-            let folder = dir.dir(&name)?;
             stamper.name(&name);
-            stamp_folder(&folder, &mut stamper)?;
+            // What cannot be entered cannot be carried either, and that is said elsewhere.
+            let Ok(folder) = dir.dir(&name) else { continue };
+            stamp_folder(&folder, stamper)?;
+            if name == "sieve" || name == keywords::COURIER {
+                stamper.files(&folder)?;
+            }
             open.push((folder, depth + 1));
         }
     }
-    Ok(stamper.digest())
+    Ok(())
 }
 
 fn stamp_folder(dir: &Dir, stamper: &mut Stamper) -> Result<()> {
     for place in ["cur", "new"] {
-        if let Some(place) = dir.dir_if_there(place)? {
-            stamper.dir(&place)?;
+        match dir.dir_if_there(place) {
+            Ok(Some(place)) => stamper.dir(&place)?,
+            // A name that is no directory, or not ours to enter.
+            Ok(None) | Err(_) => {}
         }
     }
     let files = [
         UIDLISTS[0],
         UIDLISTS[1],
         "dovecot-keywords",
+        ".customflags",
         "dovecot.index",
         "dovecot.index.log",
         side_files::ACL,
@@ -325,7 +340,15 @@ impl Source for Maildir {
     }
 
     fn stamp(&self) -> Result<Digest> {
-        stamp(&self.root)
+        let mut stamper = Stamper::default();
+        stamp_tree(&self.root, &mut stamper)?;
+        let options = &self.options;
+        let elsewhere = [&options.inbox, &options.control, &options.index];
+        for dir in elsewhere.into_iter().flatten() {
+            stamper.name(b"elsewhere");
+            stamp_tree(dir, &mut stamper)?;
+        }
+        Ok(stamper.digest())
     }
 }
 

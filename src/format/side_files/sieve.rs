@@ -2,13 +2,13 @@
 //!
 //! Scripts are carried, compiled ones (`.svbin`) are not: a server compiles them again.
 
-use bstr::{BString, ByteSlice};
+use bstr::BString;
 
 use crate::disk::{Dir, Kind};
 use crate::error::Result;
 use crate::model::{SieveFile, SieveKind};
-use crate::report::Finding;
 use crate::report::catalogue::SIEVE_UNREADABLE;
+use crate::report::{Finding, escape};
 use crate::store::Found;
 
 const ACTIVE: &str = ".dovecot.sieve";
@@ -91,7 +91,7 @@ fn link(root: &Dir, dir: &Dir, at: &[BString], name: &[u8]) -> Result<SieveKind,
     let target = dir.read_link(name).map_err(|error| error.chain())?;
     let inside = root
         .inside(at, &target)
-        .ok_or_else(|| format!("the link leads out of the account, to {}", target.as_bstr()))?;
+        .ok_or_else(|| format!("the link leads out of the account, to {}", escape(&target)))?;
     let mut relative = BString::default();
     for _ in at {
         relative.extend_from_slice(b"../");
