@@ -11,7 +11,8 @@ use bstr::{BString, ByteSlice};
 use tempfile::TempDir;
 
 use crate::harness::dovecot::{Account, Dovecot, Server};
-use crate::harness::{Tool, testdata, unpacked};
+use crate::harness::run::Run;
+use crate::harness::{testdata, unpacked};
 
 /// A source that is tried on every server.
 struct Scenario {
@@ -54,8 +55,9 @@ impl Scenario {
     fn convert(&self, exit: i32) -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         let destination = format!("sdbox:{}", folder.path().join("sdbox").display());
-        let run = Tool::new().run(["convert", &self.location(), &destination]);
-        assert_eq!(run.status.code(), Some(exit), "{}: {run:?}", self.name);
+        let run = Run::new(folder.path()).args(["convert", &self.location(), &destination]);
+        let run = run.done();
+        assert_eq!(run.code, exit, "{}: {run}", self.name);
         folder
     }
 }

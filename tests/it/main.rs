@@ -4,5 +4,6 @@
     reason = "a test fails where something unexpected is"
 )]
 
+mod cases; // damage that real mail stores hold, and what is made of it
 mod dovecot; // converted accounts, opened by the real Dovecot
 mod harness; // scenarios, the binary, the server

@@ -14,7 +14,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ use std::process::{Command, Output, Stdio};
 
 use bstr::ByteSlice;
 use tempfile::TempDir;
+
+use super::skipped;
 
 pub mod account;
 pub mod imap;
@@ -318,12 +320,6 @@ fn key_as_setting(key: &str) -> String {
         _ => panic!("no 2.4 setting is known for {key}"),
     };
     format!("{setting} = {value}\n")
-}
-
-fn skipped(test: &str, why: &str) {
-    // Not `eprintln`: what a passing test prints is hidden, and a skipped one passes.
-    let mut stderr = io::stderr();
-    writeln!(stderr, "SKIPPED {test}: {why}").unwrap();
 }
 
 fn is_root() -> bool {

@@ -1,28 +1,22 @@
 //! Builds scenarios, runs the binary, and asks the server.
 
-use std::ffi::OsStr;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use tempfile::TempDir;
 
 pub mod dovecot;
+pub mod maildir;
+pub mod run;
+pub mod store;
+pub mod tree;
 
-/// The binary, run hermetically.
-pub struct Tool(Command);
-
-impl Tool {
-    /// No environment, no home.
-    pub fn new() -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mailtally"));
-        command.env_clear();
-        Self(command)
-    }
-
-    /// Runs it to its end.
-    pub fn run(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Output {
-        self.0.args(args).output().unwrap()
-    }
+/// Says by name which test was skipped, and why.
+pub fn skipped(test: &str, why: &str) {
+    // Not `eprintln`: what a passing test prints is hidden, and a skipped one passes.
+    let mut stderr = io::stderr();
+    writeln!(stderr, "SKIPPED {test}: {why}").unwrap();
 }
 
 /// A file or folder that ships with the project.

@@ -1,0 +1,175 @@
+//! What a finished store holds, read through the library.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use bstr::BString;
+use mailtally::disk::{Dir, Real};
+use mailtally::format::{OpenOptions, room};
+use mailtally::store::MailboxSource;
+
+/// A store: its mailboxes by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    pub mailboxes: BTreeMap<String, Mailbox>,
+    pub subscriptions: Vec<String>,
+    /// Paths of the sieve scripts.
+    pub sieve: Vec<String>,
+    /// What reading it found: nothing, in a store that we made.
+    pub findings: Vec<String>,
+}
+
+/// One mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mailbox {
+    pub selectable: bool,
+    pub uidvalidity: u32,
+    pub uidnext: u32,
+    pub first_recent: u32,
+    pub guid: String,
+    pub acl: Option<BString>,
+    pub messages: BTreeMap<u32, Message>,
+}
+
+/// One message.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Message {
+    pub flags: Vec<&'static str>,
+    /// Sorted.
+    pub keywords: Vec<String>,
+    pub received: i64,
+    pub saved: Option<i64>,
+    pub guid: BString,
+    pub pop3_uidl: Option<BString>,
+    pub pop3_order: Option<u32>,
+    pub body: BString,
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (flags, keywords) = (self.flags.join(" "), self.keywords.join(" "));
+        write!(
+            f,
+            "{flags} {keywords} received {} saved {:?} guid {} P{:?} O{:?} {} bytes",
+            self.received,
+            self.saved,
+            self.guid,
+            self.pop3_uidl,
+            self.pop3_order,
+            self.body.len()
+        )
+    }
+}
+
+impl Store {
+    /// Reads an sdbox account.
+    pub fn sdbox(root: &Path) -> Self {
+        let mut findings = Vec::new();
+        let mut found = |finding: mailtally::report::Finding| {
+            findings.push(format!("{} {}", finding.rule.code, finding.detail));
+        };
+        let dir = Dir::open(root, Arc::new(Real)).unwrap();
+        let open = room("sdbox").unwrap().open;
+        let source = open(dir, &OpenOptions::default(), &mut found).unwrap();
+        let mut mailboxes = BTreeMap::new();
+        for (nth, name) in source.mailboxes().iter().enumerate() {
+            let mailbox = source.mailbox(nth, &mut found).unwrap();
+            mailboxes.insert(name.to_string(), Mailbox::of(mailbox.as_ref()));
+        }
+        let account = source.account();
+        let subscriptions = account.subscriptions.iter().map(ToString::to_string);
+        let sieve = account.sieve.iter().map(|file| bstr::join("/", &file.path));
+        Self {
+            subscriptions: subscriptions.collect(),
+            sieve: sieve.map(|path| String::from_utf8(path).unwrap()).collect(),
+            mailboxes,
+            findings,
+        }
+    }
+
+    /// A mailbox.
+    #[track_caller]
+    pub fn mailbox(&self, name: &str) -> &Mailbox {
+        let found = self.mailboxes.get(name);
+        found.unwrap_or_else(|| panic!("no {name} in {:?}", self.names()))
+    }
+
+    /// A message.
+    #[track_caller]
+    pub fn message(&self, mailbox: &str, uid: u32) -> &Message {
+        let mailbox = self.mailbox(mailbox);
+        let found = mailbox.messages.get(&uid);
+        found.unwrap_or_else(|| panic!("no UID {uid}: {mailbox:?}"))
+    }
+
+    /// The UIDs of a mailbox.
+    #[track_caller]
+    pub fn uids(&self, mailbox: &str) -> Vec<u32> {
+        self.mailbox(mailbox).messages.keys().copied().collect()
+    }
+
+    /// Subjects by UID, for messages made by `mail()`.
+    #[track_caller]
+    pub fn subjects(&self, mailbox: &str) -> Vec<(u32, String)> {
+        let messages = self.mailbox(mailbox).messages.iter();
+        messages
+            .map(|(uid, message)| (*uid, message.subject()))
+            .collect()
+    }
+
+    /// The names.
+    pub fn names(&self) -> Vec<&str> {
+        self.mailboxes.keys().map(String::as_str).collect()
+    }
+}
+
+impl Message {
+    /// The subject.
+    pub fn subject(&self) -> String {
+        let text = self.body.to_string();
+        let line = text.lines().find_map(|line| line.strip_prefix("Subject: "));
+        line.unwrap_or_default().trim_end().to_owned()
+    }
+}
+
+impl Mailbox {
+    fn of(source: &dyn MailboxSource) -> Self {
+        let mailbox = source.mailbox();
+        let messages = (0..source.len()).map(|nth| message(source, nth));
+        Self {
+            selectable: mailbox.selectable,
+            uidvalidity: mailbox.uidvalidity.get(),
+            uidnext: mailbox.uidnext,
+            first_recent: mailbox.first_recent,
+            guid: mailbox.guid.to_string(),
+            acl: mailbox.acl.clone().map(BString::from),
+            messages: messages.collect(),
+        }
+    }
+}
+
+fn message(source: &dyn MailboxSource, nth: usize) -> (u32, Message) {
+    let mut scratch = Vec::new();
+    let mut opened = source.open(nth, &mut scratch).unwrap();
+    let mut body = Vec::new();
+    opened.body.read_to_end(&mut body).unwrap();
+    let message = opened.message;
+    let names = &source.mailbox().keywords;
+    let keywords = message.keywords.iter();
+    let keywords = keywords.map(|place| names[*place as usize].to_string());
+    let mut keywords: Vec<_> = keywords.collect();
+    keywords.sort();
+    let told = Message {
+        flags: message.flags.names().collect(),
+        keywords,
+        received: message.received,
+        saved: message.saved,
+        guid: message.guid,
+        pop3_uidl: message.pop3_uidl,
+        pop3_order: message.pop3_order,
+        body: body.into(),
+    };
+    (message.uid.get(), told)
+}
