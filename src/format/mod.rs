@@ -3,7 +3,7 @@
 //! ```text
 //! rooms     maildir  sdbox                      a whole store each; no room imports another
 //! shelves   dbox  dovecot_index  compress       file formats
-//!           side_files  names  stamp
+//!           side_files  names  stamp  writing
 //! ```
 
 pub mod compress;
@@ -16,6 +16,7 @@ pub mod sdbox;
 pub mod side_files;
 pub mod stamp;
 pub mod tally;
+pub mod writing;
 
 use crate::digest::Digest;
 use crate::disk::Dir;

@@ -18,6 +18,7 @@ use crate::digest::{Digest, hex, merkle};
 use crate::disk::{Dir, Owner};
 use crate::error::{Error, Result};
 use crate::format::tally::{Head, StateWriter};
+use crate::format::writing::Writing;
 use crate::format::{OpenOptions, Room};
 use crate::model::{Account, Mailbox, MailboxName};
 use crate::report::catalogue as rules;
@@ -422,9 +423,7 @@ impl Run<'_> {
         head.source_stamp.clone_from(&self.stamp);
         head.destination_stamp = hex(&read.stamp()?);
         head.clean = !self.teller.counts().attention;
-        let mut state = StateWriter::create(&staging.dir, |file| {
-            options.owner.map_or(Ok(()), |owner| file.give(owner))
-        })?;
+        let mut state = StateWriter::create(&staging.dir, &Writing::new(options))?;
         state.line(&head)?;
         Ok(state)
     }

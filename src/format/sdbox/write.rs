@@ -17,6 +17,7 @@ use crate::format::dovecot_index::{
     CacheWriter, ExtId, FixedField, Head, IndexWriter, keywords_header,
 };
 use crate::format::side_files;
+use crate::format::writing::Writing;
 use crate::model::{Account, Mailbox, MailboxName, Message, mutf7};
 use crate::store::{CreateOptions, Destination, MailboxWriter, StoreError, Stored};
 
@@ -29,9 +30,9 @@ const LONGEST_LEVEL: usize = 255;
 pub fn create(root: Dir, options: &CreateOptions) -> Result<Box<dyn Destination>> {
     let account = SdboxAccount {
         root,
-        options: *options,
+        writing: Writing::new(options),
     };
-    account.make(&account.root, MAILBOXES)?;
+    account.writing.make(&account.root, MAILBOXES)?;
     Ok(Box::new(account))
 }
 
@@ -66,80 +67,31 @@ pub fn name_problem(name: &MailboxName) -> Option<String> {
 
 struct SdboxAccount {
     root: Dir,
-    options: CreateOptions,
-}
-
-impl SdboxAccount {
-    /// Permission bits of files, from those of the account's directory.
-    fn file_mode(&self) -> u32 {
-        self.options.mode & 0o666
-    }
-
-    fn make(&self, above: &Dir, name: &str) -> Result<Dir> {
-        let dir = above.make_dir(name)?;
-        if let Some(owner) = self.options.owner {
-            dir.give_self(owner)?;
-        }
-        if self.options.mode != 0o700 {
-            dir.set_own_mode(self.options.mode)?;
-        }
-        Ok(dir)
-    }
-
-    fn make_or_open(&self, above: &Dir, name: &str) -> Result<Dir> {
-        match above.dir_if_there(name)? {
-            Some(dir) => Ok(dir),
-            None => self.make(above, name),
-        }
-    }
-
-    fn create<'d>(&self, dir: &'d Dir, name: &str) -> Result<NewFile<'d>> {
-        let file = dir.create(name)?;
-        if let Some(owner) = self.options.owner {
-            file.give(owner)?;
-        }
-        if self.file_mode() != 0o600 {
-            file.set_mode(self.file_mode())?;
-        }
-        Ok(file)
-    }
-
-    fn write(&self, dir: &Dir, name: &str, content: &[u8]) -> Result<()> {
-        self.create(dir, name)?.append(content)
-    }
-
-    /// Gives a name that a shelf has written to its owner.
-    fn own(&self, dir: &Dir, name: &[u8]) -> Result<()> {
-        match self.options.owner {
-            Some(owner) => dir.give(name, owner),
-            None => Ok(()),
-        }
-    }
+    writing: Writing,
 }
 
 impl Destination for SdboxAccount {
     fn mailbox<'a>(&'a self, mailbox: &Mailbox) -> Result<Box<dyn MailboxWriter + 'a>> {
         let mut dir = self.root.dir(MAILBOXES)?;
         for level in mailbox.name.levels() {
-            dir = self.make_or_open(&dir, &mutf7::encode(level))?;
+            dir = self.writing.make_or_open(&dir, mutf7::encode(level))?;
         }
         if !mailbox.selectable {
             return Ok(Box::new(OnlyAbove));
         }
-        let dir = self.make(&dir, MAILS)?;
+        let dir = self.writing.make(&dir, MAILS)?;
         if let Some(acl) = &mailbox.acl {
-            self.write(&dir, side_files::ACL, acl)?;
+            self.writing.write(&dir, side_files::ACL, acl)?;
         }
         Ok(Box::new(SdboxMailbox::new(self, dir, mailbox)))
     }
 
     fn finish(&self, account: &Account) -> Result<()> {
+        let (writing, root) = (&self.writing, &self.root);
         let subscriptions = side_files::write_subscriptions(&account.subscriptions);
-        self.write(&self.root, "subscriptions", &subscriptions)?;
-        for name in side_files::write_uidvalidity(&self.root, account.last_uidvalidity)? {
-            self.own(&self.root, name.as_bytes())?;
-        }
-        side_files::write_sieve(&self.root, &account.sieve, &|dir, name| self.own(dir, name))
+        writing.write(root, "subscriptions", &subscriptions)?;
+        side_files::write_uidvalidity(root, account.last_uidvalidity, writing)?;
+        side_files::write_sieve(root, &account.sieve, writing)
     }
 }
 
@@ -176,7 +128,7 @@ struct SdboxMailbox<'a> {
 
 impl<'a> SdboxMailbox<'a> {
     fn new(account: &'a SdboxAccount, dir: Dir, mailbox: &Mailbox) -> Self {
-        let now = account.options.now;
+        let now = account.writing.now();
         let mut index = IndexWriter::new(Head {
             now,
             indexid: now,
@@ -227,9 +179,9 @@ impl<'a> SdboxMailbox<'a> {
 impl MailboxWriter for SdboxMailbox<'_> {
     fn store(&self, message: &Message, body: Measured<'_>) -> Result<Stored, StoreError> {
         let name = file_name(message.uid.get());
-        let file = self.account.create(&self.dir, &name)?;
+        let file = self.account.writing.create(&self.dir, &name)?;
         let stored = BUFFER.with_borrow_mut(|buffer| {
-            MessageFile::begin(file, self.account.options.now, buffer).store(message, body)
+            MessageFile::begin(file, self.account.writing.now(), buffer).store(message, body)
         });
         if let Err(StoreError::Source { .. }) = stored {
             self.dir.remove_file(&name)?;
@@ -277,9 +229,9 @@ impl MailboxWriter for SdboxMailbox<'_> {
             cache,
             ..
         } = *self;
-        account.write(&dir, CACHE, &cache.into_bytes())?;
-        account.write(&dir, LOG, &index.log_bytes())?;
-        account.write(&dir, INDEX, &index.index_bytes())
+        account.writing.write(&dir, CACHE, &cache.into_bytes())?;
+        account.writing.write(&dir, LOG, &index.log_bytes())?;
+        account.writing.write(&dir, INDEX, &index.index_bytes())
     }
 }
 

@@ -6,6 +6,7 @@ use bstr::BString;
 
 use crate::disk::{Dir, Kind};
 use crate::error::Result;
+use crate::format::writing::Writing;
 use crate::model::{SieveFile, SieveKind};
 use crate::report::catalogue::SIEVE_UNREADABLE;
 use crate::report::{Finding, escape};
@@ -100,29 +101,20 @@ fn link(root: &Dir, dir: &Dir, at: &[BString], name: &[u8]) -> Result<SieveKind,
     Ok(SieveKind::Link(relative))
 }
 
-/// Writes the scripts below `root`; `own` gives each new name to its owner.
-pub fn write(
-    root: &Dir,
-    files: &[SieveFile],
-    own: &dyn Fn(&Dir, &[u8]) -> Result<()>,
-) -> Result<()> {
+/// Writes the scripts below `root`.
+pub fn write(root: &Dir, files: &[SieveFile], writing: &Writing) -> Result<()> {
     for file in files {
         let Some((name, above)) = file.path.split_last() else {
             continue;
         };
         let mut dir = root.again()?;
         for level in above {
-            if dir.stat_if_there(level)?.is_none() {
-                dir.make_dir(level)?;
-                own(&dir, level)?;
-            }
-            dir = dir.dir(level)?;
+            dir = writing.make_or_open(&dir, level)?;
         }
         match &file.kind {
-            SieveKind::Script(bytes) => dir.write(name, bytes)?,
-            SieveKind::Link(target) => dir.make_link(name, target)?,
+            SieveKind::Script(bytes) => writing.write(&dir, name, bytes)?,
+            SieveKind::Link(target) => writing.link(&dir, name, target)?,
         }
-        own(&dir, name)?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use bstr::ByteSlice;
 
 use crate::disk::Dir;
 use crate::error::Result;
+use crate::format::writing::Writing;
 
 const NAME: &str = "dovecot-uidvalidity";
 
@@ -27,19 +28,18 @@ pub fn read(control: &Dir) -> Option<u32> {
     listed.ok().and(told.max(named)).or(told)
 }
 
-/// Both files for `last`; returns their names.
-pub fn write(control: &Dir, last: u32) -> Result<[String; 2]> {
+/// Writes both files for `last`.
+pub fn write(control: &Dir, last: u32, writing: &Writing) -> Result<()> {
     let text = format!("{last:08x}");
-    let pair = format!("{NAME}.{text}");
-    control.write(NAME, text.as_bytes())?;
-    control.write(&pair, b"")?;
-    control.set_mode(&pair, 0o444)?;
-    Ok([NAME.into(), pair])
+    writing.write(control, NAME, text.as_bytes())?;
+    let pair = writing.create(control, format!("{NAME}.{text}"))?;
+    pair.set_mode(0o444)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::CreateOptions;
     use std::sync::Arc;
 
     #[test]
@@ -47,7 +47,12 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open(temp.path(), Arc::new(crate::disk::Real)).unwrap();
         assert_eq!(read(&dir), None);
-        write(&dir, 0x5f5e_1000).unwrap();
+        let options = CreateOptions {
+            now: 1,
+            owner: None,
+            mode: 0o700,
+        };
+        write(&dir, 0x5f5e_1000, &Writing::new(&options)).unwrap();
         let text = std::fs::read(temp.path().join("dovecot-uidvalidity")).unwrap();
         assert_eq!(text, b"5f5e1000");
         assert!(temp.path().join("dovecot-uidvalidity.5f5e1000").exists());

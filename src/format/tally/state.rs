@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::{Dir, NewFile};
 use crate::error::{At, Result};
+use crate::format::writing::Writing;
 use crate::report::MailboxLine;
 
 /// Its name in the root of the destination account.
@@ -101,9 +102,8 @@ pub struct StateWriter<'d> {
 
 impl<'d> StateWriter<'d> {
     /// Begins the file in the account's root.
-    pub fn create(dir: &'d Dir, finish: impl FnOnce(&NewFile<'_>) -> Result<()>) -> Result<Self> {
-        let file = dir.create(STATE)?;
-        finish(&file)?;
+    pub fn create(dir: &'d Dir, writing: &Writing) -> Result<Self> {
+        let file = writing.create(dir, STATE)?;
         let buffered = io::BufWriter::with_capacity(256 * 1024, file);
         let out =
             zstd::Encoder::new(buffered, LEVEL).at("write", &dir.path_of(STATE.as_bytes()))?;
@@ -159,6 +159,7 @@ fn next_line(lines: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::CreateOptions;
     use std::sync::Arc;
 
     #[test]
@@ -178,7 +179,15 @@ mod tests {
             uidnext: 5,
             digest: "e".into(),
         };
-        let mut state = StateWriter::create(&dir, |_| Ok(())).unwrap();
+        let mut state = StateWriter::create(
+            &dir,
+            &Writing::new(&CreateOptions {
+                now: 1,
+                owner: None,
+                mode: 0o700,
+            }),
+        )
+        .unwrap();
         state.line(&head).unwrap();
         state.line(&mailbox).unwrap();
         state.finish().unwrap();
