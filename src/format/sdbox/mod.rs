@@ -16,7 +16,9 @@
 //! Not supported: ALT storage, LAYOUT=index, external attachments.
 
 mod layout;
+mod mailbox;
 mod read;
+mod stored;
 mod write;
 
 #[cfg(test)]
