@@ -244,7 +244,10 @@ impl<'a> Sum<'a> {
         }
         self.digest
             .push(&merkle::message(&message, &self.mailbox.keywords, &facts));
-        self.notes.add(message.uid, &facts);
+        // Ciphertext has every oddity, and means none.
+        if message.sealed.is_none() {
+            self.notes.add(message.uid, &facts);
+        }
         self.messages
             .push(Carried::of(nth, &message, &self.mailbox.keywords, &facts));
         self.line.messages += 1;

@@ -101,6 +101,9 @@ pub fn read(bytes: &[u8]) -> Uidlist {
         } else {
             list.row(number + 1, start, whole);
         }
+        if list.version == 0 {
+            break; // its lines may mean anything
+        }
     }
     list.put_in_order();
     list
@@ -110,26 +113,26 @@ impl Uidlist {
     fn header(&mut self, line: &[u8]) {
         let mut words = line.split(|byte| *byte == b' ');
         let version = words.next().unwrap_or(&[]);
-        let told = match version {
+        match version {
             b"3" => {
                 self.version = 3;
                 self.words_of_3(words);
-                self.uidvalidity.is_some() && self.next_uid > 0
             }
             b"1" => {
                 self.version = 1;
                 let mut next = || number32(words.next().unwrap_or(&[]));
                 self.uidvalidity = next();
                 self.next_uid = next().unwrap_or(0);
-                self.uidvalidity.is_some() && self.next_uid > 0
             }
             _ => {
-                self.faults.header = Some("unknown version");
+                self.faults.header = Some("a version that is not known; no line is read");
                 return;
             }
-        };
-        if !told {
-            self.faults.header = Some("no UIDVALIDITY or no next UID");
+        }
+        if self.uidvalidity.is_none() {
+            self.faults.header = Some("no UIDVALIDITY; without an index clients load all again");
+        } else if self.next_uid == 0 {
+            self.faults.header = Some("no next UID");
         }
     }
 
