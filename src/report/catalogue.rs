@@ -55,9 +55,9 @@ macro_rules! rules {
 }
 
 rules! {
-    ACCOUNT_CHANGED = "account.changed", Warning,
-        "the source changed while it was read; what came later is not carried",
-        "run again; for the last pass, stop deliveries and sessions of the user first";
+    ACCOUNT_CHANGED = "account.changed", Error,
+        "the source changed while it was read: what came or moved meanwhile may be missing",
+        "run the same command again; for the last pass, stop deliveries and sessions first";
     ACCOUNT_FAILED = "account.failed", Error,
         "the account could not be worked on at all; the other accounts go on",
         "see the detail; mend it and run the same command again";
