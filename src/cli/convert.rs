@@ -40,6 +40,7 @@ impl Convert {
         let source = location::parse(&self.source)?;
         let destination = location::parse(&self.destination)?;
         let to = stores::destination_room(&destination)?;
+        stores::pair(&source, &destination)?;
         let found = stores::find(&source, global, &context)?;
         let run = Run::start("convert", global, &found, &source)?;
         let options = Options {

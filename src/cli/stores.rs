@@ -42,6 +42,9 @@ impl Context {
 
 /// Finds the accounts that a location and the options choose.
 pub fn find(location: &Location, global: &Global, context: &Context) -> Result<Found> {
+    if let Some(driver) = location.driver {
+        supported(room_of(driver)?, &location.keys)?;
+    }
     let listed = match &global.user_file {
         Some(file) => Some(listed(file)?),
         None => None,
@@ -114,9 +117,7 @@ pub fn open_options(
         None => detected(root)?,
     };
     let keys = &location.keys;
-    if keys.alt.is_some() || keys.separator.is_some() {
-        return Err(not_yet("ALT and SEPARATOR"));
-    }
+    supported(room, keys)?;
     let at = |template: &Option<Template>| match template {
         Some(template) => {
             let user = context.homes.user(&account.user);
@@ -137,30 +138,27 @@ pub fn open_options(
         utf8: keys.utf8,
         now: context.now,
     };
-    supported(room, &options)?;
     Ok((room, options))
 }
 
 /// Keys that a format does not read yet are refused, not skipped.
-fn supported(room: &Room, options: &OpenOptions) -> Result<()> {
+fn supported(room: &Room, keys: &Keys) -> Result<()> {
     let sdbox = room.name == "sdbox";
     for (named, key) in [
-        (sdbox && options.index.is_some(), "INDEX of an sdbox store"),
         (
-            sdbox && options.control.is_some(),
-            "CONTROL of an sdbox store",
+            keys.alt.is_some() || keys.separator.is_some(),
+            "ALT and SEPARATOR",
         ),
-        (sdbox && options.inbox.is_some(), "INBOX of an sdbox store"),
+        (sdbox && keys.index.is_some(), "INDEX of an sdbox store"),
+        (sdbox && keys.control.is_some(), "CONTROL of an sdbox store"),
+        (sdbox && keys.inbox.is_some(), "INBOX of an sdbox store"),
+        (sdbox && keys.dirname.is_some(), "DIRNAME of an sdbox store"),
         (
-            sdbox && options.dirname.is_some(),
-            "DIRNAME of an sdbox store",
-        ),
-        (
-            !sdbox && options.mailboxdir.is_some(),
+            !sdbox && keys.mailboxdir.is_some(),
             "MAILBOXDIR of a maildir",
         ),
         (
-            !sdbox && options.dirname.is_some() && !options.fs_layout,
+            !sdbox && keys.dirname.is_some() && keys.layout != Some(Layout::Fs),
             "DIRNAME without LAYOUT=fs",
         ),
     ] {
@@ -186,6 +184,22 @@ fn detected(root: &Dir) -> Result<&'static Room> {
             })
         }
     }
+}
+
+/// Many accounts go to many places, and one to one.
+pub fn pair(source: &Location, destination: &Location) -> Result<()> {
+    let (one, other) = (&source.path, &destination.path);
+    let mismatched = |many: &Template, single: &Template| {
+        many.names_users() && !single.names_users() && !single.has_home()
+    };
+    if mismatched(one, other) || mismatched(other, one) {
+        return Err(Error::Usage {
+            what: "one location has a variable and stands for many accounts, the other for one"
+                .into(),
+            help: "write both with variables, or both without".into(),
+        });
+    }
+    Ok(())
 }
 
 /// Where the destination of a user is to be.

@@ -15,7 +15,8 @@ use crate::disk::{Dir, Kind, remove_tree};
 use crate::error::{Error, Result};
 use crate::format::Room;
 use crate::format::tally::{Head, read_state};
-use crate::report::MailboxLine;
+use crate::model::MailboxName;
+use crate::report::{MailboxLine, escape};
 
 /// Where an account is to come into being, and what is there now.
 #[derive(Debug)]
@@ -152,9 +153,11 @@ fn what_changed(dir: Dir, room: &Room, left: &[MailboxLine]) -> String {
     let Ok(source) = (room.open)(dir, &options, &mut |_| ()) else {
         return "it cannot be read".into();
     };
-    let mut changed = Vec::new();
-    for (nth, name) in source.mailboxes().iter().enumerate() {
-        let name = name.to_string();
+    let shown = |name: &MailboxName| escape(name.to_string().as_bytes());
+    let there: Vec<_> = source.mailboxes().iter().map(shown).collect();
+    let gone = left.iter().map(|line| &line.mailbox);
+    let mut changed: Vec<_> = gone.filter(|name| !there.contains(name)).cloned().collect();
+    for (nth, name) in there.into_iter().enumerate() {
         let Ok(mailbox) = source.mailbox(nth, &mut |_| ()) else {
             continue;
         };
@@ -174,6 +177,7 @@ fn what_changed(dir: Dir, room: &Room, left: &[MailboxLine]) -> String {
     if changed.is_empty() {
         "flags, subscriptions or folders".into()
     } else {
+        changed.sort();
         changed.join(", ")
     }
 }

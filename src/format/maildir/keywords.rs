@@ -42,7 +42,7 @@ pub fn read(control: &Dir, mailbox: &Dir) -> crate::Result<Named> {
             return Ok(lines(&bytes));
         }
     }
-    Ok(courier(mailbox).unwrap_or_default())
+    courier(mailbox)
 }
 
 fn lines(bytes: &[u8]) -> Named {
@@ -85,29 +85,42 @@ impl Named {
     }
 }
 
-fn courier(mailbox: &Dir) -> Option<Named> {
-    let folder = mailbox.dir_if_there(COURIER).ok()??;
+fn courier(mailbox: &Dir) -> crate::Result<Named> {
     let mut named = Named::default();
-    if let Ok(Some(bytes)) = folder.read_if_there(":list", MOST) {
+    let Some(folder) = mailbox.dir_if_there(COURIER)? else {
+        return Ok(named);
+    };
+    if let Some(bytes) = folder.read_if_there(":list", MOST)? {
         courier_list(&bytes, &mut named);
     }
-    for entry in folder.entries().ok()? {
-        if entry.kind != Kind::File || entry.name == ":list" {
-            continue;
-        }
-        // `.N.name` is a change that was not merged yet, `name` a merged one.
-        let name = match entry.name.strip_prefix(b".") {
-            Some(rest) => rest.split_once_str(".").map_or(rest, |(_, name)| name),
-            None => &entry.name,
-        };
-        if let Ok(Some(bytes)) = folder.read_if_there(&entry.name, MOST) {
-            let words = bytes.lines().filter(|line| is_keyword(line));
-            named
-                .by_base
-                .insert(base(name).into(), words.map(BString::from).collect());
+    let mut entries = folder.entries()?;
+    entries.retain(|entry| entry.kind == Kind::File && entry.name != ":list");
+    // What was merged first, then the changes that were not, in their order.
+    entries.sort_by_cached_key(|entry| (pending(&entry.name).0, entry.name.clone()));
+    for entry in &entries {
+        let (_, name) = pending(&entry.name);
+        match folder.read_if_there(&entry.name, MOST) {
+            Ok(bytes) => {
+                let bytes = bytes.unwrap_or_default();
+                let words = bytes.lines().filter(|line| is_keyword(line));
+                let words = words.map(BString::from).collect();
+                named.by_base.insert(base(name).into(), words);
+            }
+            Err(_) => named.broken += 1,
         }
     }
-    Some(named)
+    Ok(named)
+}
+
+/// `.N.name` is a change that was not merged yet, `name` a merged one.
+fn pending(file: &[u8]) -> (Option<u64>, &[u8]) {
+    let Some(rest) = file.strip_prefix(b".") else {
+        return (None, file);
+    };
+    let parts = rest.split_once_str(".");
+    parts.map_or((Some(0), rest), |(nth, name)| {
+        (Some(number(nth).unwrap_or(0)), name)
+    })
 }
 
 fn courier_list(bytes: &[u8], named: &mut Named) {

@@ -8,7 +8,7 @@ use bstr::BString;
 use super::filename::{Info, arrival_order, base, has_foreign_info, info};
 use super::uidlist::{Row, Uidlist};
 use crate::disk::{Dir, Kind};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Which of the two directories a file lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,17 +76,24 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Reads `cur/` and `new/`; one that is missing is empty.
-    pub fn read(mailbox: &Dir) -> Result<Self> {
+    /// Reads `cur/` and `new/`; one that is missing is empty. Without `cur/` nothing is known for
+    /// sure; why `new/` cannot be read is told to `unread`, and the rest is sound.
+    pub fn read(mailbox: &Dir, unread: impl FnOnce(Error)) -> Result<Self> {
         let mut listing = Self::default();
-        for place in [Place::Cur, Place::New] {
-            if let Some(dir) = mailbox.dir_if_there(place.name())? {
-                dir.each_entry(|name, kind| listing.take(place, name, kind))?;
-            }
+        listing.take_all(mailbox, Place::Cur)?;
+        if let Err(error) = listing.take_all(mailbox, Place::New) {
+            unread(error);
         }
         listing.slots.shrink_to_fit();
         listing.text.shrink_to_fit();
         Ok(listing)
+    }
+
+    fn take_all(&mut self, mailbox: &Dir, place: Place) -> Result<()> {
+        match mailbox.dir_if_there(place.name())? {
+            Some(dir) => dir.each_entry(|name, kind| self.take(place, name, kind)),
+            None => Ok(()),
+        }
     }
 
     fn take(&mut self, place: Place, name: &[u8], kind: Kind) {

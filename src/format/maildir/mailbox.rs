@@ -95,7 +95,7 @@ impl<'a> MaildirMailbox<'a> {
         let index = opening.index()?;
         let (list, bytes, list_name) = opening.uidlist(control.as_ref());
         let index = index.filter(|index| opening.belongs(index, &list, list_name));
-        let mut listing = Listing::read(&dir)?;
+        let mut listing = opening.listing()?;
         opening.tell_oddities(&mut listing, &list, &bytes);
         let cached_dates = opening.cached_dates(index.as_ref())?;
         let joined = opening.join(&mut listing, &list, &bytes, index.as_ref(), list_name);
@@ -137,7 +137,7 @@ impl<'a> MaildirMailbox<'a> {
             mailbox,
             folder,
             cur: open_place(Place::Cur)?,
-            new: open_place(Place::New)?,
+            new: open_place(Place::New).unwrap_or(None),
             listing,
             links: opened_links,
             letters: Vec::new(),

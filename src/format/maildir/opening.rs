@@ -158,6 +158,16 @@ impl Opening<'_, '_> {
         }
     }
 
+    pub(super) fn listing(&mut self) -> Result<Listing> {
+        let mut unread = None;
+        let listing = Listing::read(self.dir, |error| unread = Some(error))?;
+        if let Some(error) = unread {
+            let path = self.in_folder(Place::New.name());
+            self.tell_at(&rules::MAILBOX_UNREADABLE, path, error.chain());
+        }
+        Ok(listing)
+    }
+
     pub(super) fn tell_oddities(&mut self, listing: &mut Listing, list: &Uidlist, bytes: &[u8]) {
         let oddities = std::mem::take(&mut listing.oddities);
         let odd_names: HashSet<&[u8]> = oddities.iter().map(|odd| base(&odd.name)).collect();

@@ -183,10 +183,12 @@ impl Maildir {
     }
 
     fn quota(&self, found: Found<'_>) -> Option<QuotaLimits> {
-        let bytes = self
-            .root
-            .read_if_there("maildirsize", side_files::MOST)
-            .ok()??;
+        let bytes = self.root.read_if_there("maildirsize", side_files::MOST);
+        let bytes = bytes.unwrap_or_else(|error| {
+            found(Finding::new(&QUOTA_BROKEN, error.chain()).path("maildirsize"));
+            None
+        });
+        let bytes = bytes?;
         let read = quota::read(&bytes);
         let broken = match read.used {
             None => Some("a line is no pair of numbers, or the sum is beyond 2^63".to_owned()),

@@ -30,8 +30,10 @@ pub fn read(root: &Dir, found: Found<'_>) -> Vec<SieveFile> {
             found,
         );
     }
-    if let Ok(Some(folder)) = root.dir_if_there(FOLDER) {
-        walk(root, &folder, &[FOLDER.into()], &mut files, found);
+    match root.dir_if_there(FOLDER) {
+        Ok(Some(folder)) => walk(root, &folder, &[FOLDER.into()], &mut files, found),
+        Ok(None) => {}
+        Err(error) => found(Finding::new(&SIEVE_UNREADABLE, error.chain()).path(FOLDER)),
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files
@@ -50,13 +52,17 @@ fn walk(root: &Dir, dir: &Dir, at: &[BString], files: &mut Vec<SieveFile>, found
             continue;
         }
         if entry.kind == Kind::Dir {
-            if let Ok(inner) = dir.dir(&entry.name)
-                && at.len() < DEEPEST
-            {
-                let mut path = at.to_vec();
-                path.push(entry.name);
-                walk(root, &inner, &path, files, found);
-            }
+            let mut path = at.to_vec();
+            path.push(entry.name.clone());
+            let why = match dir.dir(&entry.name) {
+                Ok(inner) if at.len() < DEEPEST => {
+                    walk(root, &inner, &path, files, found);
+                    continue;
+                }
+                Ok(_) => "deeper than any script lies".into(),
+                Err(error) => error.chain(),
+            };
+            found(Finding::new(&SIEVE_UNREADABLE, why).path(bstr::join("/", path)));
         } else {
             take(root, dir, at, &entry.name, entry.kind, files, found);
         }

@@ -55,29 +55,28 @@ impl Run {
         self
     }
 
-    /// In a mount namespace of its own, after a shell has run `prepare` there; root only.
-    pub fn after(self, prepare: &str) -> Self {
+    /// Runs in a mount namespace of its own, between what a shell does there; `None` where that cannot
+    /// be had, as for all but root.
+    pub fn within(self, prepare: &str, then: &str) -> Option<Ran> {
+        const NOT_HERE: i32 = 99;
+        let script = format!(
+            "{{ {prepare}; }} || exit {NOT_HERE}; \"$@\"; code=$?; {{ {then}; }}; exit $code"
+        );
         let mut command = Command::new("unshare");
+        let envs = self.0.get_envs();
         command
-            .args(["-m", "sh", "-c"])
-            .arg(format!("{prepare} || exit 99; exec \"$@\""))
-            .arg("sh")
+            .args(["-m", "sh", "-c", &script, "sh"])
             .arg(self.0.get_program())
             .args(self.0.get_args())
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .envs(
-                self.0
-                    .get_envs()
-                    .filter_map(|(key, value)| Some((key, value?))),
-            )
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        if let Some(dir) = self.0.get_current_dir() {
-            command.current_dir(dir);
-        }
-        Self(command)
+            .envs(envs.filter_map(|(key, value)| Some((key, value?))))
+            .current_dir(self.0.get_current_dir().unwrap())
+            .stdin(Stdio::null());
+        let output = command.output().ok().filter(|_| is_root())?;
+        let ran = Ran::from(&output);
+        let refused = ran.code == NOT_HERE || ran.stderr.starts_with("unshare:");
+        (!refused).then_some(ran)
     }
 
     /// Starts it.

@@ -1,0 +1,141 @@
+//! A wrong command line ends with 64, a source that is not there with 66, and both say what to do.
+
+use crate::harness::maildir::Maildir;
+use crate::harness::run::{Ran, Run};
+use crate::harness::tree::{differences, tree};
+
+fn run(account: &Maildir, args: &[&str]) -> Ran {
+    let (source, target) = (account.location(), account.target());
+    let args = args
+        .iter()
+        .map(|arg| arg.replace("SRC", &source).replace("DST", &target));
+    Run::new(account.temp()).args(args).done()
+}
+
+#[test]
+fn a_wrong_command_line_says_what_to_write() {
+    let account = Maildir::five_and_one();
+    let before = tree(account.temp());
+    for (args, says) in [
+        (&[][..], "Usage: mailtally"),
+        (&["frobnicate"], "unrecognized subcommand"),
+        (&["convert"], "Usage: mailtally convert"),
+        (&["convert", "SRC"], "<DESTINATION>"),
+        (&["convert", "SRC", "DST", "more"], "unexpected argument"),
+        (
+            &["convert", "SRC", "DST", "--nope"],
+            "unexpected argument '--nope'",
+        ),
+        (&["convert", "mbox:/x", "DST"], "help: "),
+        (&["convert", "SRC:NOPE=1", "DST"], "help: "),
+        (&["convert", "SRC:LAYOUT=spiral", "DST"], "help: "),
+        (&["convert", "SRC:DIRNAME=x", "DST"], "help: "),
+        (&["convert", "SRC:MAILBOXDIR=x", "DST"], "help: "),
+        (
+            &["convert", "SRC", "/somewhere"],
+            "help: write it before the path, such as sdbox:PATH",
+        ),
+        (
+            &["convert", "SRC", "maildir:/somewhere"],
+            "writing maildir is not supported",
+        ),
+        (&["convert", "SRC", "mdbox:/somewhere"], "help: "),
+        (&["convert", "SRC", "DST:LAYOUT=fs"], "help: "),
+        (
+            &["convert", "maildir:/var/%u", "DST"],
+            "help: write both with variables",
+        ),
+        (
+            &["convert", "SRC", "sdbox:/srv/%u"],
+            "help: write both with variables",
+        ),
+        (
+            &["convert", "SRC", "DST", "-u", "anna"],
+            "help: write the location with a variable",
+        ),
+        (&["convert", "SRC", "DST", "--jobs", "0"], "--jobs"),
+        (
+            &["convert", "SRC", "DST", "--shard", "3/2"],
+            "3 is not between 1 and 2",
+        ),
+        (
+            &["convert", "SRC", "DST", "--owner", "no-such-user"],
+            "there is no user no-such-user",
+        ),
+        (
+            &["convert", "SRC", "DST", "--owner", "4000000000"],
+            "write 4000000000:GROUP",
+        ),
+        (&["inspect"], "<LOCATION>"),
+        (&["inspect", ""], "help: "),
+    ] {
+        let ran = run(&account, args).exits(64);
+        assert!(ran.stderr.contains(says), "{args:?}: {ran}");
+        assert_eq!(ran.stdout, "", "{args:?}");
+    }
+    assert_eq!(differences(&before, &tree(account.temp())), [""; 0]);
+}
+
+#[test]
+fn a_source_or_user_that_is_not_there_ends_with_66() {
+    let account = Maildir::five_and_one();
+    for args in [
+        &["convert", "maildir:/not/there", "DST"][..],
+        &["inspect", "maildir:/not/there"],
+        &["inspect", "/not/there"],
+        &["inspect", "maildir:/not/there/%u"],
+    ] {
+        let ran = run(&account, args).exits(66);
+        assert!(ran.stderr.contains("is not there"), "{args:?}: {ran}");
+    }
+    let users = format!("maildir:{}/%u", account.temp().display());
+    let ran = run(&account, &["inspect", "--json", &users, "-F", "listed"]).exits(66);
+    assert!(ran.stderr.contains("listed"), "{ran}");
+    std::fs::write(account.temp().join("listed"), "Maildir\nnobody-here\n").unwrap();
+    let ran = run(&account, &["inspect", "--json", &users, "-F", "listed"]).exits(66);
+    ran.says(
+        "account.missing",
+        serde_json::json!({"user": "nobody-here", "severity": "error"}),
+    );
+    assert_eq!(ran.summary()["messages"], 6);
+}
+
+#[test]
+fn help_and_version_are_results() {
+    let account = Maildir::new();
+    for args in [
+        &["--help"][..],
+        &["convert", "--help"],
+        &["inspect", "-h"],
+        &["--version"],
+    ] {
+        let ran = run(&account, args).exits(0);
+        assert!(!ran.stdout.is_empty() && ran.stderr.is_empty(), "{ran}");
+    }
+}
+
+#[test]
+fn a_store_is_told_by_what_lies_there() {
+    let account = Maildir::five_and_one();
+    account.convert().exits(0);
+    for path in [account.source(), account.destination()] {
+        let ran = run(&account, &["inspect", "--json", path.to_str().unwrap()]).exits(0);
+        assert_eq!(ran.user()["messages"], 6);
+        assert_eq!(ran.codes(), [""; 0], "{ran}");
+    }
+    let ran = run(&account, &["inspect", "home"]).exits(64);
+    let help = "help: name the format before the path, such as maildir:PATH";
+    assert!(ran.stderr.contains(help), "{ran}");
+}
+
+#[test]
+fn inspect_says_the_same_of_both_sides() {
+    let account = Maildir::five_and_one().folder("A.B");
+    account.convert().exits(0);
+    let source = account.inspect().exits(0);
+    let target = run(&account, &["inspect", "--json", "DST"]).exits(0);
+    assert_eq!(source.user()["digest"], target.user()["digest"]);
+    for name in ["INBOX", "Sent", "A/B"] {
+        assert_eq!(source.mailbox(name), target.mailbox(name));
+    }
+}

@@ -1,0 +1,191 @@
+//! Runs that do not come to their end: disk full, signals, SIGKILL at any moment.
+
+use std::fs;
+use std::path::Path;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::maildir::{Maildir, mail};
+use crate::harness::run::{Ran, skipped};
+
+/// An account that takes a moment.
+fn many(messages: u32) -> Maildir {
+    let mut account = Maildir::new();
+    let name = |nth: u32| format!("{}.M{nth}P1.host", 1_700_000_000 + nth);
+    let rows: Vec<_> = (1..=messages).map(|nth| (nth, name(nth))).collect();
+    account = account.uidlist("INBOX", messages + 1, &rows);
+    for nth in 1..=messages {
+        account = account.message(
+            "INBOX",
+            &format!("{}:2,S", name(nth)),
+            mail(&format!("number {nth}")),
+        );
+    }
+    account
+}
+
+#[test]
+fn a_full_disk_leaves_nothing_and_says_so() {
+    let account = many(400);
+    let full = account.temp().join("full");
+    fs::create_dir(&full).unwrap();
+    let full = full.display().to_string();
+    let run = crate::harness::run::Run::new(account.temp()).args([
+        "convert",
+        "--json",
+        &account.location(),
+        &format!("sdbox:{full}/sdbox"),
+    ]);
+    let mount = format!("mount -t tmpfs -o size=1m none {full}");
+    let Some(ran) = run.within(&mount, &format!("echo LEFT: $(ls -A {full}) >&2")) else {
+        skipped(
+            "a_full_disk_leaves_nothing_and_says_so",
+            "no mount of our own here",
+        );
+        return;
+    };
+    let ran = ran.exits(74);
+    assert!(ran.stderr.contains("No space left on device"), "{ran}");
+    assert!(ran.stderr.contains("help: make room"), "{ran}");
+    assert!(ran.stderr.contains("LEFT:\n"), "{ran}");
+    assert_eq!(ran.user()["status"], "failed");
+    assert_eq!(ran.summary()["exit_code"], 74);
+}
+
+#[test]
+fn a_dry_run_says_that_the_room_will_not_do() {
+    let account = many(400).put("cur/1800000000.M1.h:2,S", vec![b'x'; 2_000_000]);
+    let full = account.temp().join("full");
+    fs::create_dir(&full).unwrap();
+    let full = full.display().to_string();
+    let run = crate::harness::run::Run::new(account.temp()).args([
+        "convert",
+        "--dry-run",
+        "--json",
+        &account.location(),
+        &format!("sdbox:{full}/new/sdbox"),
+    ]);
+    let mount = format!("mount -t tmpfs -o size=1m,nr_inodes=100 none {full}");
+    let Some(ran) = run.within(&mount, &format!("echo LEFT: $(ls -A {full}) >&2")) else {
+        skipped(
+            "a_dry_run_says_that_the_room_will_not_do",
+            "no mount of our own here",
+        );
+        return;
+    };
+    let ran = ran.exits(0);
+    let told = ran.findings("account.space");
+    let detail = told[0]["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("needs 2") && detail.contains("and 401 files, there are "),
+        "{detail}"
+    );
+    assert!(ran.stderr.contains("LEFT:\n"), "{ran}");
+}
+
+/// Waits until the account is being built; false where the run was over before.
+fn wait_for_staging(account: &Maildir, child: &mut Child) -> bool {
+    let messages = account
+        .temp()
+        .join(".sdbox.mailtally-new/mailboxes/INBOX/dbox-Mails/u.1");
+    let until = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < until {
+        if messages.exists() {
+            return true;
+        }
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    panic!("nothing was begun");
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_child(child)
+}
+
+#[test]
+fn a_run_that_is_asked_to_stop_leaves_nothing() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let mut messages = 3000;
+        let (account, ran) = loop {
+            let account = many(messages);
+            let mut child = account.convert_with(&["-j", "1"]).start();
+            if wait_for_staging(&account, &mut child) {
+                kill_process(pid(&child), signal).unwrap();
+                let ran = Ran::from(&child.wait_with_output().unwrap());
+                if ran.code != 0 {
+                    break (account, ran);
+                }
+            }
+            messages *= 2; // a fast machine: it was done already
+            assert!(messages < 100_000);
+        };
+        let ran = ran.exits(75);
+        assert!(ran.stderr.contains("run the same command again"), "{ran}");
+        assert_eq!(ran.user()["status"], "failed");
+        assert_eq!(ran.summary()["exit_code"], 75);
+        assert_names(account.temp(), &["Maildir", "home"]);
+    }
+}
+
+#[track_caller]
+fn assert_names(dir: &Path, wanted: &[&str]) {
+    let mut names: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|it| it.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, wanted);
+}
+
+#[test]
+fn a_run_that_is_killed_and_run_again_makes_what_one_run_makes() {
+    let account = many(600);
+    let started = Instant::now();
+    account.convert().exits(0);
+    let whole = started.elapsed();
+    let wanted = account.store();
+    fs::remove_dir_all(account.destination()).unwrap();
+    let mut killed = 0;
+    for nth in 0..12_u32 {
+        let mut child = account.convert_with(&[]).start();
+        // Moments all over the run, in an order that favours none.
+        std::thread::sleep(whole * ((nth * 7) % 12) / 12);
+        child.kill().unwrap();
+        let ran = Ran::from(&child.wait_with_output().unwrap());
+        killed += u32::from(ran.code == 128 + 9);
+        if account.destination().exists() {
+            assert_eq!(account.store(), wanted, "whole as soon as it has its name");
+            fs::remove_dir_all(account.destination()).unwrap();
+        }
+    }
+    assert!(killed > 0, "none of the runs was killed in time");
+    let ran = account.convert().exits(0);
+    assert_eq!(ran.user()["status"], "verified");
+    assert_eq!(account.store(), wanted);
+    assert_names(account.temp(), &["Maildir", "home", "sdbox"]);
+}
+
+#[test]
+fn two_runs_for_one_account_at_once_do_not_meet() {
+    let account = many(1500);
+    let mut first = account.convert_with(&[]).start();
+    if wait_for_staging(&account, &mut first) {
+        let second = account.convert();
+        // Either it came late and found the work done, or it was told to wait.
+        assert!(matches!(second.code, 0 | 75), "{second}");
+        if second.code == 75 {
+            assert!(
+                second.stderr.contains("is locked by another process"),
+                "{second}"
+            );
+        }
+    }
+    Ran::from(&first.wait_with_output().unwrap()).exits(0);
+    assert_eq!(account.store().uids("INBOX").len(), 1500);
+    assert_names(account.temp(), &["Maildir", "home", "sdbox"]);
+}
