@@ -10,7 +10,7 @@ use super::layout::{
     MAILBOXES, MAILS, file_name,
 };
 use crate::digest::{Facts, Measured};
-use crate::disk::{Dir, Kind, NewFile};
+use crate::disk::{Dir, NewFile};
 use crate::error::Result;
 use crate::format::dbox::{self, Key, MESSAGE_HEADER, Metadata};
 use crate::format::dovecot_index::{

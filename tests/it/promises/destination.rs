@@ -5,7 +5,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use crate::harness::maildir::{Maildir, mail, name};
-use crate::harness::run::{NOBODY, Ran, Run, is_root, skipped};
+use crate::harness::run::{NOBODY, Ran, Run, is_root};
+use crate::harness::skipped;
 use crate::harness::tree::{Tree, differences, tree};
 
 /// Converting stops with 73 and leaves everything as it is.

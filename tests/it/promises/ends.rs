@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::maildir::{Maildir, mail};
-use crate::harness::run::{Ran, skipped};
+use crate::harness::run::Ran;
+use crate::harness::skipped;
 
 /// An account that takes a moment.
 fn many(messages: u32) -> Maildir {
