@@ -4,6 +4,11 @@
     reason = "a test fails where something unexpected is"
 )]
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests may, also in what they are built with"
+)]
+
 mod cases; // damage that real mail stores hold, and what is made of it
 mod dovecot; // converted accounts, opened by the real Dovecot
 mod harness; // scenarios, the binary, the server

@@ -136,8 +136,10 @@ struct Finder<'a> {
     seen: Vec<Seen>,
 }
 
-/// Directories in a Maildir's root that are no mailboxes in any layout.
-const NOT_MAILBOXES: [&str; 5] = ["cur", "new", "tmp", "sieve", "courierimapkeywords"];
+/// Directories of a mailbox, which cannot be one.
+const PLACES: [&[u8]; 3] = [b"cur", b"new", b"tmp"];
+/// Directories in a Maildir's root that are no mailboxes unless they hold messages.
+const SIDE_FOLDERS: [&[u8]; 2] = [b"sieve", b"courierimapkeywords"];
 
 fn has_dir(dir: &Dir, name: &str) -> bool {
     matches!(dir.stat(name), Ok(stat) if stat.kind == Kind::Dir)
@@ -246,7 +248,7 @@ impl Finder<'_> {
     }
 
     fn look_for_nested(&self, entry: &Entry, found: Found<'_>) {
-        if NOT_MAILBOXES.iter().any(|known| entry.name == *known) {
+        if PLACES.contains(&entry.name.as_slice()) {
             return;
         }
         let Ok(dir) = self.root.dir(&entry.name) else {
@@ -260,7 +262,7 @@ impl Finder<'_> {
 
     fn levels(&mut self, dir: &Dir, at: &mut Vec<BString>, found: Found<'_>) -> Result<()> {
         for entry in dir.entries()? {
-            if self.is_no_level(&entry.name, at) {
+            if self.is_place(&entry.name) {
                 continue;
             }
             match entry.kind {
@@ -288,17 +290,11 @@ impl Finder<'_> {
         Ok(())
     }
 
-    fn is_no_level(&self, name: &[u8], at: &[BString]) -> bool {
+    /// True for what holds a mailbox's messages.
+    fn is_place(&self, name: &[u8]) -> bool {
         match &self.options.dirname {
-            Some(dirname) => name == dirname.as_bytes() || (at.is_empty() && name == b"sieve"),
-            None => {
-                let known: &[&str] = if at.is_empty() {
-                    &NOT_MAILBOXES
-                } else {
-                    &NOT_MAILBOXES[..3]
-                };
-                known.iter().any(|known| name == known.as_bytes()) || name.starts_with(b".")
-            }
+            Some(dirname) => name == dirname.as_bytes(),
+            None => PLACES.contains(&name),
         }
     }
 
@@ -327,13 +323,177 @@ impl Finder<'_> {
             selectable = has_dir(&dir, dirname);
             path.push(dirname.as_str().into());
         }
+        if !selectable && at.len() == 1 && SIDE_FOLDERS.contains(&name) {
+            return;
+        }
         let is_the_inbox = self.options.dirname.is_some() && *at == [INBOX];
-        if !is_the_inbox {
+        // Hidden directories can be mailboxes; those that only stand above others are nobody's folders.
+        let hidden = at.iter().any(|level| level.starts_with(b"."));
+        if !is_the_inbox && (selectable || !hidden) {
             self.see_level(path, at, selectable);
         }
         if let Err(error) = self.levels(&dir, at, found) {
             let path = bstr::join("/", &*at);
             found(Finding::new(&MAILBOX_UNREADABLE, error.chain()).path(path));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Real;
+    use std::fs;
+    use std::sync::Arc;
+
+    /// Names, where they lie, and what was found.
+    fn found_in(dirs: &[&str], options: &OpenOptions) -> (Vec<String>, Vec<String>) {
+        let temp = tempfile::tempdir().unwrap();
+        for dir in dirs {
+            fs::create_dir_all(temp.path().join(dir)).unwrap();
+        }
+        let root = Dir::open(temp.path(), Arc::new(Real)).unwrap();
+        let mut findings = Vec::new();
+        let folders = find(&root, options, &mut |finding| {
+            let path = finding.place.path.unwrap_or_default();
+            findings.push(format!("{} {path}", finding.rule.code));
+        });
+        let shown = |(name, folder): (&MailboxName, &Folder)| {
+            let path = bstr::join("/", &folder.path);
+            let above = if folder.selectable { "" } else { " (above)" };
+            format!("{name} in {}{above}", escape(&path))
+        };
+        findings.sort();
+        (folders.unwrap().iter().map(shown).collect(), findings)
+    }
+
+    #[test]
+    fn every_directory_with_a_dot_is_a_mailbox() {
+        let dirs = ["cur", ".A.B/cur", ".Empty", "sieve", "other"];
+        let (names, findings) = found_in(&dirs, &OpenOptions::default());
+        assert_eq!(names, ["A/B in .A.B", "Empty in .Empty", "INBOX in "]);
+        assert_eq!(findings, [""; 0]);
+    }
+
+    #[test]
+    fn in_the_fs_layout_a_directory_without_messages_only_stands_above() {
+        let options = OpenOptions {
+            fs_layout: true,
+            ..OpenOptions::default()
+        };
+        let dirs = ["cur", "A/B/cur", "A/B/new", "sieve/x"];
+        let (names, _) = found_in(&dirs, &options);
+        assert_eq!(names, ["A in A (above)", "A/B in A/B", "INBOX in "]);
+        // Dovecot shows hidden ones too.
+        let dirs = ["cur", ".Hidden/cur", "A/.b/cur", ".ssh/x", "sieve/cur"];
+        let (names, _) = found_in(&dirs, &options);
+        let wanted = [
+            ".Hidden in .Hidden",
+            "A in A (above)",
+            "A/.b in A/.b",
+            "INBOX in ",
+            "sieve in sieve",
+        ];
+        assert_eq!(names, wanted);
+    }
+
+    #[test]
+    fn a_directory_name_is_where_the_messages_are() {
+        let options = OpenOptions {
+            fs_layout: true,
+            dirname: Some("m".into()),
+            ..OpenOptions::default()
+        };
+        let dirs = ["INBOX/m/cur", "INBOX/Sub/m/cur", "cur/m/cur", "sieve"];
+        let (names, _) = found_in(&dirs, &options);
+        assert_eq!(
+            names,
+            [
+                "INBOX in INBOX/m",
+                "INBOX/Sub in INBOX/Sub/m",
+                "cur in cur/m"
+            ]
+        );
+    }
+
+    #[test]
+    fn names_do_not_depend_on_the_order_in_a_directory() {
+        let seen = |on_disk: &str, level: &str, odd| Seen {
+            levels: vec![level.into()],
+            odd,
+            on_disk: on_disk.into(),
+            folder: Folder {
+                path: vec![on_disk.into()],
+                side: Vec::new(),
+                selectable: true,
+            },
+        };
+        let all = || {
+            vec![
+                seen(".INBOX", "INBOX", false),
+                seen(".inbox", "inbox", false),
+                seen(".INBOX_1", "INBOX_1", false),
+                seen(".\u{fc}", "\u{fc}", true),
+                seen(".&APw-", "\u{fc}", false),
+            ]
+        };
+        let named = |seen| {
+            let (mut folders, mut findings) = (Folders::new(), 0);
+            settle_names(seen, &mut folders, &mut |_| findings += 1);
+            let paths = folders.iter();
+            let paths = paths.map(|(name, folder)| format!("{name} {}", folder.path[0]));
+            (paths.collect::<Vec<_>>(), findings)
+        };
+        let wanted = [
+            "INBOX_1 .INBOX_1",
+            "INBOX_1_2 .INBOX",
+            "inbox_1 .inbox",
+            "\u{fc} .&APw-",
+            "\u{fc}_2 .\u{fc}",
+        ];
+        for turn in 0..5 {
+            let mut seen = all();
+            seen.rotate_left(turn);
+            assert_eq!(named(seen), (wanted.map(String::from).to_vec(), 3));
+        }
+    }
+
+    #[test]
+    fn a_link_is_followed_to_a_folder_of_the_account_and_nowhere_else() {
+        let temp = tempfile::tempdir().unwrap();
+        let at = |name: &str| temp.path().join(name);
+        fs::create_dir_all(at(".Real/cur")).unwrap();
+        fs::write(at("file"), "").unwrap();
+        for (name, target) in [
+            (".In", ".Real"),
+            (".Absolute", at(".Real").to_str().unwrap()),
+            (".Self", "."),
+            (".File", "file"),
+            (".Out", "../x"),
+            (".Gone", ".Nowhere"),
+            (".Twice", ".In"),
+        ] {
+            std::os::unix::fs::symlink(target, at(name)).unwrap();
+        }
+        let root = Dir::open(temp.path(), Arc::new(Real)).unwrap();
+        let mut told = Vec::new();
+        let folders = find(&root, &OpenOptions::default(), &mut |finding| {
+            told.push((finding.rule.code, finding.place.path.unwrap_or_default()));
+        });
+        let folders = folders.unwrap();
+        let names: Vec<_> = folders.keys().map(ToString::to_string).collect();
+        assert_eq!(names, ["Absolute", "INBOX", "In", "Real"]);
+        told.sort();
+        let (inside, outside) = ("maildir.symlink", "maildir.symlink-outside");
+        assert_eq!(
+            told,
+            [
+                (inside, ".Absolute".to_owned()),
+                (inside, ".In".into()),
+                (inside, ".Self".into()),
+                (outside, ".Gone".into()),
+                (outside, ".Out".into()),
+            ]
+        );
     }
 }

@@ -45,3 +45,38 @@ impl Links {
         u32::try_from(self.targets.len()).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Real;
+    use std::sync::Arc;
+
+    #[test]
+    fn only_regular_files_are_entered_and_open_folders_are_few() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = Dir::open(temp.path(), Arc::new(Real)).unwrap();
+        for nth in 0..=MOST_LINKED_FOLDERS {
+            let folder = root.make_dir(format!("f{nth}")).unwrap();
+            folder.write("a", b"").unwrap();
+            folder.make_link("l", b"a").unwrap();
+        }
+        let mut links = Links::default();
+        let mut enter = |path: [&str; 2]| links.enter(&root, &path.map(BString::from));
+        assert_eq!(enter(["f0", "gone"]), None);
+        assert_eq!(enter(["f0", "l"]), None, "a link to a link");
+        assert_eq!(enter(["none", "a"]), None);
+        for nth in 0..MOST_LINKED_FOLDERS {
+            let number = u32::try_from(nth).unwrap() + 1;
+            assert_eq!(enter([&format!("f{nth}"), "a"]), Some(number));
+        }
+        assert_eq!(enter([&format!("f{MOST_LINKED_FOLDERS}"), "a"]), None);
+        assert!(
+            enter(["f3", "a"]).is_some(),
+            "a folder that is open already"
+        );
+        assert!(links.target(0).is_none(), "0 is no link");
+        let (dir, name) = links.target(2).unwrap();
+        assert!(dir.path().ends_with("f1") && name == "a");
+    }
+}

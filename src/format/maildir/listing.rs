@@ -339,3 +339,99 @@ pub(super) fn is_no_message(name: &[u8]) -> bool {
         || name.ends_with(b"~")
         || (name.starts_with(b"#") && name.ends_with(b"#"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::uidlist;
+    use super::*;
+
+    fn listing(files: &[(Place, &str)]) -> Listing {
+        let mut listing = Listing::default();
+        for (place, name) in files {
+            listing.take(*place, name.as_bytes(), Kind::File);
+        }
+        listing.sort_by_base();
+        listing
+    }
+
+    fn told(listing: &Listing) -> Vec<(u32, String)> {
+        let one = |nth| {
+            let name = String::from_utf8_lossy(listing.name(nth)).into_owned();
+            (listing.slot(nth).uid, name)
+        };
+        (0..listing.len()).map(one).collect()
+    }
+
+    #[test]
+    fn listed_files_keep_their_uids_and_the_others_follow_in_the_order_of_arrival() {
+        let mut files = listing(&[
+            (Place::Cur, "12.late:2,S"),
+            (Place::New, "10.early"),
+            (Place::Cur, "11.listed:2,"),
+        ]);
+        let text = b"3 V1 N5\n2 :11.listed\n3 Gx :13.gone\n";
+        let joined = files.join(&uidlist::read(text), text);
+        assert_eq!(joined.without_file, [3]);
+        let given = files.give_uids(5);
+        assert_eq!((given.given, given.refused, given.next), (2, 0, 7));
+        let wanted = [(2, "11.listed:2,"), (5, "10.early"), (6, "12.late:2,S")];
+        assert_eq!(
+            told(&files),
+            wanted.map(|(uid, name)| (uid, name.to_owned()))
+        );
+    }
+
+    #[test]
+    fn the_later_line_of_a_file_holds_with_its_words() {
+        let mut files = listing(&[(Place::Cur, "1.a:2,S")]);
+        let text = b"3 V1 N9\n1 Gold :1.a\n4 Gnew P7 :1.a\n";
+        let joined = files.join(&uidlist::read(text), text);
+        assert_eq!((joined.doubled, files.slot(0).uid), (1, 4));
+        assert_eq!(files.words(0).trim_ascii_end(), b"Gnew P7");
+    }
+
+    #[test]
+    fn a_twin_has_no_line_and_what_is_gone_has_no_place() {
+        let mut files = listing(&[
+            (Place::Cur, "1.a:2,S"),
+            (Place::Cur, "1.a:2,F"),
+            (Place::New, "1.a"),
+            (Place::Cur, "2.b:2,"),
+        ]);
+        assert_eq!(files.doubles(), [0..3]);
+        // `:2,F` is another message, the one in new/ the same.
+        files.settle_doubles(&[0], &[2]);
+        files.sort_by_base();
+        let text = b"3 V1 N9\n1 :1.a\n2 :2.b\n";
+        files.join(&uidlist::read(text), text);
+        files.give_uids(9);
+        let wanted = [(1, "1.a:2,S"), (2, "2.b:2,"), (9, "1.a:2,F")];
+        assert_eq!(
+            told(&files),
+            wanted.map(|(uid, name)| (uid, name.to_owned()))
+        );
+    }
+
+    #[test]
+    fn without_uids_left_a_new_message_is_refused() {
+        let mut files = listing(&[(Place::Cur, "1.a"), (Place::Cur, "2.b")]);
+        let given = files.give_uids(u32::MAX - 1);
+        assert_eq!((given.given, given.refused, given.next), (1, 1, u32::MAX));
+        assert_eq!(told(&files), [(u32::MAX - 1, "1.a".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_no_message_is_set_aside() {
+        let files = listing(&[
+            (Place::Cur, ".nfs1"),
+            (Place::Cur, "a\nb"),
+            (Place::Cur, "draft~"),
+            (Place::Cur, "#draft#"),
+            (Place::Cur, "dovecot-uidlist"),
+            (Place::Cur, ":2,S"),
+        ]);
+        assert_eq!(files.oddities.len(), 5);
+        // A name that begins with the colon has nothing else to go by.
+        assert_eq!((files.len(), files.base(0)), (1, &b":2,S"[..]));
+    }
+}

@@ -1,11 +1,12 @@
 //! One Maildir mailbox, open for reading.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bstr::{BString, ByteSlice};
 
+use super::coat::{Coat, coat, stored};
 use super::filename::{LETTERS, base, info, made_at, number, size};
 use super::folders::Folder;
 use super::keywords::{self, Named, Table};
@@ -242,7 +243,7 @@ impl<'a> MaildirMailbox<'a> {
         };
         if let Ok(stat) = dir.stat(name) {
             let (uid, gid, mode) = (stat.uid, stat.gid, stat.mode);
-            detail.push_str(&format!("; owner {uid}:{gid}, mode {mode:04o}"));
+            detail = format!("{detail}; owner {uid}:{gid}, mode {mode:04o}");
         }
         self.finding(&rules::MAILDIR_UNREADABLE, nth, detail)
     }
@@ -440,6 +441,8 @@ impl MailboxSource for MaildirMailbox<'_> {
         found: Found<'_>,
     ) {
         let mut tell = |rule, detail: String| found(*self.finding(rule, nth, detail));
+        let sealed = message.sealed.map(|(plain, _)| plain);
+        self.store.count(sealed.unwrap_or(facts.size));
         if message.sealed.is_some() {
             tell(
                 &rules::MAILDIR_ENCRYPTED,
@@ -527,65 +530,11 @@ impl MailboxSource for MaildirMailbox<'_> {
             let detail = format!("{} in the minute of {}", of_all(*most), shown(minute * 60));
             tell(&rules::MAILDIR_COPY_DATES, detail);
         }
+        self.store.conclude(found);
     }
 }
 
 /// A date for people.
 fn shown(time: i64) -> String {
     jiff::Timestamp::from_second(time).map_or_else(|_| time.to_string(), |time| time.to_string())
-}
-
-/// What a message lies in.
-enum Coat {
-    /// Nothing, or it only looks so.
-    None,
-    /// It is compressed.
-    Of(Codec),
-    /// It is compressed, and nothing can be decompressed.
-    Torn(String),
-}
-
-/// Tries the coat that the first bytes show: a mail can begin so by chance.
-fn coat(head: &[u8], rest: Option<&File<'_>>) -> Coat {
-    let Some(codec) = Codec::of(head) else {
-        return Coat::None;
-    };
-    let stored: Box<dyn BufRead> = match rest {
-        None => Box::new(head),
-        Some(file) => {
-            let at = head.len() as u64;
-            Box::new(head.chain(BufReader::with_capacity(SMALL, Behind { file, at })))
-        }
-    };
-    match compress::decoder(codec, stored).fill_buf() {
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            if codec.is_sure_of(head) {
-                Coat::Torn(error.to_string())
-            } else {
-                Coat::None
-            }
-        }
-        _ => Coat::Of(codec),
-    }
-}
-
-/// A second look at what follows the first read; the file's own position stays.
-struct Behind<'a, 'd> {
-    file: &'a File<'d>,
-    at: u64,
-}
-
-impl Read for Behind<'_, '_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(self.at, buffer)?;
-        self.at += read as u64;
-        Ok(read)
-    }
-}
-
-fn stored<'a>(head: &'a [u8], rest: Option<File<'a>>) -> Box<dyn BufRead + 'a> {
-    match rest {
-        None => Box::new(head),
-        Some(file) => Box::new(head.chain(BufReader::with_capacity(SMALL, file))),
-    }
 }

@@ -19,6 +19,7 @@
 //! Source: Dovecot 2.3, `src/lib-storage/index/maildir/`; Courier's maildir documentation.
 //! Not supported: LAYOUT=index, private indexes of shared mailboxes.
 
+mod coat;
 pub mod filename;
 mod folders;
 mod keywords;

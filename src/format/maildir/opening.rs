@@ -428,3 +428,68 @@ fn descend_if_there(dir: &Dir, names: &[BString]) -> Result<Option<Dir>> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(messages: &[(Place, u32)]) -> Listing {
+        let mut listing = Listing::default();
+        for (place, nth) in messages {
+            listing.add(*place, format!("{nth}.x").as_bytes());
+        }
+        listing.sort_by_base();
+        let mut text = b"3 V1 N1\n".to_vec();
+        for (_, nth) in messages {
+            text.extend(format!("{nth} :{nth}.x\n").bytes());
+        }
+        listing.join(&uidlist::read(&text), &text);
+        listing
+    }
+
+    fn index(uids: &[u32], first_recent_uid: u32) -> Index {
+        let mut index = Index::default();
+        index.uids = uids.to_vec();
+        index.first_recent_uid = first_recent_uid;
+        index
+    }
+
+    #[test]
+    fn recent_is_what_no_session_has_seen() {
+        let (cur, new) = (Place::Cur, Place::New);
+        let all = listing(&[(cur, 1), (cur, 2), (new, 3), (new, 4)]);
+        assert_eq!(first_recent(&all, None, 5), 3, "what is in new/");
+        assert_eq!(first_recent(&all, None, 2), 2, "what no uidlist names");
+        let told = index(&[1, 2, 3, 4], 4);
+        assert_eq!(first_recent(&all, Some(&told), 5), 4, "as the index says");
+        let told = index(&[1], 1);
+        assert_eq!(
+            first_recent(&all, Some(&told), 5),
+            3,
+            "where it says something"
+        );
+        let mixed = listing(&[(new, 1), (cur, 2)]);
+        assert_eq!(
+            first_recent(&mixed, None, 3),
+            3,
+            "it is one number, not a flag"
+        );
+        assert_eq!(first_recent(&listing(&[]), None, 1), 1);
+    }
+
+    #[test]
+    fn a_finding_of_a_side_file_has_its_place_in_the_account() {
+        let folder = Folder {
+            path: vec![".Work".into()],
+            side: Vec::new(),
+            selectable: true,
+        };
+        let name = MailboxName::new(["Work"]);
+        let finding = Finding::new(&rules::INDEX_LOG, "half").path("dovecot.index.log");
+        let place = placed(finding, &name, &folder).place;
+        assert_eq!(place.path.as_deref(), Some(".Work/dovecot.index.log"));
+        assert_eq!(place.mailbox.as_deref(), Some("Work"));
+        let nowhere = placed(Finding::new(&rules::INDEX_LOG, "half"), &name, &folder);
+        assert_eq!(nowhere.place.path, None);
+    }
+}

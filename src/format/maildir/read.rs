@@ -1,7 +1,7 @@
 //! A Maildir account, open for reading.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bstr::{BString, ByteSlice};
 
@@ -19,7 +19,7 @@ use crate::model::{
 };
 use crate::report::Finding;
 use crate::report::catalogue::{
-    ACCOUNT_TWO_STORES, MAILBOX_GUID_TWICE, QUOTA_BROKEN, SUBSCRIPTIONS_UNREADABLE,
+    ACCOUNT_TWO_STORES, MAILBOX_GUID_TWICE, QUOTA_BROKEN, QUOTA_STALE, SUBSCRIPTIONS_UNREADABLE,
 };
 use crate::store::{Claims, Found, MailboxSource, Opened, Source};
 
@@ -36,8 +36,19 @@ pub(super) struct Maildir {
     folders: Vec<Folder>,
     identities: Vec<Identity>,
     account: Account,
+    /// What maildirsize says is used: bytes, messages.
+    believed: Option<(i64, i64)>,
+    counted: Mutex<Counted>,
     /// Names that the account's folders have for each letter.
     letter_names: OnceLock<BTreeMap<u32, BTreeSet<BString>>>,
+}
+
+/// What the messages add up to, mailbox by mailbox.
+#[derive(Debug, Default)]
+struct Counted {
+    mailboxes: usize,
+    messages: i64,
+    bytes: i64,
 }
 
 /// What makes a mailbox the same one over time.
@@ -56,6 +67,8 @@ pub(super) fn open(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result
         now: options.now,
         account: Account::default(),
         identities: Vec::new(),
+        believed: None,
+        counted: Mutex::default(),
         letter_names: OnceLock::new(),
         root,
         options,
@@ -115,10 +128,9 @@ fn stamp_tree(root: &Dir, stamper: &mut Stamper) -> Result<()> {
 
 fn stamp_folder(dir: &Dir, stamper: &mut Stamper) -> Result<()> {
     for place in ["cur", "new"] {
-        match dir.dir_if_there(place) {
-            Ok(Some(place)) => stamper.dir(&place)?,
-            // A name that is no directory, or not ours to enter.
-            Ok(None) | Err(_) => {}
+        // What is no directory, or not ours to enter, tells nothing.
+        if let Ok(Some(place)) = dir.dir_if_there(place) {
+            stamper.dir(&place)?;
         }
     }
     let files = [
@@ -182,7 +194,7 @@ impl Maildir {
         Vec::new()
     }
 
-    fn quota(&self, found: Found<'_>) -> Option<QuotaLimits> {
+    fn quota(&mut self, found: Found<'_>) -> Option<QuotaLimits> {
         let bytes = self.root.read_if_there("maildirsize", side_files::MOST);
         let bytes = bytes.unwrap_or_else(|error| {
             found(Finding::new(&QUOTA_BROKEN, error.chain()).path("maildirsize"));
@@ -200,7 +212,34 @@ impl Maildir {
         if let Some(detail) = broken {
             found(Finding::new(&QUOTA_BROKEN, detail).path("maildirsize"));
         }
+        self.believed = read.used.filter(|used| used.0 >= 0 && used.1 >= 0);
         (read.limits != QuotaLimits::default()).then_some(read.limits)
+    }
+
+    /// A message of so many bytes was read.
+    pub(super) fn count(&self, bytes: u64) {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.messages = counted.messages.saturating_add(1);
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        counted.bytes = counted.bytes.saturating_add(bytes);
+    }
+
+    /// A mailbox was read; after the last one it is known what maildirsize should say.
+    pub(super) fn conclude(&self, found: Found<'_>) {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.mailboxes += 1;
+        let all = self.folders.iter().filter(|folder| folder.selectable);
+        let Some(believed) = self.believed else {
+            return;
+        };
+        let real = (counted.bytes, counted.messages);
+        if counted.mailboxes == all.count() && believed != real {
+            let detail = format!(
+                "it says {} bytes, {} messages; there are {} bytes, {} messages",
+                believed.0, believed.1, real.0, real.1
+            );
+            found(Finding::new(&QUOTA_STALE, detail).path("maildirsize"));
+        }
     }
 
     /// UIDVALIDITY and GUID of every mailbox, before one is opened: no value is given out twice.

@@ -81,7 +81,7 @@ fn strays_and_directories_among_the_messages_are_listed_and_not_counted() {
 #[test]
 fn unfinished_deliveries_are_listed_with_their_age() {
     // 59.
-    let old = SystemTime::now() - Duration::from_secs(40 * 3600);
+    let old = SystemTime::now() - Duration::from_hours(40);
     let account = Maildir::five_and_one()
         .put("tmp/1.old", "x")
         .time("tmp/1.old", old)
@@ -91,7 +91,7 @@ fn unfinished_deliveries_are_listed_with_their_age() {
     let ran = ran.exits(0);
     ran.says(
         "maildir.tmp",
-        json!({"mailbox": "INBOX", "path": "tmp", "severity": "info", "detail": "1 older than 36 hours, 2 fresh"}),
+        &json!({"mailbox": "INBOX", "path": "tmp", "severity": "info", "detail": "1 older than 36 hours, 2 fresh"}),
     );
     assert_eq!(store.uids("INBOX"), [1, 2, 3, 4, 5]);
 }
@@ -233,7 +233,7 @@ fn a_link_to_a_message_inside_the_account_is_followed() {
     let ran = ran.exits(0);
     ran.says(
         "maildir.symlink",
-        json!({"mailbox": "INBOX", "path": link, "detail": format!("followed to {target}")}),
+        &json!({"mailbox": "INBOX", "path": link, "detail": format!("followed to {target}")}),
     );
     assert_eq!(store.message("INBOX", 6).subject(), "sent one");
 }
@@ -277,7 +277,7 @@ fn a_maildir_inside_a_maildir_is_said_and_not_carried() {
     let (ran, store) = account.converted();
     ran.exits(0).says(
         "maildir.nested",
-        json!({"path": "Backup", "severity": "warning"}),
+        &json!({"path": "Backup", "severity": "warning"}),
     );
     assert_eq!(store.names(), ["INBOX", "Sent"]);
 }
@@ -303,7 +303,7 @@ fn acls_are_carried_and_shared_mailboxes_said() {
     let (ran, store) = account.converted();
     ran.exits(0).says(
         "maildir.shared",
-        json!({"mailbox": "Sent", "path": ".Sent/dovecot-shared", "severity": "info"}),
+        &json!({"mailbox": "Sent", "path": ".Sent/dovecot-shared", "severity": "info"}),
     );
     assert_eq!(store.mailbox("Sent").acl.as_ref().unwrap(), acl);
     assert_eq!(store.mailbox("INBOX").acl, None);

@@ -32,7 +32,7 @@ fn folders_that_read_inbox_are_carried_beside_the_inbox() {
     let (ran, store) = account.converted();
     ran.exits(0).says(
         "maildir.inbox-folder",
-        json!({"mailbox": "Inbox_1", "path": ".Inbox", "detail": "carried as Inbox_1"}),
+        &json!({"mailbox": "Inbox_1", "path": ".Inbox", "detail": "carried as Inbox_1"}),
     );
     assert_eq!(store.names(), ["INBOX", "INBOX/Old", "Inbox_1", "Sent"]);
     assert_eq!(store.subjects("Inbox_1"), [(1, "first".into())]);
@@ -49,7 +49,7 @@ fn a_folder_that_is_really_called_so_keeps_its_name() {
     let (ran, store) = account.converted();
     ran.exits(0).says(
         "maildir.inbox-folder",
-        json!({"mailbox": "INBOX_1_2", "detail": "carried as INBOX_1_2"}),
+        &json!({"mailbox": "INBOX_1_2", "detail": "carried as INBOX_1_2"}),
     );
     assert_eq!(store.subjects("INBOX_1"), [(1, "real".into())]);
     assert_eq!(store.subjects("INBOX_1_2"), [(1, "second inbox".into())]);
@@ -122,7 +122,7 @@ fn two_directories_that_read_as_one_name_are_two_mailboxes_at_every_run() {
     let (ran, store) = account.converted();
     ran.exits(0).says(
         "mailbox.name",
-        json!({"mailbox": "Entwürfe_2", "path": ".Entwürfe",
+        &json!({"mailbox": "Entwürfe_2", "path": ".Entwürfe",
                "detail": "read as Entwürfe, which is taken; carried as Entwürfe_2"}),
     );
     assert_eq!(store.subjects("Entwürfe"), [(1, "right".into())]);
@@ -184,16 +184,19 @@ fn directories_stand_for_levels_in_the_fs_layout() {
         .put(format!("Work/2009/cur/{}:2,S", name(6)), mail("deep"))
         .dir("Work/2009/new")
         .put("Drafts/cur/x~", "stray")
+        .put(format!(".Hidden/cur/{}:2,S", name(7)), mail("hidden"))
         .put("subscriptions", "V\t2\n\nWork\t2009\n");
     let (ran, store) = with_keys(&account, "LAYOUT=fs");
-    assert_eq!(store.names(), ["Drafts", "INBOX", "Work", "Work/2009"]);
+    let names = [".Hidden", ".Sent", "Drafts", "INBOX", "Work", "Work/2009"];
+    assert_eq!(store.names(), names, "as Dovecot shows them");
+    assert_eq!(store.subjects(".Hidden"), [(1, "hidden".into())]);
     assert!(!store.mailbox("Work").selectable);
     assert!(store.mailbox("Drafts").selectable);
     assert_eq!(store.subjects("Work/2009"), [(1, "deep".into())]);
     assert_eq!(store.subscriptions, ["Work/2009"]);
     ran.says(
         "maildir.stray",
-        json!({"mailbox": "Drafts", "path": "Drafts/cur/x~"}),
+        &json!({"mailbox": "Drafts", "path": "Drafts/cur/x~"}),
     );
 }
 
@@ -206,11 +209,12 @@ fn links_to_folders_are_followed_inside_the_fs_layout_too() {
         .link("Etc", "/etc");
     let (ran, store) = with_keys(&account, "LAYOUT=fs");
     let ran = ran.exits(1);
-    assert_eq!(store.names(), ["INBOX", "Work", "Work/2009", "Work/Last"]);
+    let names = [".Sent", "INBOX", "Work", "Work/2009", "Work/Last"];
+    assert_eq!(store.names(), names);
     assert_eq!(store.subjects("Work/Last"), [(1, "deep".into())]);
     ran.says(
         "maildir.symlink-outside",
-        json!({"path": "Etc", "detail": "to /etc"}),
+        &json!({"path": "Etc", "detail": "to /etc"}),
     );
 }
 
@@ -229,7 +233,7 @@ fn a_directory_name_keeps_folders_called_cur_apart() {
     assert_eq!(store.subjects("cur"), [(1, "called cur".into())]);
     assert_eq!(store.subjects("INBOX/Sub"), [(1, "sub".into())]);
     assert_eq!(store.subjects("inbox_1"), [(1, "second".into())]);
-    ran.says("maildir.inbox-folder", json!({"path": "inbox"}));
+    ran.says("maildir.inbox-folder", &json!({"path": "inbox"}));
 }
 
 #[test]
@@ -314,7 +318,7 @@ fn empty_folders_and_folders_that_were_never_opened_are_kept() {
     assert_eq!(store.subscriptions, ["Sent", "Gone/Away"]);
     ran.says(
         "subscription.unknown",
-        json!({"mailbox": "Gone/Away", "severity": "info"}),
+        &json!({"mailbox": "Gone/Away", "severity": "info"}),
     );
 }
 
@@ -343,13 +347,19 @@ fn quota_limits_are_said_and_usage_that_cannot_be_is_told() {
     let account = Maildir::five_and_one().put("maildirsize", "1000000S,1000C\n100 1\n-5000 -3\n");
     let (ran, _) = account.converted();
     let ran = ran.exits(0);
-    ran.says("quota.limit", json!({"path": "maildirsize", "severity": "info", "detail": "bytes: 1000000, messages: 1000"}));
-    ran.says("quota.broken", json!({"path": "maildirsize", "severity": "warning", "detail": "it adds up to -4900 bytes, -2 messages"}));
+    ran.says("quota.limit", &json!({"path": "maildirsize", "severity": "info", "detail": "bytes: 1000000, messages: 1000"}));
+    ran.says("quota.broken", &json!({"path": "maildirsize", "severity": "warning", "detail": "it adds up to -4900 bytes, -2 messages"}));
+    let bytes = ran.user()["bytes"].as_u64().unwrap();
+    for (used, told) in [(bytes, 0), (bytes + 9, 1)] {
+        let text = format!("100000S\n{used} 6\n");
+        let (ran, _) = Maildir::five_and_one().put("maildirsize", text).converted();
+        assert_eq!(ran.findings("quota.stale").len(), told, "{ran}");
+    }
     for text in ["\n9223372036854775807 1\n1 1\n", "x\nnot numbers\n"] {
         let (ran, _) = Maildir::five_and_one().put("maildirsize", text).converted();
         ran.says(
             "quota.broken",
-            json!({"detail": "a line is no pair of numbers, or the sum is beyond 2^63"}),
+            &json!({"detail": "a line is no pair of numbers, or the sum is beyond 2^63"}),
         );
     }
 }
@@ -366,7 +376,7 @@ fn a_copied_folder_gets_a_guid_of_its_own() {
     let (ran, store) = account.converted();
     ran.exits(0).says(
         "mailbox.guid-twice",
-        json!({"mailbox": "Sent", "severity": "warning"}),
+        &json!({"mailbox": "Sent", "severity": "warning"}),
     );
     assert_ne!(store.mailbox("Copy").guid, store.mailbox("Sent").guid);
 }
@@ -380,7 +390,7 @@ fn a_transfer_that_was_cut_off_is_seen_as_two_stores() {
     let (ran, store) = account.converted();
     ran.exits(0).says(
         "account.two-stores",
-        json!({"path": "mailboxes", "severity": "warning"}),
+        &json!({"path": "mailboxes", "severity": "warning"}),
     );
     assert_eq!(store.uids("INBOX"), [1, 2, 3, 4, 5]);
 }

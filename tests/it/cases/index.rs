@@ -36,11 +36,13 @@ fn keywords_beyond_26_and_saved_dates_come_from_the_index() {
     // 37.
     let names: Vec<String> = (0..40).map(|nth| format!("kw{nth}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let letters: String = (0..26).map(|nth| format!("{nth} kw{nth}\n")).collect();
-    let account = two().side("INBOX", "dovecot-keywords", letters).index(
-        "INBOX",
-        &indexed(&[(1, SEEN, &[0, 5, 30, 39]), (2, FLAGGED, &[26])], &names),
-    );
+    let letters: Vec<String> = (0..26).map(|nth| format!("{nth} kw{nth}")).collect();
+    let account = two()
+        .side("INBOX", "dovecot-keywords", letters.join("\n"))
+        .index(
+            "INBOX",
+            &indexed(&[(1, SEEN, &[0, 5, 30, 39]), (2, FLAGGED, &[26])], &names),
+        );
     let (ran, store) = account.converted();
     assert_eq!(ran.exits(0).codes(), [""; 0]);
     // kw5 has a letter, and the name does not have it: the name is right.
@@ -76,7 +78,7 @@ fn a_log_of_another_index_is_stale_and_not_applied() {
     let (ran, store) = account.converted();
     ran.exits(0).says(
         "index.indexid",
-        json!({"mailbox": "INBOX", "path": "dovecot.index.log", "severity": "warning",
+        &json!({"mailbox": "INBOX", "path": "dovecot.index.log", "severity": "warning",
                "detail": "its indexid is 78, that of the index is 77"}),
     );
     assert_eq!(store.message("INBOX", 1).saved, Some(1_600_000_001));
@@ -122,7 +124,7 @@ fn a_log_that_ends_in_a_half_record_is_used_up_to_there() {
     let (ran, store) = account.converted();
     ran.exits(0).says(
         "index.log",
-        json!({"mailbox": "INBOX", "path": "dovecot.index.log", "severity": "warning"}),
+        &json!({"mailbox": "INBOX", "path": "dovecot.index.log", "severity": "warning"}),
     );
     assert_eq!(store.message("INBOX", 2).saved, Some(1_600_000_002));
 }
@@ -144,7 +146,7 @@ fn an_index_that_is_no_index_costs_nothing_but_what_only_it_knows() {
         let (ran, store) = account.converted();
         ran.exits(0).says(
             "index.broken",
-            json!({"mailbox": "INBOX", "path": "dovecot.index", "severity": "warning"}),
+            &json!({"mailbox": "INBOX", "path": "dovecot.index", "severity": "warning"}),
         );
         assert_eq!(
             store.subjects("INBOX"),
@@ -166,7 +168,7 @@ fn a_cache_of_another_index_is_not_used() {
     let (ran, store) = account.converted();
     ran.exits(0).says(
         "index.cache",
-        json!({"mailbox": "INBOX", "path": "dovecot.index.cache", "severity": "info"}),
+        &json!({"mailbox": "INBOX", "path": "dovecot.index.cache", "severity": "info"}),
     );
     assert!(
         store.message("INBOX", 1).saved > Some(1_700_000_000),
@@ -187,7 +189,7 @@ fn keywords_that_differ_only_in_case_are_one_as_in_imap() {
     let (ran, store) = account.converted();
     ran.exits(0).says(
         "maildir.keyword-case",
-        json!({"mailbox": "INBOX", "detail": "$LABEL4 is there already"}),
+        &json!({"mailbox": "INBOX", "detail": "$LABEL4 is there already"}),
     );
     assert_eq!(store.message("INBOX", 3).keywords, ["$label4", "Other"]);
 }
@@ -202,7 +204,7 @@ fn keyword_lines_that_cannot_be_read_are_skipped() {
     let (ran, store) = account.converted();
     ran.exits(0).says(
         "maildir.keywords-broken",
-        json!({"mailbox": "INBOX", "detail": "3 lines"}),
+        &json!({"mailbox": "INBOX", "detail": "3 lines"}),
     );
     assert_eq!(store.message("INBOX", 1).keywords, ["$Forwarded"]);
 }
@@ -246,7 +248,7 @@ fn with_an_index_and_no_uidlist_the_index_says_where_uids_go_on() {
     );
     let (ran, store) = account.converted();
     ran.exits(0)
-        .says("uidlist.missing", json!({"mailbox": "INBOX"}));
+        .says("uidlist.missing", &json!({"mailbox": "INBOX"}));
     assert_eq!(store.uids("INBOX"), [100, 101]);
     assert_eq!(
         store.mailbox("INBOX").uidvalidity,

@@ -51,7 +51,7 @@ fn r1_a_message_that_cannot_be_read_costs_itself_and_nothing_else() {
     };
     ran.says(
         "maildir.unreadable",
-        json!({"mailbox": "INBOX", "uid": 3, "path": file, "severity": "error"}),
+        &json!({"mailbox": "INBOX", "uid": 3, "path": file, "severity": "error"}),
     );
     let detail = ran.findings("maildir.unreadable")[0]["detail"]
         .as_str()
@@ -79,7 +79,7 @@ fn r1_a_message_of_another_owner_costs_itself_and_nothing_else() {
     std::os::unix::fs::chown(&file, Some(0), Some(0)).unwrap();
     let ran = account.convert_with(&[]).unprivileged().done().exits(1);
     let detail = "Permission denied (os error 13); owner 0:0, mode 0600";
-    ran.says("maildir.unreadable", json!({"uid": 3, "detail": detail}));
+    ran.says("maildir.unreadable", &json!({"uid": 3, "detail": detail}));
     assert_all_but(&account.store(), &[3]);
 }
 
@@ -106,7 +106,7 @@ fn r2_a_size_in_the_name_that_is_wrong_is_told_and_the_message_carried() {
         let ran = ran.exits(0);
         ran.says(
             "maildir.size-mismatch",
-            json!({"mailbox": "INBOX", "uid": 3, "path": format!("cur/{base}:2,S"),
+            &json!({"mailbox": "INBOX", "uid": 3, "path": format!("cur/{base}:2,S"),
                    "detail": format!("name says {wrong} bytes, file has {len}")}),
         );
         assert_all_but(&store, &[]);
@@ -121,7 +121,7 @@ fn r3_an_empty_message_is_carried_and_told() {
     let ran = ran.exits(0);
     ran.says(
         "maildir.empty",
-        json!({"mailbox": "INBOX", "uid": 3, "severity": "warning"}),
+        &json!({"mailbox": "INBOX", "uid": 3, "severity": "warning"}),
     );
     assert_eq!(store.uids("INBOX"), [1, 2, 3, 4, 5]);
     assert_eq!(store.message("INBOX", 3).body, "");
@@ -134,7 +134,7 @@ fn r4_a_message_of_nothing_but_nuls_needs_a_person() {
     let ran = ran.exits(1);
     ran.says(
         "maildir.nul-block",
-        json!({"mailbox": "INBOX", "uid": 3, "detail": "4096 NULs from byte 0 on"}),
+        &json!({"mailbox": "INBOX", "uid": 3, "detail": "4096 NULs from byte 0 on"}),
     );
     assert_eq!(store.uids("INBOX"), [1, 2, 3, 4, 5]);
     assert_eq!(store.message("INBOX", 3).body, vec![0; 4096]);
@@ -147,7 +147,7 @@ fn r5_one_base_name_in_new_and_cur_is_one_message_or_two_as_the_bytes_say() {
     let ran = ran.exits(0);
     ran.says(
         "maildir.duplicate-name",
-        json!({"mailbox": "INBOX", "detail": format!("{0}:2,S, {0}", name(3))}),
+        &json!({"mailbox": "INBOX", "detail": format!("{0}:2,S, {0}", name(3))}),
     );
     assert_all_but(&store, &[]);
     assert_eq!(store.message("INBOX", 3).flags, ["\\Seen"]);
@@ -177,7 +177,7 @@ fn r6_one_base_name_twice_in_cur_is_one_message_with_the_newer_flags() {
     let ran = ran.exits(0);
     ran.says(
         "maildir.duplicate-name",
-        json!({"mailbox": "INBOX", "detail": format!("{0}:2,RS, {0}:2,S", name(3))}),
+        &json!({"mailbox": "INBOX", "detail": format!("{0}:2,RS, {0}:2,S", name(3))}),
     );
     assert_all_but(&store, &[]);
     assert_eq!(store.message("INBOX", 3).flags, ["\\Answered", "\\Seen"]);
@@ -193,7 +193,7 @@ fn r7_a_dangling_link_is_told_and_uses_up_no_uid() {
     let ran = ran.exits(1);
     ran.says(
         "maildir.symlink-outside",
-        json!({"mailbox": "INBOX", "path": link, "detail": "to /nowhere/at/all", "severity": "error"}),
+        &json!({"mailbox": "INBOX", "path": link, "detail": "to /nowhere/at/all", "severity": "error"}),
     );
     assert_all_but(&store, &[]);
 }
@@ -209,7 +209,7 @@ fn r8_a_folder_called_inbox_keeps_its_message_and_a_sieve_script_is_no_folder() 
     let ran = ran.exits(0);
     ran.says(
         "maildir.inbox-folder",
-        json!({"mailbox": "INBOX_1", "path": ".INBOX", "detail": "carried as INBOX_1"}),
+        &json!({"mailbox": "INBOX_1", "path": ".INBOX", "detail": "carried as INBOX_1"}),
     );
     assert_all_but(&store, &[]);
     assert_eq!(store.names(), ["INBOX", "INBOX_1", "Sent"]);

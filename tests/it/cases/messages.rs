@@ -47,12 +47,13 @@ fn zstandard(plain: &[u8]) -> Vec<u8> {
 
 /// Dovecot's framing: magic, the largest chunk, then chunks with their sizes.
 fn lz4(plain: &[u8]) -> Vec<u8> {
+    let number = |size: usize| u32::try_from(size).unwrap().to_be_bytes();
     let most = 65_536;
     let mut out = b"Dovecot-LZ4\x0d\x2a\x9b\xc5".to_vec();
-    out.extend((most as u32).to_be_bytes());
+    out.extend(number(most));
     for chunk in plain.chunks(most) {
         let packed = lz4_flex::block::compress(chunk);
-        out.extend((packed.len() as u32).to_be_bytes());
+        out.extend(number(packed.len()));
         out.extend(packed);
     }
     out
@@ -81,7 +82,7 @@ fn a_size_in_the_name_is_told_whether_too_large_or_too_small() {
         let detail = format!("name says {told} bytes, file has {}", mail("a").len());
         ran.says(
             "maildir.size-mismatch",
-            json!({"uid": 1, "severity": "warning", "detail": detail}),
+            &json!({"uid": 1, "severity": "warning", "detail": detail}),
         );
         assert_eq!(body, mail("a"));
     }
@@ -97,7 +98,7 @@ fn a_wrong_virtual_size_is_counted_anew() {
     let detail = format!("name says {size} bytes, file has {}", size + 4);
     ran.says(
         "maildir.vsize-mismatch",
-        json!({"uid": 1, "detail": detail}),
+        &json!({"uid": 1, "detail": detail}),
     );
     assert_eq!(ran.codes(), ["maildir.vsize-mismatch"]);
     assert_eq!(ran.mailbox("INBOX")["virtual_bytes"], size + 4);
@@ -122,7 +123,7 @@ fn every_codec_is_told_by_its_first_bytes_and_its_size_is_that_of_the_plain_mess
             let detail = format!("1 of 1 message ({codec})");
             ran.says(
                 "maildir.compressed",
-                json!({"mailbox": "INBOX", "detail": detail}),
+                &json!({"mailbox": "INBOX", "detail": detail}),
             );
             assert_eq!(ran.codes(), ["maildir.compressed"], "{codec}: {ran}");
             assert_eq!(ran.mailbox("INBOX")["bytes"], plain.len());
@@ -180,7 +181,7 @@ fn a_truncated_compressed_message_is_carried_as_far_as_it_goes() {
     let detail = format!("gz: the stream ends early; {} bytes recovered", plain.len());
     ran.says(
         "maildir.damaged",
-        json!({"uid": 1, "severity": "error", "detail": detail}),
+        &json!({"uid": 1, "severity": "error", "detail": detail}),
     );
     assert!(body == plain);
 
@@ -200,7 +201,7 @@ fn a_compressed_message_of_which_nothing_is_left_is_carried_as_it_is() {
         "bz2: the stream ends early; carried as it is, {} bytes",
         torn.len()
     );
-    ran.says("maildir.damaged", json!({"uid": 1, "detail": detail}));
+    ran.says("maildir.damaged", &json!({"uid": 1, "detail": detail}));
     assert_eq!(body, torn);
     let (ran, _) = carried("1700000001.M1.h:2,S", b"\x1f\x8b\x08");
     assert_eq!(ran.exits(1).findings("maildir.damaged").len(), 1);
@@ -215,7 +216,7 @@ fn an_encrypted_message_is_carried_as_ciphertext_with_the_sizes_of_its_name() {
     let detail = format!("{} bytes of ciphertext", cipher.len());
     ran.says(
         "maildir.encrypted",
-        json!({"uid": 1, "severity": "warning", "detail": detail}),
+        &json!({"uid": 1, "severity": "warning", "detail": detail}),
     );
     assert_eq!(ran.codes(), ["maildir.encrypted"]);
     assert_eq!(body, cipher);
@@ -229,7 +230,7 @@ fn nuls_at_the_end_of_a_message_are_what_a_crash_left() {
     let (ran, read) = carried("1700000001.M1.h:2,S", &body);
     let ran = ran.exits(1);
     let detail = format!("4096 NULs from byte {} on", mail("lost tail").len());
-    ran.says("maildir.nul-block", json!({"uid": 1, "detail": detail}));
+    ran.says("maildir.nul-block", &json!({"uid": 1, "detail": detail}));
     assert_eq!(read, body);
 }
 
@@ -254,13 +255,13 @@ fn odd_bytes_are_kept_and_told_once_a_mailbox() {
     let (ran, store) = account.converted();
     let ran = ran.exits(0);
     assert_eq!(ran.codes().len(), 6, "{ran}");
-    for (nth, (code, body)) in bodies.iter().enumerate() {
+    for (nth, (code, body)) in (0_u32..).zip(bodies) {
         let detail = format!("1 message, first uid {}", nth + 1);
         ran.says(
             code,
-            json!({"mailbox": "INBOX", "severity": "info", "detail": detail}),
+            &json!({"mailbox": "INBOX", "severity": "info", "detail": detail}),
         );
-        assert_eq!(store.message("INBOX", nth as u32 + 1).body, *body, "{code}");
+        assert_eq!(store.message("INBOX", nth + 1).body, body, "{code}");
     }
 }
 
@@ -295,7 +296,7 @@ fn messages_with_one_message_id_are_two_and_exact_copies_are_told() {
         .message("INBOX", &format!("{}:2,S", name(3)), with_id("draft"));
     let (ran, store) = account.converted();
     let ran = ran.exits(0);
-    ran.says("message.twice", json!({"mailbox": "INBOX", "severity": "info", "detail": "1 message, such as uid 3, as uid 1"}));
+    ran.says("message.twice", &json!({"mailbox": "INBOX", "severity": "info", "detail": "1 message, such as uid 3, as uid 1"}));
     let subjects: Vec<_> = store
         .subjects("INBOX")
         .into_iter()
@@ -317,7 +318,7 @@ fn two_flag_sets_of_different_bytes_are_two_messages() {
     let ran = ran.exits(0);
     ran.says(
         "maildir.duplicate-name",
-        json!({"mailbox": "INBOX", "detail": format!("{base}:2,RS, {base}:2,S")}),
+        &json!({"mailbox": "INBOX", "detail": format!("{base}:2,RS, {base}:2,S")}),
     );
     assert_eq!(store.uids("INBOX"), [1, 2]);
     let guids: Vec<_> = [1, 2]
@@ -352,13 +353,13 @@ fn dates_of_a_copy_and_dates_that_cannot_be_are_told() {
     let (ran, store) = account.converted();
     ran.says(
         "maildir.copy-dates",
-        json!({"mailbox": "INBOX", "detail": "25 of 25 messages in the minute of 2025-06-15T15:06:00Z"}),
+        &json!({"mailbox": "INBOX", "detail": "25 of 25 messages in the minute of 2025-06-15T15:06:00Z"}),
     );
     assert_eq!(store.message("INBOX", 1).received, 1_750_000_000);
 
     // 40: bad clocks.
-    let future = SystemTime::now() + Duration::from_secs(400 * 86_400);
-    let past = SystemTime::UNIX_EPOCH - Duration::from_secs(3600);
+    let future = SystemTime::now() + Duration::from_hours(400 * 24);
+    let past = SystemTime::UNIX_EPOCH - Duration::from_hours(1);
     for (time, received) in [
         (SystemTime::UNIX_EPOCH, Some(0)),
         (future, None),
@@ -392,11 +393,11 @@ fn names_without_flags_or_with_foreign_ones_are_messages_without_flags() {
     let ran = ran.exits(0);
     ran.says(
         "maildir.no-info",
-        json!({"mailbox": "INBOX", "detail": "2 names"}),
+        &json!({"mailbox": "INBOX", "detail": "2 names"}),
     );
     ran.says(
         "maildir.foreign-info",
-        json!({"mailbox": "INBOX", "detail": "1 name"}),
+        &json!({"mailbox": "INBOX", "detail": "1 name"}),
     );
     assert_eq!(store.uids("INBOX"), [1, 2]);
     assert_eq!(store.message("INBOX", 2).flags, [""; 0]);
@@ -409,7 +410,7 @@ fn fields_behind_the_flags_are_told() {
     let (ran, store) = one("1700000001.M1.h:2,FS,Z", mail("more")).converted();
     ran.exits(0).says(
         "maildir.extra-fields",
-        json!({"mailbox": "INBOX", "detail": "1 name"}),
+        &json!({"mailbox": "INBOX", "detail": "1 name"}),
     );
     assert_eq!(store.message("INBOX", 1).flags, ["\\Flagged", "\\Seen"]);
 }

@@ -33,7 +33,7 @@ fn a_file_that_is_listed_twice_has_its_later_uid() {
     let (ran, store) = account.converted();
     ran.exits(0).says(
         "uidlist.duplicate",
-        json!({"mailbox": "INBOX", "path": "dovecot-uidlist", "detail": "1 file named twice"}),
+        &json!({"mailbox": "INBOX", "path": "dovecot-uidlist", "detail": "1 file named twice"}),
     );
     assert_eq!(numbers(&store), [(2, 2), (5, 1)]);
 }
@@ -75,11 +75,11 @@ fn broken_lines_cost_new_uids_for_their_messages_and_no_others() {
         let detail = format!("1 line left out, the first is line 3: {why}");
         ran.says(
             "uidlist.broken",
-            json!({"mailbox": "INBOX", "path": "dovecot-uidlist", "detail": detail}),
+            &json!({"mailbox": "INBOX", "path": "dovecot-uidlist", "detail": detail}),
         );
         ran.says(
             "uidlist.unlisted",
-            json!({"mailbox": "INBOX", "detail": "1 message"}),
+            &json!({"mailbox": "INBOX", "detail": "1 message"}),
         );
         assert_eq!(numbers(&store), [(1, 1), (3, 3), (4, 4), (7, 2)], "{why}");
         assert_eq!(store.mailbox("INBOX").uidvalidity, VALIDITY);
@@ -131,7 +131,7 @@ fn the_half_line_of_a_live_copy_is_left_out() {
     let ran = ran.exits(0);
     ran.says(
         "uidlist.truncated",
-        json!({"mailbox": "INBOX", "path": "dovecot-uidlist"}),
+        &json!({"mailbox": "INBOX", "path": "dovecot-uidlist"}),
     );
     assert_eq!(numbers(&store), [(1, 1), (3, 2)]);
 }
@@ -145,7 +145,7 @@ fn lists_of_courier_and_of_an_old_dovecot_are_read() {
         let ran = ran.exits(0);
         ran.says(
             "uidlist.old",
-            json!({"mailbox": "INBOX", "path": file, "detail": "version 1"}),
+            &json!({"mailbox": "INBOX", "path": file, "detail": "version 1"}),
         );
         assert_eq!(ran.codes(), ["uidlist.old"]);
         assert_eq!(numbers(&store), [(3, 1), (5, 2)]);
@@ -177,7 +177,7 @@ fn without_a_uidlist_uids_are_given_in_the_order_of_arrival() {
     let ran = ran.exits(0);
     ran.says(
         "uidlist.missing",
-        json!({"mailbox": "INBOX", "severity": "warning", "detail": "4 messages"}),
+        &json!({"mailbox": "INBOX", "severity": "warning", "detail": "4 messages"}),
     );
     assert_eq!(ran.codes(), ["uidlist.missing"]);
     assert_eq!(numbers(&store), [(1, 1), (2, 2), (3, 3), (4, 4)]);
@@ -192,7 +192,7 @@ fn what_came_after_the_last_session_gets_the_next_uids_even_if_the_header_lags()
     let ran = ran.exits(0);
     ran.says(
         "uidlist.unlisted",
-        json!({"mailbox": "INBOX", "severity": "info", "detail": "2 messages"}),
+        &json!({"mailbox": "INBOX", "severity": "info", "detail": "2 messages"}),
     );
     assert_eq!(numbers(&store), [(1, 2), (6, 1), (7, 3), (8, 4)]);
     assert_eq!(store.mailbox("INBOX").uidnext, 9);
@@ -209,7 +209,7 @@ fn a_listed_file_that_is_gone_was_expunged_or_is_lost_as_the_index_says() {
     let ran = ran.exits(0);
     ran.says(
         "uidlist.expunged",
-        json!({"severity": "info", "detail": "1 line without a file, first uid 2"}),
+        &json!({"severity": "info", "detail": "1 line without a file, first uid 2"}),
     );
     assert_eq!(numbers(&store), [(1, 1), (3, 3)]);
 
@@ -227,7 +227,7 @@ fn a_listed_file_that_is_gone_was_expunged_or_is_lost_as_the_index_says() {
     let ran = ran.exits(0);
     ran.says(
         "uidlist.lost",
-        json!({"severity": "warning", "detail": "1 line without a file, first uid 2"}),
+        &json!({"severity": "warning", "detail": "1 line without a file, first uid 2"}),
     );
 }
 
@@ -248,7 +248,7 @@ fn a_message_that_was_expunged_and_is_back_gets_a_new_uid() {
     let ran = ran.exits(0);
     ran.says(
         "uidlist.reappeared",
-        json!({"mailbox": "INBOX", "severity": "warning", "detail": "1 message"}),
+        &json!({"mailbox": "INBOX", "severity": "warning", "detail": "1 message"}),
     );
     assert_eq!(numbers(&store), [(1, 1), (3, 3), (4, 2)]);
 }
@@ -276,7 +276,7 @@ fn an_index_of_another_uidvalidity_says_nothing_of_these_messages() {
     let detail = format!("the uidlist says {VALIDITY}, the index 42");
     ran.says(
         "maildir.uidvalidity",
-        json!({"mailbox": "INBOX", "severity": "warning", "detail": detail}),
+        &json!({"mailbox": "INBOX", "severity": "warning", "detail": detail}),
     );
     assert_eq!(ran.codes(), ["maildir.uidvalidity"]);
     assert_eq!(numbers(&store), [(1, 1), (2, 2)]);
@@ -304,7 +304,7 @@ fn uids_above_two_to_the_31_are_kept_and_told() {
     let ran = ran.exits(0);
     ran.says(
         "uidlist.high",
-        json!({"mailbox": "INBOX", "detail": "up to 4000000000"}),
+        &json!({"mailbox": "INBOX", "detail": "up to 4000000000"}),
     );
     assert_eq!(numbers(&store), [(1, 1), (4_000_000_000, 2)]);
     assert_eq!(store.mailbox("INBOX").uidnext, 4_000_000_001);
@@ -317,7 +317,7 @@ fn a_mailbox_that_has_used_up_its_uids_keeps_what_is_listed() {
     let ran = ran.exits(1);
     ran.says(
         "uidlist.full",
-        json!({"mailbox": "INBOX", "severity": "error", "detail": "1 message"}),
+        &json!({"mailbox": "INBOX", "severity": "error", "detail": "1 message"}),
     );
     assert_eq!(numbers(&store), [(4_294_967_293, 1), (4_294_967_294, 2)]);
 }
@@ -371,7 +371,7 @@ fn a_file_under_a_strays_name_is_mail_if_the_server_has_given_it_a_uid() {
     let ran = ran.exits(0);
     ran.says(
         "maildir.stray",
-        json!({"mailbox": "INBOX", "path": "cur/other~"}),
+        &json!({"mailbox": "INBOX", "path": "cur/other~"}),
     );
     assert_eq!(numbers(&store), [(1, 1), (2, 2)]);
 }

@@ -149,7 +149,7 @@ impl Maildir {
     pub fn uidlist(self, folder: &str, next: u32, rows: &[(u32, String)]) -> Self {
         let mut text = format!("3 V{VALIDITY} N{next} G{:032x}\n", guid_of(folder));
         for (uid, name) in rows {
-            text.push_str(&format!("{uid} :{name}\n"));
+            text = format!("{text}{uid} :{name}\n");
         }
         self.side(folder, "dovecot-uidlist", text)
     }
@@ -311,8 +311,9 @@ impl Indexed<'_> {
         });
         let names: Vec<_> = self.keywords.iter().map(|name| (*name).into()).collect();
         let bytes = names.len().div_ceil(8).max(1);
+        let width = u16::try_from(bytes).unwrap();
         let keywords = (!names.is_empty())
-            .then(|| index.extension("keywords", 0, keywords_header(&names), bytes as u16, 1));
+            .then(|| index.extension("keywords", 0, keywords_header(&names), width, 1));
         let cached = index.extension("cache", 9, Vec::new(), 4, 4);
         let saved = FixedField {
             name: "date.save",

@@ -170,12 +170,12 @@ impl Ran {
 
     /// There is exactly one finding with this code, and it has these values.
     #[track_caller]
-    pub fn says(&self, code: &str, values: Value) -> &Self {
+    pub fn says(&self, code: &str, values: &Value) -> &Self {
         let findings = self.findings(code);
         let [finding] = findings[..] else {
             panic!("not one {code}: {self}");
         };
-        assert_has(finding, &values, self);
+        assert_has(finding, values, self);
         self
     }
 

@@ -95,7 +95,7 @@ fn a_source_or_user_that_is_not_there_ends_with_66() {
     let ran = run(&account, &["inspect", "--json", &users, "-F", "listed"]).exits(66);
     ran.says(
         "account.missing",
-        serde_json::json!({"user": "nobody-here", "severity": "error"}),
+        &serde_json::json!({"user": "nobody-here", "severity": "error"}),
     );
     assert_eq!(ran.summary()["messages"], 6);
 }

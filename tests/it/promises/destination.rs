@@ -101,7 +101,8 @@ fn run_again_over_an_unchanged_source_it_does_nothing() {
 
 #[test]
 fn a_changed_source_is_converted_again_to_what_a_fresh_run_makes() {
-    let changes: [(&str, fn(Maildir) -> Maildir); 9] = [
+    type Change = fn(Maildir) -> Maildir;
+    let changes: [(&str, Change); 9] = [
         ("a delivery", |it| {
             it.new_message("INBOX", &name(7), mail("new"))
         }),
@@ -274,6 +275,6 @@ fn an_owner_that_cannot_be_had_is_said() {
     let detail = format!("source is of 0:0, this run of {NOBODY}");
     ran.says(
         "account.owner",
-        serde_json::json!({"severity": "warning", "detail": detail}),
+        &serde_json::json!({"severity": "warning", "detail": detail}),
     );
 }

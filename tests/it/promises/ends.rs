@@ -91,7 +91,7 @@ fn wait_for_staging(account: &Maildir, child: &mut Child) -> bool {
     let messages = account
         .temp()
         .join(".sdbox.mailtally-new/mailboxes/INBOX/dbox-Mails/u.1");
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     while Instant::now() < until {
         if messages.exists() {
             return true;

@@ -26,13 +26,13 @@ impl Seeded {
     }
 
     fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
+        usize::try_from(self.next() % end.max(1) as u64).unwrap()
     }
 
     fn byte(&mut self) -> u8 {
         let telling = b"\n\n  ::,,=0139GVNSWPO.\t\0\x01\xff&-/";
         match self.below(3) {
-            0 => self.next() as u8,
+            0 => self.next().to_le_bytes()[0],
             _ => telling[self.below(telling.len())],
         }
     }

@@ -115,7 +115,7 @@ fn a_place_of_messages_that_is_a_link_is_not_entered() {
         let ran = account.convert().exits(1);
         ran.says(
             "mailbox.unreadable",
-            serde_json::json!({"mailbox": "Evil", "severity": "error"}),
+            &serde_json::json!({"mailbox": "Evil", "severity": "error"}),
         );
         let store = account.store();
         assert_eq!(store.uids("INBOX"), [1, 2, 3, 4, 5]);
@@ -148,7 +148,7 @@ fn sieve_scripts_are_carried_with_the_link_that_says_which_is_active() {
     let (ran, store) = account.converted();
     ran.exits(1).says(
         "sieve.unreadable",
-        serde_json::json!({"path": "sieve/evil.sieve"}),
+        &serde_json::json!({"path": "sieve/evil.sieve"}),
     );
     assert_eq!(
         store.sieve,

@@ -28,7 +28,7 @@ struct Failing {
 }
 
 impl Failing {
-    fn new(from: usize, for_good: bool, with: i32) -> Arc<dyn Disk> {
+    fn disk(from: usize, for_good: bool, with: i32) -> Arc<dyn Disk> {
         Arc::new(Self {
             done: AtomicUsize::new(0),
             from,
@@ -94,8 +94,11 @@ fn convert(from: &Maildir, to: &Path, disk: &Arc<dyn Disk>) -> Result<UserLine> 
     convert::account(job, &options, &Teller::new("", &()), &Workers::new(1)?)
 }
 
-/// Mode, owner and content of every name; of the state, all but the times in its stamp.
-fn contents(root: &Path) -> BTreeMap<PathBuf, (u32, (u32, u32), Vec<u8>)> {
+/// Mode, owner and content.
+type Lasting = (u32, (u32, u32), Vec<u8>);
+
+/// What lasts of every name; of the state, all but the times in its stamp.
+fn contents(root: &Path) -> BTreeMap<PathBuf, Lasting> {
     let nodes = tree(root).into_iter();
     let told = nodes.map(|(path, node)| {
         let mut content = node.content.to_vec();
@@ -140,7 +143,7 @@ fn a_conversion_cut_before_any_step_resumes_to_the_same_store() {
     let whole = contents(&to);
     for step in 0.. {
         fs::remove_dir_all(&to).unwrap();
-        let finished = convert(&account, &to, &Failing::new(step, true, EIO)).is_ok();
+        let finished = convert(&account, &to, &Failing::disk(step, true, EIO)).is_ok();
         if to.exists() {
             assert_eq!(
                 contents(&to),
@@ -174,7 +177,7 @@ fn a_second_pass_cut_before_any_step_leaves_the_old_store_or_the_new_one() {
     for step in 0.. {
         fs::remove_dir_all(&to).unwrap();
         convert(&old, &to, &real()).expect("no cut");
-        let finished = convert(&new, &to, &Failing::new(step, true, EIO)).is_ok();
+        let finished = convert(&new, &to, &Failing::disk(step, true, EIO)).is_ok();
         let now = contents(&to);
         assert!(
             now == before || now == after,
@@ -198,7 +201,7 @@ fn a_step_that_fails_once_fails_the_run_and_leaves_nothing_behind() {
     for (nth, with) in [EIO, ENOSPC].into_iter().enumerate() {
         for step in (nth..).step_by(2) {
             fs::remove_dir_all(&to).unwrap();
-            let ended = convert(&account, &to, &Failing::new(step, false, with));
+            let ended = convert(&account, &to, &Failing::disk(step, false, with));
             let finished = ended.is_ok();
             if let Err(error) = ended {
                 let raw = std::error::Error::source(&error)
