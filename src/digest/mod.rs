@@ -12,10 +12,13 @@ pub mod merkle;
 
 use std::io::{self, BufRead};
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memrchr};
 
 /// The identity of a content.
 pub type Digest = [u8; 32];
+
+/// The longest line that mail may have, without its end (RFC 5322, 2.1.1).
+pub const LONGEST_LINE: u64 = 998;
 
 /// A digest as text.
 pub fn hex(digest: &Digest) -> String {
@@ -50,7 +53,7 @@ pub struct Traits {
     pub crlfs: u64,
     /// LF line ends without a CR.
     pub bare_lfs: u64,
-    /// Bytes of the longest line, without its end.
+    /// Bytes of the longest line, without its end, where that is more than [`LONGEST_LINE`]; or 0.
     pub longest_line: u64,
     /// The header has bytes above 127.
     pub eight_bit_header: bool,
@@ -71,6 +74,9 @@ pub struct Measure {
     content: blake3::Hasher,
     crc32: crc32fast::Hasher,
     size: u64,
+    /// LFs, whatever is before them.
+    lfs: u64,
+    /// Bytes since the last of them.
     line: u64,
     /// A CR was the last byte: whether it is a lone one shows with the next.
     pending_cr: bool,
@@ -85,6 +91,7 @@ impl Default for Measure {
             content: blake3::Hasher::new(),
             crc32: crc32fast::Hasher::new(),
             size: 0,
+            lfs: 0,
             line: 0,
             pending_cr: false,
             in_header: true,
@@ -108,7 +115,8 @@ impl Measure {
         if self.in_header {
             self.look_at_header(bytes);
         }
-        self.count_lines(bytes);
+        self.lfs += memchr_iter(b'\n', bytes).count() as u64;
+        self.look_for_long_lines(bytes);
         self.hash_normalised(bytes);
         self.size += bytes.len() as u64;
     }
@@ -131,46 +139,60 @@ impl Measure {
         self.in_header = end.is_none();
     }
 
-    fn count_lines(&mut self, bytes: &[u8]) {
-        let mut from = 0;
-        for end in memchr_iter(b'\n', bytes) {
-            let line = self.line + (end - from) as u64;
-            let cr_before = if end > 0 {
-                bytes[end - 1] == b'\r'
-            } else {
-                self.pending_cr
+    /// Looks back from as far as a line may reach: what ends before there is not too long.
+    fn look_for_long_lines(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        loop {
+            let allowed = self.traits.longest_line.max(LONGEST_LINE);
+            let reach = usize::try_from((allowed + 1).saturating_sub(self.line));
+            let reach = reach.unwrap_or(usize::MAX).min(rest.len());
+            let end = match memrchr(b'\n', &rest[..reach]) {
+                None => memchr(b'\n', &rest[reach..]).map(|end| reach + end),
+                near => near,
             };
-            if cr_before {
-                self.traits.crlfs += 1;
-            } else {
-                self.traits.bare_lfs += 1;
+            let Some(end) = end else { break };
+            if end >= reach {
+                self.long_line(bytes.len() - rest.len() + end, end, bytes);
             }
-            let text = line - u64::from(cr_before);
-            self.traits.longest_line = self.traits.longest_line.max(text);
             self.line = 0;
-            from = end + 1;
+            rest = &rest[end + 1..];
         }
-        self.line += (bytes.len() - from) as u64;
+        self.line += rest.len() as u64;
+    }
+
+    /// A line with `len` bytes in this piece ends before the LF at `at`.
+    fn long_line(&mut self, at: usize, len: usize, bytes: &[u8]) {
+        let cr_before = match at.checked_sub(1) {
+            Some(before) => bytes[before] == b'\r',
+            None => self.pending_cr,
+        };
+        let text = self.line + len as u64 - u64::from(cr_before);
+        self.traits.longest_line = self.traits.longest_line.max(text);
     }
 
     fn hash_normalised(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         if self.pending_cr {
             self.pending_cr = false;
-            if rest[0] != b'\n' {
-                self.lone_cr();
-            }
+            self.cr_before(rest[0]);
         }
         while let Some(cr) = memchr(b'\r', rest) {
             self.content.update(&rest[..cr]);
             rest = &rest[cr + 1..];
             match rest.first() {
                 None => self.pending_cr = true,
-                Some(b'\n') => {}
-                Some(_) => self.lone_cr(),
+                Some(next) => self.cr_before(*next),
             }
         }
         self.content.update(rest);
+    }
+
+    fn cr_before(&mut self, next: u8) {
+        if next == b'\n' {
+            self.traits.crlfs += 1;
+        } else {
+            self.lone_cr();
+        }
     }
 
     fn lone_cr(&mut self) {
@@ -183,7 +205,9 @@ impl Measure {
         if self.pending_cr {
             self.lone_cr();
         }
-        self.traits.longest_line = self.traits.longest_line.max(self.line);
+        self.traits.bare_lfs = self.lfs - self.traits.crlfs;
+        let longest = self.traits.longest_line.max(self.line);
+        self.traits.longest_line = if longest > LONGEST_LINE { longest } else { 0 };
         Facts {
             content: *self.content.finalize().as_bytes(),
             crc32: self.crc32.finalize(),
@@ -287,8 +311,19 @@ mod tests {
         assert!(!of(b"Subject: x\n\n\xff").traits.no_header);
         assert!(!of(b"Subject: x\n\n\xff").traits.eight_bit_header);
         assert!(of(b"Subject: \xff\n\nx").traits.eight_bit_header);
-        assert_eq!(of(b"a\r\nlong line").traits.longest_line, 9);
         assert!(of(&[0; 4096]).traits.only_nuls(4096));
+    }
+
+    #[test]
+    fn a_line_is_long_beyond_998_bytes_without_its_end() {
+        let line =
+            |len: usize, end: &str| [b"a\r\nb\n", &*vec![b'x'; len], end.as_bytes()].concat();
+        for end in ["\n", "\r\n", ""] {
+            assert_eq!(of(&line(998, end)).traits.longest_line, 0, "{end:?}");
+            assert_eq!(of(&line(999, end)).traits.longest_line, 999, "{end:?}");
+        }
+        let ends = of(&line(999, "\r\n")).traits;
+        assert_eq!((ends.crlfs, ends.bare_lfs), (2, 1));
     }
 
     proptest! {
@@ -308,6 +343,24 @@ mod tests {
             prop_assert_eq!(whole.traits.longest_line, pieces.traits.longest_line);
             let plain = String::from_utf8_lossy(&bytes).len();
             prop_assert!(plain >= bytes.len() || bytes.is_empty());
+        }
+
+        #[test]
+        fn the_longest_line_is_found_wherever_it_is(
+            lines in proptest::collection::vec((prop_oneof![0..100usize, 990..1010usize, 1500..2500usize], any::<bool>()), 1..6),
+            cut in 0usize..5000,
+        ) {
+            let line = |(len, cr): &(usize, bool)| "x".repeat(*len) + if *cr { "\r\n" } else { "\n" };
+            let bytes: String = lines.iter().map(line).collect();
+            let (one, other) = bytes.as_bytes().split_at(cut.min(bytes.len()));
+            let mut measure = Measure::default();
+            measure.update(one);
+            measure.update(other);
+            let traits = measure.finish().traits;
+            let longest = lines.iter().map(|(len, _)| *len as u64).max().unwrap_or(0);
+            prop_assert_eq!(traits.longest_line, if longest > LONGEST_LINE { longest } else { 0 });
+            let crlfs = lines.iter().filter(|(_, cr)| *cr).count();
+            prop_assert_eq!((traits.crlfs, traits.bare_lfs), (crlfs as u64, (lines.len() - crlfs) as u64));
         }
     }
 }

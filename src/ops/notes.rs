@@ -1,13 +1,10 @@
 //! What the bodies of a mailbox show, added up: one line a mailbox instead of one a message.
 
-use crate::digest::Facts;
+use crate::digest::{Facts, LONGEST_LINE};
 use crate::model::{MailboxName, Uid};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, Rule, counted};
 use crate::store::Found;
-
-/// The longest line that mail may have (RFC 5322, 2.1.1).
-const LONGEST_LINE: u64 = 998;
 
 /// Counts per kind.
 #[derive(Debug, Default)]
