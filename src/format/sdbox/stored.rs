@@ -9,7 +9,7 @@ use crate::report::Rule;
 use crate::report::catalogue::{DBOX_HEADER, DBOX_METADATA, DBOX_TRUNCATED};
 
 /// A message up to this size takes one read.
-const SMALL: usize = 64 * 1024;
+const SMALL: usize = 128 * 1024;
 /// Metadata is far smaller; more than this is damage.
 const MOST_METADATA: u64 = 64 * 1024;
 
@@ -40,11 +40,14 @@ pub(super) struct StoredMessage<'a> {
 impl<'a> StoredMessage<'a> {
     pub(super) fn read(mut file: File<'a>, scratch: &'a mut Vec<u8>) -> Result<Self, Refused> {
         let damaged = |rule, why: String| Refused::Damaged(rule, why);
-        scratch.resize(SMALL, 0);
-        let read = file.fill(scratch)?;
         let stat = file
             .stat()
             .map_err(|error| io::Error::other(error.chain()))?;
+        let room = usize::try_from(stat.size).map_or(SMALL, |size| size.min(SMALL));
+        if scratch.len() < room {
+            scratch.resize(room, 0);
+        }
+        let read = file.fill(&mut scratch[..room])?;
         let bytes = &scratch[..read];
         let refuse = |error: crate::bytes::Decode| damaged(&DBOX_HEADER, error.to_string());
         let header = FileHeader::read(bytes).map_err(refuse)?;
@@ -90,7 +93,7 @@ impl<'a> StoredMessage<'a> {
     fn raw_body(self) -> Box<dyn BufRead + 'a> {
         match self.rest {
             None => Box::new(self.head),
-            Some(rest) => Box::new(self.head.chain(BufReader::with_capacity(128 * 1024, rest))),
+            Some(rest) => Box::new(self.head.chain(BufReader::with_capacity(SMALL, rest))),
         }
     }
 
