@@ -97,6 +97,8 @@ pub struct MessageLine<'a> {
 /// Writes the file line by line; memory does not grow with the account.
 pub struct StateWriter<'d> {
     out: zstd::Encoder<'static, io::BufWriter<NewFile<'d>>>,
+    /// One line on its way: compressed piece by piece it would take longer.
+    line: Vec<u8>,
     dir: &'d Dir,
 }
 
@@ -107,14 +109,19 @@ impl<'d> StateWriter<'d> {
         let buffered = io::BufWriter::with_capacity(256 * 1024, file);
         let out =
             zstd::Encoder::new(buffered, LEVEL).at("write", &dir.path_of(STATE.as_bytes()))?;
-        Ok(Self { out, dir })
+        let line = Vec::new();
+        Ok(Self { out, line, dir })
     }
 
     /// One line.
     pub fn line(&mut self, line: &impl Serialize) -> Result<()> {
-        let written = serde_json::to_writer(&mut self.out, line)
+        self.line.clear();
+        let written = serde_json::to_writer(&mut self.line, line)
             .map_err(io::Error::from)
-            .and_then(|()| self.out.write_all(b"\n"));
+            .and_then(|()| {
+                self.line.push(b'\n');
+                self.out.write_all(&self.line)
+            });
         written.at("write", &self.dir.path_of(STATE.as_bytes()))
     }
 
