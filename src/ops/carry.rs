@@ -100,9 +100,28 @@ thread_local! {
 
 /// One message on its way.
 struct Passed {
-    message: Option<(Message, Facts)>,
+    message: Option<Box<Kept>>,
     findings: Vec<Finding>,
     failed: Option<Error>,
+}
+
+/// A message that is stored, and what adds up: made side by side, so that little is left to do in order.
+struct Kept {
+    message: Message,
+    facts: Facts,
+    carried: Carried,
+    digest: Digest,
+}
+
+impl Kept {
+    fn of(nth: usize, message: Message, names: &[BString], facts: Facts) -> Box<Self> {
+        Box::new(Self {
+            carried: Carried::of(nth, &message, names, &facts),
+            digest: merkle::message(&message, names, &facts),
+            message,
+            facts,
+        })
+    }
 }
 
 /// Carries a mailbox into `writer`; without one everything is read and nothing written.
@@ -131,8 +150,8 @@ pub fn mailbox(
                 Ok(())
             },
         )?;
-        for (nth, one) in (from..to).zip(passed) {
-            sum.take(nth, one, writer.as_deref_mut())?;
+        for one in passed {
+            sum.take(one, writer.as_deref_mut())?;
         }
         sum.tell_progress();
         from = to;
@@ -178,7 +197,8 @@ fn one(
                     passed.findings.push(finding);
                 }),
             }
-            passed.message = Some((message, stored.facts));
+            let names = &source.mailbox().keywords;
+            passed.message = Some(Kept::of(nth, message, names, stored.facts));
         }
         Err(StoreError::Source { error, read }) => {
             passed.findings.push(source.broken(nth, &error, read));
@@ -226,7 +246,6 @@ impl<'a> Sum<'a> {
 
     fn take(
         &mut self,
-        nth: usize,
         passed: Passed,
         writer: Option<&mut (dyn MailboxWriter + '_)>,
     ) -> Result<()> {
@@ -236,20 +255,19 @@ impl<'a> Sum<'a> {
         if let Some(error) = passed.failed {
             return Err(error);
         }
-        let Some((message, facts)) = passed.message else {
+        let Some(kept) = passed.message else {
             return Ok(());
         };
+        let (message, facts) = (&kept.message, &kept.facts);
         if let Some(writer) = writer {
-            writer.commit(&message, &facts)?;
+            writer.commit(message, facts)?;
         }
-        self.digest
-            .push(&merkle::message(&message, &self.mailbox.keywords, &facts));
+        self.digest.push(&kept.digest);
         // Ciphertext has every oddity, and means none.
         if message.sealed.is_none() {
-            self.notes.add(message.uid, &facts);
+            self.notes.add(message.uid, facts);
         }
-        self.messages
-            .push(Carried::of(nth, &message, &self.mailbox.keywords, &facts));
+        self.messages.push(kept.carried);
         self.line.messages += 1;
         self.line.unseen += u64::from(!message.flags.contains(Flags::SEEN));
         self.line.bytes += facts.size;

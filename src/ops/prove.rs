@@ -12,9 +12,9 @@ use super::workers::Workers;
 use crate::digest::merkle::{self, MailboxDigest};
 use crate::digest::{Digest, Facts, Measured, hex};
 use crate::error::Result;
-use crate::format::tally::{MessageLine, StateWriter};
+use crate::format::tally::{self, MessageLine, StateWriter};
 use crate::model::{Account, Mailbox, MailboxName, Message, Uid};
-use crate::report::{Difference, Event, Place, escape};
+use crate::report::{Difference, Event, MailboxLine, Place, escape};
 use crate::store::{MailboxSource, Source};
 
 /// What is expected of one mailbox.
@@ -170,7 +170,8 @@ pub fn mailbox(
     let mut digest = MailboxDigest::new(pair.name);
     let mut expected = pair.carried.messages.iter().peekable();
     let mut told = 0;
-    let one = |nth| SCRATCH.with_borrow_mut(|scratch| back(read, nth, scratch));
+    let within = &pair.carried.line;
+    let one = |nth| SCRATCH.with_borrow_mut(|scratch| back(within, read, nth, scratch));
     workers.in_batches(read.len(), one, |nth, back| {
         if nth - told == TELL_EVERY {
             teller.watch().on(Event::Proved {
@@ -185,12 +186,11 @@ pub fn mailbox(
         let carried = expected.next_if(|carried| carried.uid.cmp(&uid) == Ordering::Equal);
         match (back, carried) {
             (Back::Read(read), Some(carried)) => {
-                let (message, facts) = *read;
-                digest.push(&merkle::message(&message, names, &facts));
-                if !carried.same(&Carried::of(nth, &message, names, &facts)) {
-                    explain(pair, carried, &message, names, &facts, teller);
+                digest.push(&read.digest);
+                if !carried.same(&read.carried) {
+                    explain(pair, carried, &read.message, names, &read.facts, teller);
                 }
-                state.line(&line(pair, &message, names, &facts))?;
+                state.text(&read.line)?;
             }
             (Back::Broken(why), Some(carried)) => {
                 let place = at(pair.name, Some(uid));
@@ -256,20 +256,50 @@ fn headers(pair: &Pair<'_>, read: &Mailbox, teller: &Teller<'_>) {
 }
 
 enum Back {
-    Read(Box<(Message, Facts)>),
+    Read(Box<ReadBack>),
     Broken(String),
 }
 
-fn back(read: &dyn MailboxSource, nth: usize, scratch: &mut Vec<u8>) -> Back {
-    match read.open(nth, scratch) {
-        Ok(opened) => {
-            let message = opened.message;
-            match Measured::new(opened.body).drain() {
-                Ok(facts) => Back::Read(Box::new((message, facts))),
-                Err(error) => Back::Broken(error.to_string()),
-            }
+/// A message as it was read, and what is made of it side by side with others.
+struct ReadBack {
+    message: Message,
+    facts: Facts,
+    carried: Carried,
+    digest: Digest,
+    /// Its line in the state.
+    line: Vec<u8>,
+}
+
+impl ReadBack {
+    fn of(
+        within: &MailboxLine,
+        nth: usize,
+        message: Message,
+        names: &[BString],
+        facts: Facts,
+    ) -> Self {
+        Self {
+            carried: Carried::of(nth, &message, names, &facts),
+            digest: merkle::message(&message, names, &facts),
+            line: tally::text(&line(within, &message, names, &facts)),
+            message,
+            facts,
         }
-        Err(finding) => Back::Broken(format!("{}: {}", finding.rule.code, finding.detail)),
+    }
+}
+
+fn back(within: &MailboxLine, read: &dyn MailboxSource, nth: usize, scratch: &mut Vec<u8>) -> Back {
+    let opened = match read.open(nth, scratch) {
+        Ok(opened) => opened,
+        Err(finding) => return Back::Broken(format!("{}: {}", finding.rule.code, finding.detail)),
+    };
+    let message = opened.message;
+    match Measured::new(opened.body).drain() {
+        Ok(facts) => {
+            let names = &read.mailbox().keywords;
+            Back::Read(Box::new(ReadBack::of(within, nth, message, names, facts)))
+        }
+        Err(error) => Back::Broken(error.to_string()),
     }
 }
 
@@ -338,7 +368,7 @@ fn explain(
 }
 
 fn line<'a>(
-    pair: &'a Pair<'_>,
+    within: &'a MailboxLine,
     message: &Message,
     names: &[BString],
     facts: &Facts,
@@ -346,8 +376,8 @@ fn line<'a>(
     let keywords = message.keywords.iter();
     let keywords = keywords.filter_map(|place| names.get(*place as usize));
     MessageLine {
-        user: &pair.carried.line.user,
-        mailbox: &pair.carried.line.mailbox,
+        user: &within.user,
+        mailbox: &within.mailbox,
         uid: message.uid.get(),
         flags: message.flags.names().collect(),
         keywords: keywords

@@ -3,7 +3,6 @@
     clippy::unwrap_used,
     reason = "a test fails where something unexpected is"
 )]
-
 #![expect(
     clippy::unwrap_used,
     reason = "tests may, also in what they are built with"

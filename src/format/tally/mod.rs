@@ -11,4 +11,4 @@
 
 mod state;
 
-pub use state::{Head, MessageLine, STATE, StateWriter, read_state};
+pub use state::{Head, MessageLine, STATE, StateWriter, read_state, text};

@@ -94,11 +94,16 @@ pub struct MessageLine<'a> {
     pub content: String,
 }
 
+/// A line as it stands in the file. Compressed whole it takes far less time than piece by piece.
+pub fn text(line: &impl Serialize) -> Vec<u8> {
+    let mut text = serde_json::to_vec(line).expect("BUG: a line is plain data");
+    text.push(b'\n');
+    text
+}
+
 /// Writes the file line by line; memory does not grow with the account.
 pub struct StateWriter<'d> {
     out: zstd::Encoder<'static, io::BufWriter<NewFile<'d>>>,
-    /// One line on its way: compressed piece by piece it would take longer.
-    line: Vec<u8>,
     dir: &'d Dir,
 }
 
@@ -109,19 +114,17 @@ impl<'d> StateWriter<'d> {
         let buffered = io::BufWriter::with_capacity(256 * 1024, file);
         let out =
             zstd::Encoder::new(buffered, LEVEL).at("write", &dir.path_of(STATE.as_bytes()))?;
-        let line = Vec::new();
-        Ok(Self { out, line, dir })
+        Ok(Self { out, dir })
     }
 
     /// One line.
     pub fn line(&mut self, line: &impl Serialize) -> Result<()> {
-        self.line.clear();
-        let written = serde_json::to_writer(&mut self.line, line)
-            .map_err(io::Error::from)
-            .and_then(|()| {
-                self.line.push(b'\n');
-                self.out.write_all(&self.line)
-            });
+        self.text(&text(line))
+    }
+
+    /// One line that [`text`] has made.
+    pub fn text(&mut self, line: &[u8]) -> Result<()> {
+        let written = self.out.write_all(line);
         written.at("write", &self.dir.path_of(STATE.as_bytes()))
     }
 
