@@ -1,10 +1,6 @@
 //! What only a user sees, and what a real server says: the binary as it is.
 #![expect(
     clippy::unwrap_used,
-    reason = "a test fails where something unexpected is"
-)]
-#![expect(
-    clippy::unwrap_used,
     reason = "tests may, also in what they are built with"
 )]
 

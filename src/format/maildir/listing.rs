@@ -398,7 +398,7 @@ mod tests {
             (Place::New, "1.a"),
             (Place::Cur, "2.b:2,"),
         ]);
-        assert_eq!(files.doubles(), [0..3]);
+        assert_eq!(files.doubles(), vec![0..3_usize]);
         // `:2,F` is another message, the one in new/ the same.
         files.settle_doubles(&[0], &[2]);
         files.sort_by_base();
