@@ -4,6 +4,9 @@ use bstr::BString;
 
 use super::{MailboxGuid, MailboxName, UidValidity};
 
+/// A mailbox with more keywords is an attack and not a filing system: each costs a bit in every record.
+pub const MOST_KEYWORDS: usize = 4096;
+
 /// What a mailbox is, without its messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mailbox {

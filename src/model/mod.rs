@@ -7,7 +7,7 @@ mod message;
 pub mod mutf7;
 mod name;
 
-pub use account::{Account, Mailbox, QuotaLimits, SieveFile, SieveKind};
+pub use account::{Account, MOST_KEYWORDS, Mailbox, QuotaLimits, SieveFile, SieveKind};
 pub use flags::Flags;
 pub use ids::{MailboxGuid, Uid, UidValidity};
 pub use message::Message;

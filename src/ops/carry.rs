@@ -10,8 +10,8 @@ use super::workers::Workers;
 use crate::digest::merkle::{self, MailboxDigest};
 use crate::digest::{Digest, Facts, Measured};
 use crate::error::{Error, Result};
-use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
-use crate::report::catalogue::MESSAGE_TWICE;
+use crate::model::{Flags, MOST_KEYWORDS, Mailbox, MailboxName, Message, Uid};
+use crate::report::catalogue::{MAILBOX_KEYWORDS, MESSAGE_TWICE};
 use crate::report::{Event, Finding, MailboxLine, counted};
 use crate::store::{MailboxSource, MailboxWriter, StoreError};
 
@@ -132,6 +132,11 @@ pub fn mailbox(
     teller: &Teller<'_>,
     workers: &Workers,
 ) -> Result<CarriedMailbox> {
+    let keywords = source.mailbox().keywords.len();
+    if keywords > MOST_KEYWORDS {
+        let detail = format!("{keywords} keywords");
+        teller.found(Finding::new(&MAILBOX_KEYWORDS, detail).mailbox(name));
+    }
     let mut sum = Sum::new(teller, name, source.mailbox());
     let each = |nth, into: Option<&dyn MailboxWriter>| {
         SCRATCH.with_borrow_mut(|scratch| one(source, nth, scratch, into))
@@ -181,7 +186,10 @@ fn one(
             return passed;
         }
     };
-    let (message, claims) = (opened.message, opened.claims);
+    let (mut message, claims) = (opened.message, opened.claims);
+    message
+        .keywords
+        .retain(|place| (*place as usize) < MOST_KEYWORDS);
     let body = Measured::new(opened.body);
     let stored = match writer {
         Some(writer) => writer.store(&message, body),

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::format::tally::{Head, StateWriter};
 use crate::format::writing::Writing;
 use crate::format::{OpenOptions, Room};
-use crate::model::{Account, Mailbox, MailboxName};
+use crate::model::{Account, MOST_KEYWORDS, Mailbox, MailboxName};
 use crate::report::catalogue as rules;
 use crate::report::{Digests, Event, Finding, MailboxLine, Status, UserLine, escape};
 use crate::store::{CreateOptions, Destination, MailboxSource, Source};
@@ -355,10 +355,11 @@ impl Run<'_> {
     fn carry(&self, destination: &dyn Destination) -> Result<Vec<(usize, CarriedMailbox)>> {
         let mut all = Vec::new();
         self.each_mailbox(|nth, name, source| {
-            let renamed = Mailbox {
+            let mut renamed = Mailbox {
                 name: name.clone(),
                 ..source.mailbox().clone()
             };
+            renamed.keywords.truncate(MOST_KEYWORDS);
             let writer = destination.mailbox(&renamed)?;
             let carried = carry::mailbox(source, name, Some(writer), self.teller, self.workers)?;
             all.push((nth, carried));

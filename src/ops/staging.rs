@@ -129,6 +129,11 @@ impl<'a> Target<'a> {
             made => made?,
         };
         dir.lock()?;
+        // Between the two steps another run may have taken it for a leftover.
+        if parent.stat(&temp)?.id != dir.own_stat()?.id {
+            let path = parent.path_of(&temp);
+            return Err(Error::Locked { path });
+        }
         Ok(Staging {
             target: self,
             parent,

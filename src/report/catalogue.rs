@@ -93,6 +93,10 @@ rules! {
         "a mailbox folder cannot be listed; its messages are not carried",
         "give the run the rights to read it, or run fsck";
 
+    MAILBOX_KEYWORDS = "mailbox.keywords", Error,
+        "the mailbox has more than 4096 keywords; those beyond are not carried",
+        "look who made them, and remove what is not used";
+
     MESSAGE_NUL = "message.nul", Info,
         "messages have NUL bytes; they are kept, but IMAP APPEND refuses such messages",
         "nothing";

@@ -142,7 +142,7 @@ impl<'a> SdboxMailbox<'a> {
         let last_uidl = index.extension("hdr-pop3-uidl", 0, vec![0; 4], 0, 0);
         let keywords = (!mailbox.keywords.is_empty()).then(|| {
             let bytes = mailbox.keywords.len().div_ceil(8);
-            let width = u16::try_from(bytes).expect("BUG: no mailbox has 500,000 keywords");
+            let width = u16::try_from(bytes).expect("BUG: keywords are at most MOST_KEYWORDS");
             let header = keywords_header(&mailbox.keywords);
             (index.extension("keywords", 0, header, width, 1), bytes)
         });

@@ -440,3 +440,21 @@ fn flags_and_dates_come_from_the_file() {
     assert_eq!(message.received, 1_700_000_001);
     assert_eq!(message.guid, name(1));
 }
+
+#[test]
+fn keywords_beyond_all_reason_are_said_and_the_others_carried() {
+    let mut list: String = (0..5000).map(|nth| format!("k{nth}\n")).collect();
+    list += &format!("\n{}:", name(1));
+    list.extend((0..5000).map(|nth| format!("{nth} ")));
+    let account = one(&format!("{}:2,S", name(1)), mail("tagged"));
+    let account = account.put(
+        "courierimapkeywords/:list",
+        list.trim_end().to_owned() + "\n",
+    );
+    let (ran, store) = account.converted();
+    ran.exits(1).says(
+        "mailbox.keywords",
+        &json!({"mailbox": "INBOX", "detail": "5000 keywords"}),
+    );
+    assert_eq!(store.message("INBOX", 1).keywords.len(), 4096);
+}
