@@ -443,14 +443,12 @@ fn flags_and_dates_come_from_the_file() {
 
 #[test]
 fn keywords_beyond_all_reason_are_said_and_the_others_carried() {
-    let mut list: String = (0..5000).map(|nth| format!("k{nth}\n")).collect();
-    list += &format!("\n{}:", name(1));
-    list.extend((0..5000).map(|nth| format!("{nth} ")));
+    let names: Vec<String> = (0..5000).map(|nth| format!("k{nth}")).collect();
+    let places: Vec<String> = (0..5000).map(|nth| nth.to_string()).collect();
+    let (names, places) = (names.join("\n"), places.join(" "));
+    let list = format!("{names}\n\n{}:{places}\n", name(1));
     let account = one(&format!("{}:2,S", name(1)), mail("tagged"));
-    let account = account.put(
-        "courierimapkeywords/:list",
-        list.trim_end().to_owned() + "\n",
-    );
+    let account = account.put("courierimapkeywords/:list", list);
     let (ran, store) = account.converted();
     ran.exits(1).says(
         "mailbox.keywords",
