@@ -24,7 +24,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use exit::Exit;
 use global::Global;
 
-/// Move mail stores safely: convert, verify and repair, offline
+/// Move mail stores safely, offline: every message, UID, flag and date, and the proof
 ///
 /// A LOCATION is DRIVER:PATH[:KEY=VALUE...], as in Dovecot's mail_location. With a variable (%u, %n,
 /// %d) it stands for many accounts.

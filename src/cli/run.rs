@@ -85,8 +85,16 @@ impl Run {
             let started = Instant::now();
             let teller = Teller::new(&account.user, &self.watch);
             let result = one(account, &teller, &self.workers);
-            if let Err(error) = &result {
-                self.tell_failure(error, &teller, started);
+            match &result {
+                Ok(line) => tracing::info!(
+                    user = line.user,
+                    messages = line.messages,
+                    bytes = line.bytes,
+                    findings = line.findings,
+                    seconds = line.seconds,
+                    "account done"
+                ),
+                Err(error) => self.tell_failure(error, &teller, started),
             }
             result
         });
