@@ -12,6 +12,7 @@ use super::folders::Folder;
 use super::keywords::{self, Named, Table};
 use super::links::Links;
 use super::listing::{Listing, Place};
+use super::notes::Notes;
 use super::opening::Opening;
 use super::read::Maildir;
 use super::uidlist::word;
@@ -60,18 +61,6 @@ struct IndexedKeyword {
     place: u32,
     /// File names have a letter for it.
     lettered: bool,
-}
-
-/// What adds up over the messages of a mailbox.
-#[derive(Debug, Default)]
-struct Notes {
-    messages: u64,
-    hard_links: u64,
-    codecs: BTreeMap<Codec, u64>,
-    odd_dates: u64,
-    first_odd_date: Option<(Uid, i64)>,
-    minutes: BTreeMap<i64, u64>,
-    arrivals: BTreeSet<i64>,
 }
 
 impl<'a> MaildirMailbox<'a> {
@@ -345,27 +334,8 @@ impl<'a> MaildirMailbox<'a> {
 
     fn note(&self, nth: usize, message: &Message, stat: &Stat, codec: Option<Codec>) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        notes.messages += 1;
-        notes.hard_links += u64::from(stat.links > 1);
-        if let Some(codec) = codec {
-            *notes.codecs.entry(codec).or_default() += 1;
-        }
-        let received = message.received;
-        let day = 86_400;
-        if received <= day || received > self.store.now + day || received > i64::from(u32::MAX) {
-            notes.odd_dates += 1;
-            notes.first_odd_date.get_or_insert((message.uid, received));
-        }
-        // A bounded sample tells a copy from arrivals as well as all messages would.
-        if notes.minutes.len() < 64 {
-            *notes.minutes.entry(received.div_euclid(60)).or_default() += 1;
-        }
-        if notes.arrivals.len() < 64 {
-            let made = made_at(self.listing.base(nth));
-            notes
-                .arrivals
-                .extend(made.map(|secs| secs.div_euclid(86_400)));
-        }
+        notes.add(message, self.store.now, stat.links, codec);
+        notes.add_arrival(made_at(self.listing.base(nth)));
     }
 }
 
@@ -495,23 +465,7 @@ impl MailboxSource for MaildirMailbox<'_> {
     fn conclude(&self, found: Found<'_>) {
         let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tell = |rule, detail: String| found(self.at_mailbox(rule, detail));
-        let messages = counted(notes.messages, "message");
-        let of_all = |count: u64| format!("{count} of {messages}");
-        for (codec, count) in &notes.codecs {
-            let detail = format!("{} ({})", of_all(*count), codec.name());
-            tell(&rules::MAILDIR_COMPRESSED, detail);
-        }
-        if notes.hard_links > 0 {
-            tell(&rules::MAILDIR_HARD_LINK, of_all(notes.hard_links));
-        }
-        if let Some((uid, date)) = notes.first_odd_date {
-            let detail = format!(
-                "{}, first uid {uid}: {}",
-                of_all(notes.odd_dates),
-                shown(date)
-            );
-            tell(&rules::MAILDIR_DATE, detail);
-        }
+        notes.tell(&mut tell);
         for (rule, count) in [
             (&rules::MAILDIR_NO_INFO, self.listing.without_info),
             (&rules::MAILDIR_FOREIGN_INFO, self.listing.foreign_info),
@@ -521,20 +475,6 @@ impl MailboxSource for MaildirMailbox<'_> {
                 tell(rule, counted(count, "name"));
             }
         }
-        // Copies come in one minute, arrivals over days.
-        if let Some((minute, most)) = notes.minutes.iter().max_by_key(|(_, count)| **count)
-            && *most >= 20
-            && most * 10 >= notes.messages * 9
-            && notes.arrivals.len() > 2
-        {
-            let detail = format!("{} in the minute of {}", of_all(*most), shown(minute * 60));
-            tell(&rules::MAILDIR_COPY_DATES, detail);
-        }
         self.store.conclude(found);
     }
-}
-
-/// A date for people.
-fn shown(time: i64) -> String {
-    jiff::Timestamp::from_second(time).map_or_else(|_| time.to_string(), |time| time.to_string())
 }

@@ -26,6 +26,7 @@ mod keywords;
 mod links;
 mod listing;
 mod mailbox;
+mod notes;
 mod opening;
 pub mod quota;
 mod read;
