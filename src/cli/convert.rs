@@ -42,7 +42,7 @@ impl Convert {
         let to = stores::destination_room(&destination)?;
         stores::pair(&source, &destination)?;
         let found = stores::find(&source, global, &context)?;
-        let run = Run::start("convert", global, &found, &source)?;
+        let run = Run::start("convert", global, &found, &source, self.dry_run)?;
         let options = Options {
             dry_run: self.dry_run,
             owner: self.owner,

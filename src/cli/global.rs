@@ -89,7 +89,8 @@ impl Global {
     pub fn jobs(&self) -> usize {
         let cores = std::thread::available_parallelism();
         let jobs = self.jobs.or(cores.ok());
-        jobs.map_or(1, NonZeroUsize::get)
+        // More threads than that only wait for one another.
+        jobs.map_or(1, NonZeroUsize::get).min(256)
     }
 
     /// Colours for what goes to standard output.

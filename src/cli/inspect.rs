@@ -27,7 +27,7 @@ impl Inspect {
         let context = Context::here();
         let location = location::parse(&self.location)?;
         let found = stores::find(&location, global, &context)?;
-        let run = Run::start("inspect", global, &found, &location)?;
+        let run = Run::start("inspect", global, &found, &location, false)?;
         let exit = run.each(&found.accounts, |account, teller, workers| {
             let root = account.place.open()?;
             let (room, open) = stores::open_options(&location, account, &root, &context)?;

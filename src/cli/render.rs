@@ -4,11 +4,15 @@ use std::fmt::Write;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use mailtally::report::{Finding, Severity, Status, Summary, Verdict, counted};
+use mailtally::report::{Finding, Severity, Status, Summary, Verdict, counted, escape};
 
 use super::watch::Heard;
 
 /// How much is shown.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four switches of the command line, each on its own"
+)]
 #[derive(Debug, Clone, Copy)]
 pub struct Shown {
     /// Only what is wrong.
@@ -17,6 +21,8 @@ pub struct Shown {
     pub verbose: bool,
     /// With colours.
     pub colours: bool,
+    /// Nothing is written.
+    pub dry_run: bool,
 }
 
 impl Shown {
@@ -84,7 +90,10 @@ fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
         .filter(|user| user.status == Status::Unchanged)
         .count();
     let did = match command {
-        "convert" if summary.digest.destination.is_none() => "read, nothing written",
+        "convert" if shown.dry_run => "read, nothing written",
+        "convert" if !summary.differences.is_empty() => {
+            "read back, and NOT put in place where they differ,"
+        }
         "convert" if unchanged > 0 && unchanged == heard.users.len() => {
             "unchanged since the last pass"
         }
@@ -149,7 +158,7 @@ fn mailboxes(out: &mut String, heard: &Heard) {
             line.uidnext.to_string(),
         ];
         if users {
-            row.insert(0, line.user.clone());
+            row.insert(0, escape(line.user.as_bytes()));
         }
         table.add_row(row);
     }
@@ -165,10 +174,9 @@ fn failures(out: &mut String, heard: &Heard, shown: Shown) {
     for user in heard.users.iter().filter(|user| user.error.is_some()) {
         let error = user.error.as_deref().unwrap_or_default();
         let word = shown.paint("1;31", "failed");
-        let name = if user.user.is_empty() {
-            "account"
-        } else {
-            &user.user
+        let name = match user.user.as_str() {
+            "" => "account".to_owned(),
+            name => escape(name.as_bytes()),
         };
         let _ = writeln!(out, "\n{word}  {name}: {error}");
     }
@@ -223,9 +231,10 @@ fn more(out: &mut String, count: u64, shown: usize) {
 }
 
 fn place(user: &str, place: &str) -> String {
+    let user = escape(user.as_bytes());
     match (user.is_empty(), place.is_empty()) {
         (true, _) => place.into(),
-        (false, true) => user.into(),
+        (false, true) => user,
         (false, false) => format!("{user} {place}"),
     }
 }
@@ -277,12 +286,16 @@ fn next_step(out: &mut String, command: &str, summary: &Summary, heard: &Heard, 
         );
     }
     let next = match (command, summary.exit_code) {
-        ("convert", 0) if summary.digest.destination.is_none() => {
-            "next: the same command without --dry-run"
+        ("convert", 0) if shown.dry_run => "next: the same command without --dry-run",
+        ("convert", 1) if shown.dry_run => {
+            "next: look at what is listed above; all else can be carried"
+        }
+        ("convert", 1) if !summary.differences.is_empty() => {
+            "next: run the same command again; what differs was not put in place"
         }
         ("convert", 0) => "next: open the destination with your server; run again any time",
         ("convert", 1) if summary.users.failed == 0 => {
-            "next: look at what is listed above; all else is carried and proven"
+            "next: look at what is listed above; all else is in place, carried and proven"
         }
         ("convert", 1) => "next: look at what is listed above, and run the same command again",
         ("convert", 75) => "next: run the same command again; it is safe",

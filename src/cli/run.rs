@@ -39,6 +39,7 @@ impl Run {
         global: &Global,
         found: &Found,
         location: &Location,
+        dry_run: bool,
     ) -> Result<Self> {
         let workers = Workers::new(global.jobs())?;
         for signal in [SIGINT, SIGTERM, SIGHUP] {
@@ -51,7 +52,7 @@ impl Run {
                 .and_then(|_| signal_hook::flag::register(signal, stop))
                 .map_err(|error| Error::Bug(error.to_string()))?;
         }
-        let watch = Watch::new(global, command);
+        let watch = Watch::new(global, command, dry_run);
         watch.on(Event::Planned {
             users: found.accounts.len() as u64,
         });
@@ -111,6 +112,10 @@ impl Run {
                 complain(error);
             }
             _ => self.watch.conclude(&summary),
+        }
+        if self.watch.lost() {
+            eprintln!("error: cannot write the results to standard output");
+            return exit.max(Exit::IoError);
         }
         exit
     }

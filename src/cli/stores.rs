@@ -54,7 +54,14 @@ pub fn find(location: &Location, global: &Global, context: &Context) -> Result<F
         listed,
         shard: global.shard,
     };
-    users::find(location, &selection, &context.homes, &real())
+    let found = users::find(location, &selection, &context.homes, &real())?;
+    let nobody = found.accounts.is_empty() && found.missing.is_empty() && found.refused.is_empty();
+    if nobody && global.shard.is_none() {
+        return Err(Error::Missing {
+            what: "no account is there that the location and the options choose".into(),
+        });
+    }
+    Ok(found)
 }
 
 fn real() -> Arc<dyn Disk> {
@@ -137,6 +144,7 @@ pub fn open_options(
         subscriptions: keys.subscriptions.clone(),
         utf8: keys.utf8,
         now: context.now,
+        ..OpenOptions::default()
     };
     Ok((room, options))
 }

@@ -2,7 +2,8 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::io::{Write, stdout};
+use std::io::{ErrorKind, Write, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mailtally::report::{
@@ -42,11 +43,13 @@ pub struct Watch {
     kept: usize,
     heard: Mutex<Heard>,
     progress: Progress,
+    /// Standard output took no more, and not because nobody reads it.
+    lost: AtomicBool,
 }
 
 impl Watch {
     /// As the options say.
-    pub fn new(global: &Global, command: &'static str) -> Self {
+    pub fn new(global: &Global, command: &'static str, dry_run: bool) -> Self {
         Self {
             command,
             json: global.json,
@@ -54,6 +57,7 @@ impl Watch {
                 quiet: global.quiet,
                 verbose: global.verbose > 0,
                 colours: global.colours(),
+                dry_run,
             },
             kept: if global.verbose > 0 {
                 KEPT_VERBOSE
@@ -62,6 +66,7 @@ impl Watch {
             },
             heard: Mutex::default(),
             progress: Progress::new(global, command),
+            lost: AtomicBool::new(false),
         }
     }
 
@@ -99,11 +104,34 @@ impl Watch {
         users
     }
 
+    /// True if the results did not arrive where they were sent.
+    pub fn lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    fn record(&self, record: &impl Serialize) {
+        if let Ok(mut line) = serde_json::to_vec(record) {
+            line.push(b'\n');
+            self.write(&line);
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        let mut out = stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            // A closed pipe ends quietly.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                self.lost.store(true, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+    }
+
     /// Says how the run went to scripts; a person is told in another way.
     pub fn conclude_with_records_only(&self, summary: &Summary) {
         self.progress.finish();
         if self.json {
-            record(summary);
+            self.record(summary);
         }
     }
 
@@ -114,16 +142,7 @@ impl Watch {
             return;
         }
         let text = show(self.command, summary, &self.heard(), self.shown);
-        // A closed pipe ends quietly.
-        let _ = stdout().write_all(text.as_bytes());
-    }
-}
-
-fn record(record: &impl Serialize) {
-    if let Ok(mut line) = serde_json::to_vec(record) {
-        line.push(b'\n');
-        // A closed pipe ends quietly.
-        let _ = stdout().lock().write_all(&line);
+        self.write(text.as_bytes());
     }
 }
 
@@ -140,7 +159,7 @@ impl Observer for Watch {
                     kept.push(finding.clone());
                 }
                 if self.json {
-                    record(finding);
+                    self.record(finding);
                 }
             }
             Event::Differs(difference) => {
@@ -151,17 +170,17 @@ impl Observer for Watch {
                     kept.push(difference.clone());
                 }
                 if self.json {
-                    record(difference);
+                    self.record(difference);
                 }
             }
-            Event::MailboxDone(line) if self.json => record(line),
+            Event::MailboxDone(line) if self.json => self.record(line),
             Event::MailboxDone(line) if self.shown.keeps_mailboxes(self.command) => {
                 self.heard().mailboxes.push(line.clone());
             }
             Event::UserDone(line) => {
                 self.heard().users.push(line.clone());
                 if self.json {
-                    record(line);
+                    self.record(line);
                 }
             }
             _ => {}

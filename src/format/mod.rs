@@ -18,6 +18,8 @@ pub mod stamp;
 pub mod tally;
 pub mod writing;
 
+use std::collections::BTreeMap;
+
 use crate::digest::Digest;
 use crate::disk::Dir;
 use crate::error::Result;
@@ -85,6 +87,9 @@ pub struct OpenOptions {
     pub utf8: bool,
     /// The clock, for what is said about dates.
     pub now: i64,
+    /// UIDNEXT of mailboxes as an earlier pass left them at the destination: a UID that was made up
+    /// then is never made up again for another message.
+    pub uidnext_before: BTreeMap<String, u32>,
 }
 
 impl OpenOptions {
@@ -102,6 +107,7 @@ impl OpenOptions {
             subscriptions: self.subscriptions.clone(),
             utf8: self.utf8,
             now: self.now,
+            uidnext_before: self.uidnext_before.clone(),
         })
     }
 }

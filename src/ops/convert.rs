@@ -63,12 +63,14 @@ pub fn account(
     workers: &Workers,
 ) -> Result<UserLine> {
     let started = Instant::now();
-    let source = (job.from.open)(job.source, job.open, &mut |finding| teller.found(finding))?;
+    let target = Target::look(job.destination, job.to)?;
+    let mut open = job.open.again()?;
+    open.uidnext_before = target.uidnext_before();
+    let source = (job.from.open)(job.source, &open, &mut |finding| teller.found(finding))?;
     teller.watch().on(Event::UserStarted {
         user: job.user,
         messages: source.estimate(),
     });
-    let target = Target::look(job.destination, job.to)?;
     let stamp = hex(&source.stamp()?);
     let path = path_of(source.as_ref());
     target.check_source(job.user, &path, || inbox_of(source.as_ref()))?;

@@ -6,6 +6,7 @@
 //! ```
 //! A leftover of a killed run is removed and built again: it was nobody's store yet.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use bstr::BString;
@@ -89,6 +90,19 @@ impl<'a> Target<'a> {
                 Err(self.occupied(&why))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// UIDNEXT of each mailbox that lies there.
+    pub fn uidnext_before(&self) -> BTreeMap<String, u32> {
+        match &self.previous {
+            Previous::Nothing => BTreeMap::new(),
+            Previous::Ours(_, mailboxes) => {
+                let lines = mailboxes.iter();
+                lines
+                    .map(|line| (line.mailbox.clone(), line.uidnext))
+                    .collect()
+            }
         }
     }
 

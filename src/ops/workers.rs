@@ -23,7 +23,8 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// `jobs` threads for accounts and as many for messages; accounts wait while messages are worked on.
+    /// `jobs` threads for messages, and one more for accounts: an account waits while its messages are
+    /// worked on, and while it is synced, which must not keep a core waiting too.
     pub fn new(jobs: usize) -> Result<Self> {
         let jobs = jobs.max(1);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
@@ -87,7 +88,7 @@ impl Workers {
             }
         };
         std::thread::scope(|scope| {
-            for _ in 0..self.jobs.min(accounts.len()) {
+            for _ in 0..accounts.len().min(self.jobs + 1) {
                 scope.spawn(work);
             }
         });

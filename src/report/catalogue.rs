@@ -67,7 +67,7 @@ rules! {
     ACCOUNT_OWNER = "account.owner", Warning,
         "files could not be given to the owner of the source, because the run is not root",
         "run as root, or as the mail user, or name --owner";
-    ACCOUNT_SPACE = "account.space", Warning,
+    ACCOUNT_SPACE = "account.space", Error,
         "the file system of the destination has less room than the account needs",
         "make room before the run";
     ACCOUNT_TWO_STORES = "account.two-stores", Warning,
@@ -194,7 +194,7 @@ rules! {
     MAILDIR_INBOX_FOLDER = "maildir.inbox-folder", Warning,
         "a folder is called INBOX beside the real INBOX, where no client can see it; it is carried under another name",
         "tell the user where the messages are";
-    MAILDIR_NESTED = "maildir.nested", Warning,
+    MAILDIR_NESTED = "maildir.nested", Error,
         "a whole Maildir lies in a folder that is no mailbox here; it is not carried",
         "convert it as an account of its own, or move it";
     MAILDIR_SHARED = "maildir.shared", Info,

@@ -326,7 +326,13 @@ impl Opening<'_, '_> {
         let highest = list.rows.last().map_or(0, |row| row.uid);
         let next = list.next_uid.max(highest.saturating_add(1)).max(1);
         let next = next.max(index.map_or(1, |index| index.next_uid));
-        let given = listing.give_uids(next);
+        let before = self
+            .store
+            .options
+            .uidnext_before
+            .get(&self.name.to_string());
+        let made_up_from = next.max(before.copied().unwrap_or(1));
+        let given = listing.give_uids(made_up_from);
         if given.given > 0 && list.version != 0 {
             let detail = counted(given.given, "message");
             self.tell_at(&rules::UIDLIST_UNLISTED, path, detail);

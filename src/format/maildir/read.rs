@@ -11,7 +11,7 @@ use super::mailbox::MaildirMailbox;
 use super::{keywords, quota, uidlist};
 use crate::digest::{Digest, Facts};
 use crate::disk::{Dir, Kind};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::stamp::Stamper;
 use crate::format::{OpenOptions, names, side_files};
 use crate::model::{
@@ -61,6 +61,13 @@ struct Identity {
 /// Opens the account in `root`.
 pub(super) fn open(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result<Box<dyn Source>> {
     let options = options.again()?;
+    if options.inbox.is_none() && options.dirname.is_none() && !holds_mail(&root) {
+        let what = format!(
+            "{} holds no Maildir: no cur, new or tmp",
+            root.path().display()
+        );
+        return Err(Error::Missing { what });
+    }
     let (names, folders): (Vec<_>, Vec<_>) =
         folders::find(&root, &options, found)?.into_iter().unzip();
     let mut this = Maildir {
@@ -85,6 +92,19 @@ pub(super) fn open(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result
         found(Finding::new(&ACCOUNT_TWO_STORES, "a dbox store").path("mailboxes"));
     }
     Ok(Box::new(this))
+}
+
+/// One of the three directories, in the root or in a folder.
+fn holds_mail(root: &Dir) -> bool {
+    let is_place = |dir: &Dir| {
+        let stats = PLACES.iter().filter_map(|place| dir.stat(place).ok());
+        stats.into_iter().any(|stat| stat.kind != Kind::File)
+    };
+    let folder = |name: &BString| root.dir(name).is_ok_and(|dir| is_place(&dir));
+    is_place(root)
+        || root
+            .entries()
+            .is_ok_and(|all| all.iter().any(|entry| folder(&entry.name)))
 }
 
 /// A digest of all that changes when mail comes, goes or changes its flags.

@@ -75,6 +75,7 @@ pub struct Row {
 pub fn read_header(bytes: &[u8]) -> Uidlist {
     let mut list = Uidlist::default();
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
     list.header(line);
     list
 }
@@ -89,7 +90,10 @@ pub fn read(bytes: &[u8]) -> Uidlist {
     for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let start = at;
         at += line.len();
-        let Some(whole) = line.strip_suffix(b"\n") else {
+        // Dovecot reads either line end.
+        let ended = line.strip_suffix(b"\n");
+        let whole = ended.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let Some(whole) = whole else {
             list.faults.cut = true;
             if number == 0 {
                 list.header(line);
@@ -321,6 +325,13 @@ mod tests {
         assert_eq!(rows, [(6, "ok".into())]);
         assert_eq!(faults.lines, 6);
         assert!(faults.cut);
+    }
+
+    #[test]
+    fn either_line_end_is_read_as_dovecot_reads_it() {
+        let (rows, faults) = listed("3 V1 N9 G000102030405060708090a0b0c0d0e0f\r\n1 :a\r\n");
+        assert_eq!(rows, [(1, "a".into())]);
+        assert_eq!(faults, Faults::default());
     }
 
     #[test]

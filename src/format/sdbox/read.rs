@@ -8,7 +8,7 @@ use super::layout::{INDEX, LOG, MAILBOXES, MAILS};
 use super::mailbox::SdboxMailbox;
 use crate::digest::Digest;
 use crate::disk::{Dir, Kind};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::names::{self, Spelling};
 use crate::format::{OpenOptions, side_files, stamp::Stamper};
 use crate::model::{Account, MailboxName};
@@ -24,7 +24,11 @@ pub fn open(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result<Box<dy
     let tree = match &options.mailboxdir {
         Some(name) if name.is_empty() => root.again()?,
         Some(name) => root.dir(name.as_bytes())?,
-        None => root.dir(MAILBOXES)?,
+        None => root
+            .dir_if_there(MAILBOXES)?
+            .ok_or_else(|| Error::Missing {
+                what: format!("{} holds no sdbox: no {MAILBOXES}", root.path().display()),
+            })?,
     };
     let mut folders = BTreeMap::new();
     walk(&tree, &mut Vec::new(), options, &mut folders, found);

@@ -275,9 +275,9 @@ fn a_maildir_inside_a_maildir_is_said_and_not_carried() {
     // 63.
     let account = Maildir::five_and_one().put("Backup/cur/1700000001.M1.h:2,S", mail("old"));
     let (ran, store) = account.converted();
-    ran.exits(0).says(
+    ran.exits(1).says(
         "maildir.nested",
-        &json!({"path": "Backup", "severity": "warning"}),
+        &json!({"path": "Backup", "severity": "error"}),
     );
     assert_eq!(store.names(), ["INBOX", "Sent"]);
 }

@@ -407,3 +407,16 @@ fn mailboxes_that_never_had_a_uidlist_get_different_uidvalidities() {
         "{values:?}"
     );
 }
+
+#[test]
+fn a_uid_that_an_earlier_pass_made_up_is_never_made_up_for_another_message() {
+    let account = Maildir::five_and_one()
+        .message("INBOX", &format!("{}:2,", name(6)), mail("sixth"))
+        .message("INBOX", &format!("{}:2,", name(7)), mail("seventh"));
+    let (_, store) = account.converted();
+    assert_eq!(store.uids("INBOX"), [1, 2, 3, 4, 5, 6, 7]);
+    let account = account.without(&format!("cur/{}:2,", name(6)));
+    let (_, store) = account.converted();
+    assert_eq!(store.uids("INBOX"), [1, 2, 3, 4, 5, 8]);
+    assert_eq!(store.mailbox("INBOX").uidnext, 9);
+}

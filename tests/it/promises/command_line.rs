@@ -139,3 +139,38 @@ fn inspect_says_the_same_of_both_sides() {
         assert_eq!(source.mailbox(name), target.mailbox(name));
     }
 }
+
+#[test]
+fn a_place_without_mail_is_no_empty_account() {
+    let account = Maildir::five_and_one();
+    account.convert().exits(0);
+    for (args, says) in [
+        // The way round that is easily mistaken: an sdbox is no Maildir.
+        (&["inspect", "maildir:made"][..], "holds no Maildir"),
+        (&["inspect", "sdbox:Maildir"], "holds no sdbox"),
+        (
+            &["convert", "maildir:home/%u", "sdbox:o/%u"],
+            "no account is there",
+        ),
+    ] {
+        let made = account.destination().display().to_string();
+        let source = account.source().display().to_string();
+        let args = args.iter().map(|arg| {
+            let arg = arg.replace("maildir:made", &format!("maildir:{made}"));
+            arg.replace("sdbox:Maildir", &format!("sdbox:{source}"))
+        });
+        std::fs::create_dir_all(account.temp().join("home")).unwrap();
+        let ran = Run::new(account.temp()).args(args).done().exits(66);
+        assert!(ran.stderr.contains(says), "{ran}");
+    }
+}
+
+#[test]
+fn results_that_do_not_arrive_are_an_error() {
+    let account = Maildir::five_and_one();
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_mailtally"));
+    run.args(["inspect", &account.location()]).env_clear();
+    let status = run.stdout(full.unwrap()).status().unwrap();
+    assert_eq!(status.code(), Some(74));
+}

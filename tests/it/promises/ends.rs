@@ -76,7 +76,7 @@ fn a_dry_run_says_that_the_room_will_not_do() {
         );
         return;
     };
-    let ran = ran.exits(0);
+    let ran = ran.exits(1);
     let told = ran.findings("account.space");
     let detail = told[0]["detail"].as_str().unwrap();
     assert!(
