@@ -101,7 +101,10 @@ pub fn destination_room(location: &Location) -> Result<&'static Room> {
         help: "write it before the path, such as sdbox:PATH".into(),
     })?;
     let keys = &location.keys;
-    let plain = *keys == Keys::default();
+    let plain = Keys {
+        layout: keys.layout.filter(|_| driver != Driver::Maildir),
+        ..keys.clone()
+    } == Keys::default();
     let room = room_of(driver)?;
     if room.create.is_none() {
         return Err(not_yet(&format!("writing {}", room.name)));

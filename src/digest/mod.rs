@@ -265,8 +265,8 @@ impl<'a> Measured<'a> {
     }
 
     /// What the pass has told; call it at the end.
-    pub fn facts(self) -> Facts {
-        self.measure.finish()
+    pub fn facts(&mut self) -> Facts {
+        std::mem::take(&mut self.measure).finish()
     }
 
     /// Reads to the end and tells.

@@ -7,9 +7,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid};
+use rustix::fs::{
+    AtFlags, FlockOperation, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid,
+};
 use rustix::io::Errno;
 
+use super::dir::Seam;
 use super::{Action, Dir};
 use crate::error::{At, Error, Result};
 
@@ -34,31 +37,59 @@ impl Owner {
 
 /// A file that is being written under its own name in a directory that nobody else knows yet.
 #[derive(Debug)]
-pub struct NewFile<'d> {
-    dir: &'d Dir,
-    name: Vec<u8>,
+pub struct NewFile {
+    seam: Seam,
     inner: fs::File,
 }
 
-impl NewFile<'_> {
-    /// Overwrites bytes at `at`.
-    pub fn write_all_at(&mut self, bytes: &[u8], at: u64) -> Result<()> {
-        self.dir
-            .before(Action::Write, &self.name)
-            .and_then(|()| self.inner.write_all_at(bytes, at))
-            .at("write", &self.dir.path_of(&self.name))
+impl NewFile {
+    /// Overwrites bytes at `at`, or appends them there.
+    pub fn write_all_at(&self, bytes: &[u8], at: u64) -> Result<()> {
+        let step = || self.inner.write_all_at(bytes, at);
+        self.seam.step(Action::Write, step)
     }
 
     /// Appends all of `bytes`, and names the place if that fails.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        self.write_all(bytes)
-            .at("write", &self.dir.path_of(&self.name))
+        self.write_all(bytes).at("write", &self.seam.path())
+    }
+
+    /// Cuts the file off behind `len` bytes.
+    pub fn cut(&self, len: u64) -> Result<()> {
+        self.seam.step(Action::Write, || self.inner.set_len(len))
+    }
+
+    /// Sets the time at which the content changed; the access time becomes the same.
+    pub fn set_time(&self, mtime: i64) -> Result<()> {
+        let time = Timespec {
+            tv_sec: mtime,
+            tv_nsec: 0,
+        };
+        let times = Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
+        let step = || Ok(rustix::fs::futimens(&self.inner, &times)?);
+        self.seam.step(Action::Own, step)
+    }
+
+    /// Gives the file to `owner`.
+    pub fn give(&self, owner: Owner) -> Result<()> {
+        let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+        let step = || Ok(rustix::fs::fchown(&self.inner, Some(uid), Some(gid))?);
+        self.seam.step(Action::Own, step)
+    }
+
+    /// Sets the file's permission bits.
+    pub fn set_mode(&self, mode: u32) -> Result<()> {
+        let step = || Ok(rustix::fs::fchmod(&self.inner, mode_bits(mode))?);
+        self.seam.step(Action::Own, step)
     }
 }
 
-impl Write for NewFile<'_> {
+impl Write for NewFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.dir.before(Action::Write, &self.name)?;
+        self.seam.before(Action::Write)?;
         self.inner.write(bytes)
     }
 
@@ -95,15 +126,14 @@ impl Dir {
     }
 
     /// A new file, readable by its owner alone for now; an existing name is an error.
-    pub fn create(&self, name: impl AsRef<[u8]>) -> Result<NewFile<'_>> {
+    pub fn create(&self, name: impl AsRef<[u8]>) -> Result<NewFile> {
         let name = name.as_ref();
         self.step(Action::Create, name, |checked| {
             let flags =
                 OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let fd = rustix::fs::openat(&self.fd, checked, flags, Mode::from_raw_mode(0o600))?;
             Ok(NewFile {
-                dir: self,
-                name: name.to_owned(),
+                seam: Seam::of(self, name),
                 inner: fs::File::from(fd),
             })
         })
@@ -135,6 +165,22 @@ impl Dir {
                 }
                 done => Ok(done?),
             }
+        })
+    }
+
+    /// Moves a file of ours into another directory; an existing name there is an error.
+    pub fn move_new(
+        &self,
+        from: impl AsRef<[u8]>,
+        to_dir: &Self,
+        to: impl AsRef<[u8]>,
+    ) -> Result<()> {
+        let from = OsStr::from_bytes(from.as_ref());
+        to_dir.step(Action::Rename, to.as_ref(), |to| {
+            let flags = RenameFlags::NOREPLACE;
+            Ok(rustix::fs::renameat_with(
+                &self.fd, from, &to_dir.fd, to, flags,
+            )?)
         })
     }
 
@@ -229,7 +275,7 @@ impl Dir {
         });
         match locked {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Error::Locked {
-                path: self.path.clone(),
+                path: self.path.to_path_buf(),
             }),
             done => done.at("lock", &self.path),
         }
@@ -249,23 +295,4 @@ pub(crate) fn parent_and_name(path: &Path) -> Option<(&Path, &[u8])> {
         },
         name,
     ))
-}
-
-impl NewFile<'_> {
-    /// Gives the file to `owner`.
-    pub fn give(&self, owner: Owner) -> Result<()> {
-        let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
-        self.dir
-            .before(Action::Own, &self.name)
-            .and_then(|()| Ok(rustix::fs::fchown(&self.inner, Some(uid), Some(gid))?))
-            .at("set owner or mode of", &self.dir.path_of(&self.name))
-    }
-
-    /// Sets the file's permission bits.
-    pub fn set_mode(&self, mode: u32) -> Result<()> {
-        self.dir
-            .before(Action::Own, &self.name)
-            .and_then(|()| Ok(rustix::fs::fchmod(&self.inner, mode_bits(mode))?))
-            .at("set owner or mode of", &self.dir.path_of(&self.name))
-    }
 }

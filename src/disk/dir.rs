@@ -20,7 +20,7 @@ use crate::error::{At, Result};
 #[derive(Debug)]
 pub struct Dir {
     pub(super) fd: OwnedFd,
-    pub(super) path: PathBuf,
+    pub(super) path: Arc<Path>,
     pub(super) disk: Arc<dyn Disk>,
     /// Reading without touching access times: until the kernel says that it is not for us.
     quiet: AtomicBool,
@@ -148,7 +148,7 @@ impl Dir {
             });
         Ok(Self {
             fd: opened.at("open", path)?,
-            path: path.to_owned(),
+            path: path.into(),
             disk,
             quiet: AtomicBool::new(true),
         })
@@ -205,7 +205,7 @@ impl Dir {
     pub(super) fn beneath(&self, name: &[u8], fd: OwnedFd) -> Self {
         Self {
             fd,
-            path: self.path_of(name),
+            path: self.path_of(name).into(),
             disk: Arc::clone(&self.disk),
             quiet: AtomicBool::new(self.quiet.load(Ordering::Relaxed)),
         }
@@ -249,7 +249,7 @@ impl Dir {
     }
 
     /// A regular file to read.
-    pub fn file(&self, name: impl AsRef<[u8]>) -> Result<File<'_>> {
+    pub fn file(&self, name: impl AsRef<[u8]>) -> Result<File> {
         let name = name.as_ref();
         self.step(Action::Open, name, |checked| {
             let fd = self.open_quietly(checked, READ)?;
@@ -359,6 +359,43 @@ impl Dir {
 impl AsFd for Dir {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+/// What an open file knows of the place where it was opened: for the seam and for messages.
+#[derive(Debug)]
+pub(super) struct Seam {
+    dir: Arc<Path>,
+    name: Vec<u8>,
+    disk: Arc<dyn Disk>,
+}
+
+impl Seam {
+    pub(super) fn of(dir: &Dir, name: &[u8]) -> Self {
+        Self {
+            dir: Arc::clone(&dir.path),
+            name: name.to_owned(),
+            disk: Arc::clone(&dir.disk),
+        }
+    }
+
+    pub(super) fn before(&self, action: Action) -> io::Result<()> {
+        self.disk.before(&Step {
+            action,
+            dir: &self.dir,
+            name: &self.name,
+        })
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.dir.join(OsStr::from_bytes(&self.name))
+    }
+
+    /// Runs one step on the open file behind the seam, and names the place if it fails.
+    pub(super) fn step<T>(&self, action: Action, run: impl FnOnce() -> io::Result<T>) -> Result<T> {
+        self.before(action)
+            .and_then(|()| run())
+            .at(action.verb(), &self.path())
     }
 }
 

@@ -5,43 +5,39 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use super::{Action, Dir, Stat};
+use super::{Action, Dir, Stat, dir::Seam};
 use crate::error::{At, Result};
 
 /// A file that is open for reading; it knows its place for messages.
 #[derive(Debug)]
-pub struct File<'d> {
-    dir: &'d Dir,
-    name: Vec<u8>,
+pub struct File {
+    seam: Seam,
     inner: fs::File,
 }
 
-impl<'d> File<'d> {
-    pub(super) fn new(dir: &'d Dir, name: &[u8], inner: fs::File) -> Self {
-        Self {
-            dir,
-            name: name.to_owned(),
-            inner,
-        }
+impl File {
+    pub(super) fn new(dir: &Dir, name: &[u8], inner: fs::File) -> Self {
+        let seam = Seam::of(dir, name);
+        Self { seam, inner }
     }
 
     /// Where it is, for messages.
     pub fn path(&self) -> PathBuf {
-        self.dir.path_of(&self.name)
+        self.seam.path()
     }
 
     /// What the file system says about the open file.
     pub fn stat(&self) -> Result<Stat> {
         let stat = self
-            .dir
-            .before(Action::Stat, &self.name)
+            .seam
+            .before(Action::Stat)
             .and_then(|()| Ok(rustix::fs::fstat(&self.inner)?));
         Ok(Stat::of(&stat.at("look at", &self.path())?))
     }
 
     /// Fills `buffer` from `at` as far as the file goes; returns how much that was.
     pub fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.dir.before(Action::Read, &self.name)?;
+        self.seam.before(Action::Read)?;
         let mut filled = 0;
         while filled < buffer.len() {
             match self
@@ -72,9 +68,9 @@ impl<'d> File<'d> {
     }
 }
 
-impl Read for File<'_> {
+impl Read for File {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.dir.before(Action::Read, &self.name)?;
+        self.seam.before(Action::Read)?;
         self.inner.read(buffer)
     }
 }

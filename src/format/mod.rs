@@ -3,7 +3,7 @@
 //! ```text
 //! rooms     maildir  sdbox                      a whole store each; no room imports another
 //! shelves   dbox  dovecot_index  compress       file formats
-//!           side_files  names  stamp  writing
+//!           side_files  names  stamp  writing  pour
 //! ```
 
 pub mod compress;
@@ -12,6 +12,7 @@ pub mod dovecot_index;
 pub mod location;
 pub mod maildir;
 pub mod names;
+pub mod pour;
 pub mod sdbox;
 pub mod side_files;
 pub mod stamp;
@@ -23,7 +24,7 @@ use std::collections::BTreeMap;
 use crate::digest::Digest;
 use crate::disk::Dir;
 use crate::error::Result;
-use crate::store::{CreateOptions, Destination, Found, NameCheck, Source};
+use crate::store::{CreateOptions, Destination, Form, Found, Holds, NameCheck, Source};
 
 /// Every format that is known.
 pub static ROOMS: &[Room] = &[maildir::ROOM, sdbox::ROOM];
@@ -38,6 +39,8 @@ pub struct Room {
     pub open: fn(Dir, &OpenOptions, Found<'_>) -> Result<Box<dyn Source>>,
     /// Begins a store in an empty directory; `None`: read only.
     pub create: Option<Create>,
+    /// What it has a place for.
+    pub holds: Holds,
     /// Why a name does not fit.
     pub name_problem: NameCheck,
     /// A digest that changes when anyone writes to the store.
@@ -93,6 +96,14 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
+    /// Those that open a store of this form.
+    pub fn of(form: &Form) -> Self {
+        Self {
+            fs_layout: form.fs_layout,
+            ..Self::default()
+        }
+    }
+
     /// The same options once more.
     pub fn again(&self) -> Result<Self> {
         let again = |dir: &Option<Dir>| dir.as_ref().map(Dir::again).transpose();

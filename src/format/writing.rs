@@ -42,7 +42,7 @@ impl Writing {
     }
 
     /// A new file.
-    pub fn create<'d>(&self, dir: &'d Dir, name: impl AsRef<[u8]>) -> Result<NewFile<'d>> {
+    pub fn create(&self, dir: &Dir, name: impl AsRef<[u8]>) -> Result<NewFile> {
         let file = dir.create(name)?;
         if let Some(owner) = self.0.owner {
             file.give(owner)?;

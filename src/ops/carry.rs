@@ -5,15 +5,18 @@ use std::cell::RefCell;
 use bstr::BString;
 
 use super::notes::Notes;
+use super::plan_keywords::KeywordPlan;
 use super::teller::Teller;
 use super::workers::Workers;
 use crate::digest::merkle::{self, MailboxDigest};
 use crate::digest::{Digest, Facts, Measured};
 use crate::error::{Error, Result};
-use crate::model::{Flags, MOST_KEYWORDS, Mailbox, MailboxName, Message, Uid};
-use crate::report::catalogue::{MAILBOX_KEYWORDS, MESSAGE_TWICE};
+use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
+use crate::report::catalogue::MESSAGE_TWICE;
 use crate::report::{Event, Finding, MailboxLine, counted};
-use crate::store::{MailboxSource, MailboxWriter, StoreError};
+use crate::store::{
+    Holds, Incoming, MailboxSource, MailboxWriter, StoreError, Stored, Turn, Turns,
+};
 
 /// What is remembered of a message that was carried.
 #[derive(Debug, Clone, Copy)]
@@ -33,15 +36,21 @@ pub struct Carried {
 }
 
 impl Carried {
-    /// Of a message of a mailbox with these keywords.
-    pub fn of(nth: usize, message: &Message, names: &[BString], facts: &Facts) -> Self {
+    /// Of a message of a mailbox with these keywords, as far as a destination can hold it.
+    pub fn of(
+        nth: usize,
+        message: &Message,
+        names: &[BString],
+        facts: &Facts,
+        holds: &Holds,
+    ) -> Self {
         Self {
             uid: message.uid,
             nth: u32::try_from(nth).expect("BUG: a mailbox has no more messages than UIDs"),
             crc32: facts.crc32,
             size: facts.size,
             content: facts.content,
-            envelope: envelope(message, names),
+            envelope: envelope(message, names, holds),
         }
     }
 
@@ -53,7 +62,7 @@ impl Carried {
 }
 
 /// A digest of all that is known of a message beside its body.
-fn envelope(message: &Message, names: &[BString]) -> [u8; 16] {
+fn envelope(message: &Message, names: &[BString], holds: &Holds) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&[message.flags.bits()]);
     for keyword in merkle::keywords(message, names) {
@@ -62,7 +71,8 @@ fn envelope(message: &Message, names: &[BString]) -> [u8; 16] {
     }
     let number = |value: i64| value.to_le_bytes();
     hasher.update(&number(dated(message.received)));
-    hasher.update(&number(message.saved.map_or(-1, dated)));
+    let saved = message.saved.filter(|_| holds.saved_dates);
+    hasher.update(&number(saved.map_or(-1, dated)));
     for text in [Some(&message.guid), message.pop3_uidl.as_ref()] {
         hasher.update(&[u8::from(text.is_some())]);
         hasher.update(text.map_or(&[], |text| text.as_slice()));
@@ -86,6 +96,8 @@ pub fn dated(time: i64) -> i64 {
 pub struct CarriedMailbox {
     /// What it is at the source.
     pub mailbox: Mailbox,
+    /// What of it the destination has room for.
+    pub load: Load,
     /// Its messages, in UID order.
     pub messages: Vec<Carried>,
     /// What is said of it.
@@ -108,20 +120,18 @@ struct Passed {
 /// A message that is stored, and what adds up: made side by side, so that little is left to do in order.
 struct Kept {
     message: Message,
-    facts: Facts,
+    stored: Stored,
     carried: Carried,
     digest: Digest,
 }
 
-impl Kept {
-    fn of(nth: usize, message: Message, names: &[BString], facts: Facts) -> Box<Self> {
-        Box::new(Self {
-            carried: Carried::of(nth, &message, names, &facts),
-            digest: merkle::message(&message, names, &facts),
-            message,
-            facts,
-        })
-    }
+/// What of a mailbox its destination has room for.
+#[derive(Debug)]
+pub struct Load {
+    /// Which keywords.
+    pub keywords: KeywordPlan,
+    /// What else.
+    pub holds: Holds,
 }
 
 /// Carries a mailbox into `writer`; without one everything is read and nothing written.
@@ -129,17 +139,15 @@ pub fn mailbox(
     source: &dyn MailboxSource,
     name: &MailboxName,
     mut writer: Option<Box<dyn MailboxWriter + '_>>,
+    load: Load,
     teller: &Teller<'_>,
     workers: &Workers,
 ) -> Result<CarriedMailbox> {
-    let keywords = source.mailbox().keywords.len();
-    if keywords > MOST_KEYWORDS {
-        let detail = format!("{keywords} keywords");
-        teller.found(Finding::new(&MAILBOX_KEYWORDS, detail).mailbox(name));
-    }
     let mut sum = Sum::new(teller, name, source.mailbox());
+    let turns = Turns::default();
     let each = |nth, into: Option<&dyn MailboxWriter>| {
-        SCRATCH.with_borrow_mut(|scratch| one(source, nth, scratch, into))
+        let turn = turns.of(nth);
+        SCRATCH.with_borrow_mut(|scratch| one(source, nth, scratch, &load, turn, into))
     };
     // `writer` is shared while a batch is stored, and ours alone between batches.
     let mut from = 0;
@@ -165,13 +173,15 @@ pub fn mailbox(
         writer.finish()?;
     }
     source.conclude(&mut |finding| teller.found(finding));
-    Ok(sum.finish())
+    Ok(sum.finish(load))
 }
 
 fn one(
     source: &dyn MailboxSource,
     nth: usize,
     scratch: &mut Vec<u8>,
+    load: &Load,
+    turn: Turn<'_>,
     writer: Option<&dyn MailboxWriter>,
 ) -> Passed {
     let mut passed = Passed {
@@ -187,12 +197,16 @@ fn one(
         }
     };
     let (mut message, claims) = (opened.message, opened.claims);
-    message
-        .keywords
-        .retain(|place| (*place as usize) < MOST_KEYWORDS);
+    let sent = message.clone();
+    load.keywords.carry(&mut message);
     let body = Measured::new(opened.body);
     let stored = match writer {
-        Some(writer) => writer.store(&message, body),
+        Some(writer) => writer.store(Incoming {
+            message: &message,
+            body,
+            coat: opened.coat,
+            turn,
+        }),
         None => body.store_nowhere(),
     };
     match stored {
@@ -206,7 +220,13 @@ fn one(
                 }),
             }
             let names = &source.mailbox().keywords;
-            passed.message = Some(Kept::of(nth, message, names, stored.facts));
+            let (facts, plan) = (&stored.facts, &load.keywords.names);
+            passed.message = Some(Box::new(Kept {
+                carried: Carried::of(nth, &message, plan, facts, &load.holds),
+                digest: merkle::message(&sent, names, facts),
+                message,
+                stored,
+            }));
         }
         Err(StoreError::Source { error, read }) => {
             passed.findings.push(source.broken(nth, &error, read));
@@ -266,9 +286,9 @@ impl<'a> Sum<'a> {
         let Some(kept) = passed.message else {
             return Ok(());
         };
-        let (message, facts) = (&kept.message, &kept.facts);
+        let (message, facts) = (&kept.message, &kept.stored.facts);
         if let Some(writer) = writer {
-            writer.commit(message, facts)?;
+            writer.commit(message, &kept.stored)?;
         }
         self.digest.push(&kept.digest);
         // Ciphertext has every oddity, and means none.
@@ -292,7 +312,7 @@ impl<'a> Sum<'a> {
         self.teller.watch().on(Event::Copied { messages, bytes });
     }
 
-    fn finish(mut self) -> CarriedMailbox {
+    fn finish(mut self, load: Load) -> CarriedMailbox {
         self.notes
             .tell(self.name, &mut |finding| self.teller.found(finding));
         if let Some(detail) = copies(&self.messages) {
@@ -303,6 +323,7 @@ impl<'a> Sum<'a> {
         self.line.digest = crate::digest::hex(&digest);
         CarriedMailbox {
             mailbox: self.mailbox.clone(),
+            load,
             messages: self.messages,
             line: self.line,
             digest,

@@ -7,7 +7,8 @@
 
 use std::time::Instant;
 
-use super::carry::{self, CarriedMailbox};
+use super::carry::{self, CarriedMailbox, Load};
+use super::plan_keywords::KeywordPlan;
 use super::prove::{self, Pair};
 use super::staging::{Previous, Staging, Target};
 use super::teller::Teller;
@@ -20,10 +21,10 @@ use crate::error::{Error, Result};
 use crate::format::tally::{Head, StateWriter};
 use crate::format::writing::Writing;
 use crate::format::{OpenOptions, Room};
-use crate::model::{Account, MOST_KEYWORDS, Mailbox, MailboxName};
+use crate::model::{Account, Mailbox, MailboxName};
 use crate::report::catalogue as rules;
 use crate::report::{Digests, Event, Finding, MailboxLine, Status, UserLine, escape};
-use crate::store::{CreateOptions, Destination, MailboxSource, Source};
+use crate::store::{Compress, CreateOptions, Destination, Form, MailboxSource, Source};
 
 /// Headers, metadata and index of a message take about this much.
 const BYTES_PER_MESSAGE: u64 = 200;
@@ -37,6 +38,8 @@ pub struct Options {
     pub owner: Option<Owner>,
     /// The time that goes into new files.
     pub now: u32,
+    /// The form of the destination.
+    pub form: Form,
 }
 
 /// One account to convert.
@@ -63,7 +66,7 @@ pub fn account(
     workers: &Workers,
 ) -> Result<UserLine> {
     let started = Instant::now();
-    let target = Target::look(job.destination, job.to)?;
+    let target = Target::look(job.destination, job.to, &options.form)?;
     let mut open = job.open.again()?;
     open.uidnext_before = target.uidnext_before();
     let source = (job.from.open)(job.source, &open, &mut |finding| teller.found(finding))?;
@@ -75,7 +78,9 @@ pub fn account(
     let path = path_of(source.as_ref());
     target.check_source(job.user, &path, || inbox_of(source.as_ref()))?;
     let same = match &target.previous {
-        Previous::Ours(head, mailboxes) if head.source_stamp == stamp => {
+        Previous::Ours(head, mailboxes)
+            if head.source_stamp == stamp && head.form == form_text(&options.form) =>
+        {
             if !options.dry_run {
                 target.tidy()?;
             }
@@ -86,7 +91,8 @@ pub fn account(
         }
         _ => None,
     };
-    let names = plan_names::plan(source.mailboxes(), job.to.name_problem, &mut |finding| {
+    let problem = |name: &MailboxName| (job.to.name_problem)(name, &options.form);
+    let names = plan_names::plan(source.mailboxes(), &problem, &mut |finding| {
         teller.found(finding);
     });
     let run = Run {
@@ -186,7 +192,9 @@ impl Run<'_> {
                 self.teller.found(finding);
             }
         }
-        if let Some(limits) = self.source.account().quota {
+        if let Some(limits) = self.source.account().quota
+            && !self.to.holds.quota_limits
+        {
             let shown = |limit: Option<u64>| limit.map_or("none".into(), |value| value.to_string());
             let (bytes, messages) = (shown(limits.bytes), shown(limits.messages));
             let detail = format!("bytes: {bytes}, messages: {messages}");
@@ -219,15 +227,26 @@ impl Run<'_> {
         Account {
             subscriptions: source.subscriptions.iter().map(renamed).collect(),
             sieve: source.sieve.clone(),
-            quota: None,
+            quota: source.quota.filter(|_| self.to.holds.quota_limits),
             last_uidvalidity: source.last_uidvalidity.max(last_uidvalidity),
+        }
+    }
+
+    /// What of a mailbox the destination has room for; what it has none for is said.
+    fn load(&self, source: &dyn MailboxSource, name: &MailboxName) -> Load {
+        let most = self.to.holds.keywords;
+        let found = &mut |finding| self.teller.found(finding);
+        Load {
+            keywords: KeywordPlan::of(source, most, name, found),
+            holds: self.to.holds,
         }
     }
 
     fn dry(&self, place: &Place) -> Result<UserLine> {
         let mut sums = Vec::new();
         self.each_mailbox(|_, name, source| {
-            let carried = carry::mailbox(source, name, None, self.teller, self.workers)?;
+            let load = self.load(source, name);
+            let carried = carry::mailbox(source, name, None, load, self.teller, self.workers)?;
             if carried.mailbox.selectable {
                 self.teller.watch().on(Event::MailboxDone(&carried.line));
                 sums.push(sum(&carried));
@@ -313,6 +332,7 @@ impl Run<'_> {
             now: self.options.now,
             owner,
             mode,
+            form: self.options.form,
         };
         let destination = create(staging.dir.again()?, &options)?;
         let carried = self.carry(destination.as_ref())?;
@@ -357,13 +377,14 @@ impl Run<'_> {
     fn carry(&self, destination: &dyn Destination) -> Result<Vec<(usize, CarriedMailbox)>> {
         let mut all = Vec::new();
         self.each_mailbox(|nth, name, source| {
-            let mut renamed = Mailbox {
+            let load = self.load(source, name);
+            let renamed = Mailbox {
                 name: name.clone(),
+                keywords: load.keywords.names.clone(),
                 ..source.mailbox().clone()
             };
-            renamed.keywords.truncate(MOST_KEYWORDS);
-            let writer = destination.mailbox(&renamed)?;
-            let carried = carry::mailbox(source, name, Some(writer), self.teller, self.workers)?;
+            let writer = Some(destination.mailbox(&renamed)?);
+            let carried = carry::mailbox(source, name, writer, load, self.teller, self.workers)?;
             all.push((nth, carried));
             Ok(())
         })?;
@@ -380,7 +401,7 @@ impl Run<'_> {
     ) -> Result<UserLine> {
         let open = OpenOptions {
             now: i64::from(self.options.now),
-            ..OpenOptions::default()
+            ..OpenOptions::of(&self.options.form)
         };
         let dir = staging.dir.again()?;
         let read = (self.to.open)(dir, &open, &mut |finding| self.teller.found(finding))?;
@@ -389,7 +410,7 @@ impl Run<'_> {
             .iter()
             .map(|(nth, _)| self.names[*nth].clone())
             .collect();
-        let places = prove::mailboxes(&names, read.as_ref(), self.teller);
+        let places = prove::mailboxes(&names, read.as_ref(), &self.to.holds, self.teller);
         let mut state = self.begin_state(staging, read.as_ref(), carried, options)?;
         let mut digests = Vec::new();
         for (((nth, carried), name), place) in carried.iter().zip(&names).zip(places) {
@@ -408,18 +429,19 @@ impl Run<'_> {
         Ok(self.line(&sums, Some(&merkle::account(&digests))))
     }
 
-    fn begin_state<'d>(
+    fn begin_state(
         &self,
-        staging: &'d Staging<'_>,
+        staging: &Staging<'_>,
         read: &dyn Source,
         carried: &[(usize, CarriedMailbox)],
         options: &CreateOptions,
-    ) -> Result<StateWriter<'d>> {
+    ) -> Result<StateWriter> {
         let digest = account_digest(selectable(carried));
         let created = rfc3339(i64::from(self.options.now));
         let mut head = Head::new(created, self.to.name, hex(&digest));
         head.user = self.teller.user().into();
         head.source.clone_from(&self.path);
+        head.form = form_text(&self.options.form);
         let inbox = carried.iter().map(|(_, carried)| &carried.mailbox);
         let inbox = inbox.into_iter().find(|mailbox| mailbox.name.is_inbox());
         head.inbox = inbox.map_or_else(String::new, identity);
@@ -453,6 +475,20 @@ impl Run<'_> {
             error: None,
         }
     }
+}
+
+/// The form in words: an account in another form is made anew.
+fn form_text(form: &Form) -> String {
+    let coat = match form.compress {
+        Compress::None => "none",
+        Compress::Keep => "keep",
+        Compress::With(codec) => codec.name(),
+    };
+    let layout = if form.fs_layout { "fs" } else { "own" };
+    format!(
+        "layout {layout}, compress {coat}, rotate at {}",
+        form.rotate_size
+    )
 }
 
 /// What is left of a mailbox for the account's line.

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::carry;
+use super::carry::{self, Load};
+use super::plan_keywords::KeywordPlan;
 use super::teller::Teller;
 use super::workers::Workers;
 use crate::digest::{hex, merkle};
@@ -51,7 +52,11 @@ pub fn account(
         if !mailbox.mailbox().selectable {
             continue;
         }
-        let read = carry::mailbox(mailbox.as_ref(), name, None, teller, workers)?;
+        let load = Load {
+            keywords: KeywordPlan::all(mailbox.mailbox().keywords.clone()),
+            holds: room.holds,
+        };
+        let read = carry::mailbox(mailbox.as_ref(), name, None, load, teller, workers)?;
         teller.watch().on(Event::MailboxDone(&read.line));
         line.mailboxes += 1;
         line.messages += read.line.messages;

@@ -4,6 +4,7 @@ mod carry;
 pub mod convert;
 pub mod inspect;
 mod notes;
+mod plan_keywords;
 mod plan_names;
 mod prove;
 mod staging;

@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::MailboxName;
 use crate::report::Finding;
 use crate::report::catalogue::{MAILBOX_NAME_CLASH, MAILBOX_RENAMED};
-use crate::store::{Found, NameCheck};
+use crate::store::Found;
+
+/// Why a name does not fit the destination.
+pub type Problem<'a> = &'a dyn Fn(&MailboxName) -> Option<String>;
 
 /// A level that is too long on disk keeps so many characters, and gets a number.
 const KEPT: usize = 32;
 
 /// The destination's names, in the order of the source's. What does not fit is renamed and said.
-pub fn plan(names: &[MailboxName], problem: NameCheck, found: Found<'_>) -> Vec<MailboxName> {
+pub fn plan(names: &[MailboxName], problem: Problem<'_>, found: Found<'_>) -> Vec<MailboxName> {
     let mut taken: BTreeSet<MailboxName> = names
         .iter()
         .filter(|name| problem(name).is_none())
@@ -35,7 +38,7 @@ pub fn plan(names: &[MailboxName], problem: NameCheck, found: Found<'_>) -> Vec<
 }
 
 /// The nearest name that fits and is free.
-fn propose(name: &MailboxName, problem: NameCheck, taken: &BTreeSet<MailboxName>) -> MailboxName {
+fn propose(name: &MailboxName, problem: Problem<'_>, taken: &BTreeSet<MailboxName>) -> MailboxName {
     let levels = name.levels().iter();
     let fitted: Vec<String> = levels
         .map(
@@ -97,7 +100,7 @@ mod tests {
             .map(|levels| MailboxName::new(levels.iter().copied()))
             .collect();
         let mut codes = Vec::new();
-        let planned = plan(&names, no_long_names, &mut |finding| {
+        let planned = plan(&names, &no_long_names, &mut |finding| {
             codes.push(finding.rule.code);
         });
         (planned.iter().map(ToString::to_string).collect(), codes)

@@ -1,7 +1,8 @@
 //! Reads a destination back, as any store is read, and compares it with what was carried.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::cmp::Ordering;
+use std::sync::OnceLock;
 
 use bstr::{BString, ByteSlice};
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use crate::error::Result;
 use crate::format::tally::{self, MessageLine, StateWriter};
 use crate::model::{Account, Mailbox, MailboxName, Message, Uid};
 use crate::report::{Difference, Event, MailboxLine, Place, escape};
-use crate::store::{MailboxSource, Source};
+use crate::store::{Holds, MailboxSource, Source};
 
 /// What is expected of one mailbox.
 pub struct Pair<'a> {
@@ -24,7 +25,7 @@ pub struct Pair<'a> {
     name: &'a MailboxName,
     carried: &'a CarriedMailbox,
     /// Opened once more only where something is to be explained.
-    reopened: OnceCell<Option<Box<dyn MailboxSource + 'a>>>,
+    reopened: OnceLock<Option<Box<dyn MailboxSource + 'a>>>,
 }
 
 impl<'a> Pair<'a> {
@@ -40,7 +41,7 @@ impl<'a> Pair<'a> {
             nth,
             name,
             carried,
-            reopened: OnceCell::new(),
+            reopened: OnceLock::new(),
         }
     }
 
@@ -119,6 +120,7 @@ pub fn account(expected: &Account, read: &Account, teller: &Teller<'_>) {
 pub fn mailboxes(
     expected: &[MailboxName],
     read: &dyn Source,
+    holds: &Holds,
     teller: &Teller<'_>,
 ) -> Vec<Option<usize>> {
     let there = read.mailboxes();
@@ -129,10 +131,11 @@ pub fn mailboxes(
         };
         expected.iter().any(under)
     };
-    for name in there
-        .iter()
-        .filter(|name| !expected.contains(name) && !above(name))
-    {
+    let extra = |name: &&MailboxName| {
+        let given = name.is_inbox() && holds.always_inbox;
+        !(given || expected.contains(name) || above(name))
+    };
+    for name in there.iter().filter(extra) {
         let place = at(name, None);
         teller.differs(difference(place, "mailbox.extra", Value::Null, json!(true)));
     }
@@ -158,7 +161,7 @@ pub fn mailboxes(
 pub fn mailbox(
     pair: &Pair<'_>,
     read: &dyn MailboxSource,
-    state: &mut StateWriter<'_>,
+    state: &mut StateWriter,
     teller: &Teller<'_>,
     workers: &Workers,
 ) -> Result<Digest> {
@@ -170,8 +173,7 @@ pub fn mailbox(
     let mut digest = MailboxDigest::new(pair.name);
     let mut expected = pair.carried.messages.iter().peekable();
     let mut told = 0;
-    let within = &pair.carried.line;
-    let one = |nth| SCRATCH.with_borrow_mut(|scratch| back(within, read, nth, scratch));
+    let one = |nth| SCRATCH.with_borrow_mut(|scratch| back(pair, read, nth, scratch));
     workers.in_batches(read.len(), one, |nth, back| {
         if nth - told == TELL_EVERY {
             teller.watch().on(Event::Proved {
@@ -277,9 +279,10 @@ impl ReadBack {
         message: Message,
         names: &[BString],
         facts: Facts,
+        holds: &Holds,
     ) -> Self {
         Self {
-            carried: Carried::of(nth, &message, names, &facts),
+            carried: Carried::of(nth, &message, names, &facts, holds),
             digest: merkle::message(&message, names, &facts),
             line: tally::text(&line(within, &message, names, &facts)),
             message,
@@ -288,7 +291,7 @@ impl ReadBack {
     }
 }
 
-fn back(within: &MailboxLine, read: &dyn MailboxSource, nth: usize, scratch: &mut Vec<u8>) -> Back {
+fn back(pair: &Pair<'_>, read: &dyn MailboxSource, nth: usize, scratch: &mut Vec<u8>) -> Back {
     let opened = match read.open(nth, scratch) {
         Ok(opened) => opened,
         Err(finding) => return Back::Broken(format!("{}: {}", finding.rule.code, finding.detail)),
@@ -297,7 +300,9 @@ fn back(within: &MailboxLine, read: &dyn MailboxSource, nth: usize, scratch: &mu
     match Measured::new(opened.body).drain() {
         Ok(facts) => {
             let names = &read.mailbox().keywords;
-            Back::Read(Box::new(ReadBack::of(within, nth, message, names, facts)))
+            let within = &pair.carried.line;
+            let back = ReadBack::of(within, nth, message, names, facts, &pair.carried.load.holds);
+            Back::Read(Box::new(back))
         }
         Err(error) => Back::Broken(error.to_string()),
     }
@@ -335,14 +340,15 @@ fn explain(
     let Ok(source) = reopened.open(carried.nth as usize, &mut scratch) else {
         return;
     };
-    let source = source.message;
+    let mut source = source.message;
+    pair.carried.load.keywords.carry(&mut source);
     let flags = |message: &Message| json!(message.flags.names().collect::<Vec<_>>());
     differs("message.flags", flags(&source), flags(read));
     let keywords = |message: &Message, names: &[BString]| {
         let keywords = merkle::keywords(message, names);
         json!(keywords.iter().map(|name| escape(name)).collect::<Vec<_>>())
     };
-    let source_names = &pair.carried.mailbox.keywords;
+    let source_names = &pair.carried.load.keywords.names;
     differs(
         "message.keywords",
         keywords(&source, source_names),
@@ -354,7 +360,9 @@ fn explain(
         json!(dated(read.received)),
     );
     let saved = |message: &Message| json!(message.saved.map(dated));
-    differs("message.saved", saved(&source), saved(read));
+    if pair.carried.load.holds.saved_dates {
+        differs("message.saved", saved(&source), saved(read));
+    }
     differs(
         "message.guid",
         json!(escape(&source.guid)),

@@ -14,10 +14,11 @@ use bstr::BString;
 use super::users::Place;
 use crate::disk::{Dir, Kind, remove_tree};
 use crate::error::{Error, Result};
-use crate::format::Room;
 use crate::format::tally::{Head, read_state};
+use crate::format::{OpenOptions, Room};
 use crate::model::MailboxName;
 use crate::report::{MailboxLine, escape};
+use crate::store::Form;
 
 /// Where an account is to come into being, and what is there now.
 #[derive(Debug)]
@@ -38,18 +39,18 @@ pub enum Previous {
 
 impl<'a> Target<'a> {
     /// Looks at the destination; what is not ours to replace is an error.
-    pub fn look(place: &'a Place, room: &Room) -> Result<Self> {
+    pub fn look(place: &'a Place, room: &Room, form: &Form) -> Result<Self> {
         let mut target = Self {
             place,
             previous: Previous::Nothing,
         };
         if let Some((parent, name)) = place.parent_if_there()? {
-            target.previous = target.look_in(&parent, &name, room)?;
+            target.previous = target.look_in(&parent, &name, room, form)?;
         }
         Ok(target)
     }
 
-    fn look_in(&self, parent: &Dir, name: &BString, room: &Room) -> Result<Previous> {
+    fn look_in(&self, parent: &Dir, name: &BString, room: &Room, form: &Form) -> Result<Previous> {
         let Some(stat) = parent.stat_if_there(name)? else {
             return Ok(Previous::Nothing);
         };
@@ -67,7 +68,7 @@ impl<'a> Target<'a> {
             return Err(self.occupied(&format!("holds an account in {} format", head.format)));
         }
         if crate::digest::hex(&(room.stamp)(&dir)?) != head.destination_stamp {
-            let what = what_changed(dir, room, &mailboxes);
+            let what = what_changed(dir, room, form, &mailboxes);
             let when = &head.created;
             return Err(self.occupied(&format!("was written to since our pass of {when}: {what}")));
         }
@@ -167,8 +168,8 @@ fn temporary(name: &BString) -> BString {
 }
 
 /// Which mailboxes are not as we left them.
-fn what_changed(dir: Dir, room: &Room, left: &[MailboxLine]) -> String {
-    let options = crate::format::OpenOptions::default();
+fn what_changed(dir: Dir, room: &Room, form: &Form, left: &[MailboxLine]) -> String {
+    let options = OpenOptions::of(form);
     let Ok(source) = (room.open)(dir, &options, &mut |_| ()) else {
         return "it cannot be read".into();
     };

@@ -1,12 +1,12 @@
 //! Accounts side by side, and the messages of a mailbox side by side in bounded batches.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rayon::ThreadPool;
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::error::{Error, Result};
 
@@ -55,15 +55,40 @@ impl Workers {
         while from < count {
             self.go_on()?;
             let to = count.min(from + BATCH);
-            let batch: Vec<T> = self
-                .pool
-                .install(|| (from..to).into_par_iter().map(&work).collect());
-            for (nth, result) in (from..to).zip(batch) {
+            for (nth, result) in (from..to).zip(self.side_by_side(from..to, &work)) {
                 take(nth, result)?;
             }
             from = to;
         }
         Ok(())
+    }
+
+    /// Threads take the numbers in order: whoever has one can wait for those below it.
+    fn side_by_side<T: Send>(
+        &self,
+        range: Range<usize>,
+        work: &(impl Fn(usize) -> T + Sync),
+    ) -> Vec<T> {
+        let next = AtomicUsize::new(range.start);
+        let results: Vec<Mutex<Option<T>>> = range.clone().map(|_| Mutex::default()).collect();
+        let one_after_the_other = || {
+            loop {
+                let nth = next.fetch_add(1, Ordering::Relaxed);
+                let Some(place) = results.get(nth - range.start) else {
+                    break;
+                };
+                *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(work(nth));
+            }
+        };
+        self.pool.scope(|scope| {
+            for _ in 0..self.jobs.min(range.len()) {
+                scope.spawn(|_| one_after_the_other());
+            }
+        });
+        let done = results.into_iter();
+        let done = done.map(|place| place.into_inner().unwrap_or_else(PoisonError::into_inner));
+        done.map(|result| result.expect("BUG: every number is taken"))
+            .collect()
     }
 
     /// Runs `one` on every account, several at once. Our own panic is that account's failure.

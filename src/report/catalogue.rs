@@ -94,8 +94,8 @@ rules! {
         "give the run the rights to read it, or run fsck";
 
     MAILBOX_KEYWORDS = "mailbox.keywords", Error,
-        "the mailbox has more than 4096 keywords; those beyond are not carried",
-        "look who made them, and remove what is not used";
+        "the destination has room for fewer keywords a mailbox (a Maildir 26, dbox 4096); the least used ones are not carried",
+        "let the user do without them, or convert to another format";
 
     MESSAGE_NUL = "message.nul", Info,
         "messages have NUL bytes; they are kept, but IMAP APPEND refuses such messages",

@@ -8,12 +8,16 @@
 //!                                            -- finish()
 //! ```
 
+mod turn;
+
 use std::io::{self, BufRead};
+
+pub use turn::{Turn, Turns};
 
 use crate::digest::{Digest, Facts, Measured};
 use crate::disk::{Dir, Owner};
 use crate::error::Result;
-use crate::model::{Account, Mailbox, MailboxName, Message, Uid};
+use crate::model::{Account, Codec, Flags, Mailbox, MailboxName, Message, Uid};
 use crate::report::Finding;
 
 /// Where findings go.
@@ -47,6 +51,8 @@ pub trait MailboxSource: Send + Sync {
     }
     /// The UID of the `nth` message; ascending.
     fn uid(&self, nth: usize) -> Uid;
+    /// The flags and keywords of the `nth` message, told without opening it.
+    fn marks(&self, nth: usize) -> (Flags, Vec<u32>);
     /// Opens the `nth` message. A small body is held by `scratch`. What cannot be read is a finding.
     fn open<'a>(&'a self, nth: usize, scratch: &'a mut Vec<u8>)
     -> Result<Opened<'a>, Box<Finding>>;
@@ -73,6 +79,8 @@ pub struct Opened<'a> {
     pub message: Message,
     /// What the store says of its sizes.
     pub claims: Claims,
+    /// The coat that was taken off.
+    pub coat: Option<Codec>,
     /// The body, its storage coat taken off. [`io::ErrorKind::InvalidData`] says that the stored
     /// form is damaged; what came before is sound.
     pub body: Box<dyn BufRead + 'a>,
@@ -87,6 +95,61 @@ pub struct CreateOptions {
     pub owner: Option<Owner>,
     /// Permission bits of the account's directory; all others follow from it, as in Dovecot.
     pub mode: u32,
+    /// What the command line says of its form.
+    pub form: Form,
+}
+
+/// The form of a new store, as far as it can be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Form {
+    /// `LAYOUT=fs`: directories stand for levels.
+    pub fs_layout: bool,
+    /// The coat that messages get.
+    pub compress: Compress,
+    /// A file that holds many messages is not to become larger, unless for one message alone.
+    pub rotate_size: u64,
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        Self {
+            fs_layout: false,
+            compress: Compress::None,
+            rotate_size: 10 << 20, // Dovecot's mdbox_rotate_size
+        }
+    }
+}
+
+/// The coat that messages get at a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compress {
+    /// None: every server reads it.
+    None,
+    /// The one that each had at the source.
+    Keep,
+    /// This one.
+    With(Codec),
+}
+
+/// What a format has a place for. What it has none for is said, and not compared.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a place of its own, there or not"
+)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holds {
+    /// So many keywords a mailbox.
+    pub keywords: usize,
+    /// When a message came into its mailbox.
+    pub saved_dates: bool,
+    /// CONDSTORE's counter.
+    pub modseq: bool,
+    /// Names that hold no messages, and stand above none that do.
+    pub bare_names: bool,
+    /// Quota limits.
+    pub quota_limits: bool,
+    /// The INBOX is always there.
+    pub always_inbox: bool,
 }
 
 /// A store that is being made, in a directory that nobody else knows yet.
@@ -99,12 +162,36 @@ pub trait Destination: Send + Sync {
 
 /// One mailbox of a destination.
 pub trait MailboxWriter: Send + Sync {
-    /// Stores one body. Called in any order, from several threads.
-    fn store(&self, message: &Message, body: Measured<'_>) -> Result<Stored, StoreError>;
+    /// Stores one body. Called from several threads, begun in ascending UID order.
+    fn store(&self, incoming: Incoming<'_>) -> Result<Stored, StoreError>;
     /// Enters a stored message. Called in ascending UID order.
-    fn commit(&mut self, message: &Message, facts: &Facts) -> Result<()>;
+    fn commit(&mut self, message: &Message, stored: &Stored) -> Result<()>;
     /// Completes the mailbox.
     fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// A message that is to be stored.
+pub struct Incoming<'a> {
+    /// All but its body; keywords are places in those of the destination's mailbox.
+    pub message: &'a Message,
+    /// The body, without a coat.
+    pub body: Measured<'a>,
+    /// The coat that it had.
+    pub coat: Option<Codec>,
+    /// Its place among the messages of its mailbox.
+    pub turn: Turn<'a>,
+}
+
+impl Incoming<'_> {
+    /// The coat that it gets. Ciphertext gets none: a server decrypts first.
+    pub fn new_coat(&self, form: &Form) -> Option<Codec> {
+        match form.compress {
+            _ if self.message.sealed.is_some() => None,
+            Compress::None => None,
+            Compress::Keep => self.coat,
+            Compress::With(codec) => Some(codec),
+        }
+    }
 }
 
 /// A body that is stored.
@@ -112,6 +199,8 @@ pub trait MailboxWriter: Send + Sync {
 pub struct Stored {
     /// What the pass over it told.
     pub facts: Facts,
+    /// Where, in the destination's own words.
+    pub place: u64,
     /// The stored form at the source was damaged from here on; what came before is stored.
     pub damage: Option<io::Error>,
 }
@@ -137,7 +226,7 @@ impl From<crate::Error> for StoreError {
 }
 
 /// Why a name does not fit a destination, as its room sees it.
-pub type NameCheck = fn(&MailboxName) -> Option<String>;
+pub type NameCheck = fn(&MailboxName, &Form) -> Option<String>;
 
 impl Measured<'_> {
     /// Reads to the end as if it were stored: what a dry run does.
@@ -155,6 +244,7 @@ impl Measured<'_> {
         };
         Ok(Stored {
             facts: self.facts(),
+            place: 0,
             damage,
         })
     }

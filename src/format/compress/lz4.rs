@@ -198,3 +198,55 @@ fn run(bits: usize, rest: &mut &[u8]) -> Option<usize> {
     }
     Some(length)
 }
+
+/// Plain bytes in a chunk, as Dovecot writes them.
+const CHUNK: usize = 64 * 1024;
+
+/// Writes a file.
+pub(super) struct Encoder {
+    /// Plain bytes of the chunk that is not full yet.
+    plain: Vec<u8>,
+    ready: Vec<u8>,
+}
+
+impl Encoder {
+    pub(super) fn new() -> Self {
+        let mut ready = MAGIC.to_vec();
+        ready.extend_from_slice(&[0, 1, 0, 0]); // CHUNK
+        Self {
+            plain: Vec::with_capacity(CHUNK),
+            ready,
+        }
+    }
+
+    pub(super) fn push(&mut self, mut plain: &[u8]) {
+        while !plain.is_empty() {
+            let (now, later) = plain.split_at(plain.len().min(CHUNK - self.plain.len()));
+            self.plain.extend_from_slice(now);
+            plain = later;
+            if self.plain.len() == CHUNK {
+                self.chunk();
+            }
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        if !self.plain.is_empty() {
+            self.chunk();
+        }
+        self.ready
+    }
+
+    /// What can be taken of the file so far.
+    pub(super) fn ready(&mut self) -> &mut Vec<u8> {
+        &mut self.ready
+    }
+
+    fn chunk(&mut self) {
+        let block = lz4_flex::block::compress(&self.plain);
+        let len = u32::try_from(block.len()).expect("BUG: a chunk of 64 KiB stays small");
+        self.ready.extend_from_slice(&len.to_be_bytes());
+        self.ready.extend_from_slice(&block);
+        self.plain.clear();
+    }
+}

@@ -23,24 +23,14 @@
 mod engines;
 mod gz;
 mod lz4;
+mod pack;
 mod stream;
 
 use std::io::BufRead;
 
-/// How a message is compressed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
-pub enum Codec {
-    /// gzip.
-    Gz,
-    /// bzip2.
-    Bz2,
-    /// Zstandard.
-    Zstd,
-    /// xz.
-    Xz,
-    /// LZ4 blocks in Dovecot's framing.
-    Lz4,
-}
+pub use pack::Packer;
+
+pub use crate::model::Codec;
 
 impl Codec {
     /// So many first bytes tell every codec.
@@ -65,17 +55,6 @@ impl Codec {
         let marks = [b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90"];
         let after = first_bytes.get(4..).unwrap_or_default();
         self != Self::Bz2 || marks.iter().any(|mark| after.starts_with(*mark))
-    }
-
-    /// As it is called in reports, and in Dovecot's settings.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Gz => "gz",
-            Self::Bz2 => "bz2",
-            Self::Zstd => "zstd",
-            Self::Xz => "xz",
-            Self::Lz4 => "lz4",
-        }
     }
 }
 

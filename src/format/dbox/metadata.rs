@@ -20,6 +20,8 @@ pub enum Key {
     Pop3Uidl = b'P' as isize,
     /// POP3 order, decimal.
     Pop3Order = b'O' as isize,
+    /// The mailbox that it was first saved to, by its storage name.
+    FirstMailbox = b'B' as isize,
     /// External attachments.
     External = b'X' as isize,
 }
@@ -33,6 +35,11 @@ pub struct Metadata {
 impl Metadata {
     /// Reads a block that begins with its magic; what follows its empty line is ignored.
     pub fn read(bytes: &[u8]) -> Result<Self, Decode> {
+        Self::measure(bytes).map(|(metadata, _)| metadata)
+    }
+
+    /// The same, with the bytes that the block takes.
+    pub fn measure(bytes: &[u8]) -> Result<(Self, usize), Decode> {
         let mut cursor = Cursor::new(bytes);
         if cursor.take("metadata magic", METADATA_MAGIC.len())? != METADATA_MAGIC {
             return Err(Cursor::new(bytes).broken("metadata magic", "not there"));
@@ -44,7 +51,7 @@ impl Metadata {
                 .line()
                 .ok_or_else(|| at.broken("metadata", "ends without its empty line"))?;
             let Some((key, value)) = line.split_first() else {
-                return Ok(Self { lines });
+                return Ok((Self { lines }, cursor.at()));
             };
             lines.push((*key, value.into()));
         }

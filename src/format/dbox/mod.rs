@@ -10,13 +10,38 @@
 //! | LF                                  metadata ends                                     |
 //! +---------------------------------------------------------------------------------------+
 //! ```
+//! Around the messages, sdbox and mdbox have the same tree of mailboxes, each with an index that is data
+//! ([`Tree`], [`DboxMailbox`] to read, [`MailboxIndex`] to write):
+//!
+//! ```text
+//! <root>/subscriptions, dovecot-uidvalidity*      shelf `side_files`
+//!        .dovecot.sieve, sieve/
+//!        mailboxes/Archive/2020/dbox-Mails/
+//!            dovecot.index                        UIDs, flags, keywords, UIDVALIDITY, mailbox GUID
+//!            dovecot.index.log                    here: nothing but its header
+//!            dovecot-acl
+//! ```
+//! A mailbox is its `dbox-Mails`; a directory without one only stands above others (`\NoSelect`).
+//!
 //! Source: Dovecot 2.3, `src/lib-storage/index/dbox-common/dbox-file.h`.
 //! Not supported: `X` (external attachments); reported as `dbox.external-attachment`.
 
+mod index;
 mod layout;
+mod mailbox;
 mod metadata;
+mod names;
+pub mod record;
+mod stored;
+mod tree;
 
+pub use index::{MailboxIndex, Own};
 pub use layout::{
-    FileHeader, MESSAGE_HEADER, METADATA_MAGIC, file_header, message_header, read_message_header,
+    CACHE, FileHeader, INDEX, LOG, MAILBOXES, MAILS, MESSAGE_HEADER, METADATA_MAGIC, MailboxHeader,
+    file_header, message_header, read_message_header,
 };
+pub use mailbox::DboxMailbox;
 pub use metadata::{Key, Metadata};
+pub use names::name_problem;
+pub use stored::{Extent, Refused, StoredMessage};
+pub use tree::{OnlyAbove, Tree, finish_account, make_mailbox, stamp_tree};

@@ -34,15 +34,15 @@ const VARIABLE: u32 = u32::MAX;
 
 /// The cache file of an index.
 #[derive(Debug)]
-pub struct Cache<'d> {
-    content: Content<'d>,
+pub struct Cache {
+    content: Content,
     fields: Vec<Field>,
 }
 
 #[derive(Debug)]
-enum Content<'d> {
+enum Content {
     Whole(Vec<u8>),
-    Pieces(File<'d>),
+    Pieces(File),
 }
 
 /// A field: its number is its place in the list.
@@ -56,12 +56,12 @@ struct Field {
 /// The kind of fields of the same size in each record.
 const FIXED: u8 = 0;
 
-impl<'d> Cache<'d> {
+impl Cache {
     /// Opens the cache if it belongs to `index`; if not, that is a finding and `None`.
     ///
     /// `None` without a finding where there is no such file, or the index does not use one.
     pub fn open(
-        dir: &'d Dir,
+        dir: &Dir,
         name: &str,
         index: &Index,
         found: &mut dyn FnMut(Finding),
@@ -145,8 +145,8 @@ impl<'d> Cache<'d> {
     }
 }
 
-impl<'d> Content<'d> {
-    fn open(dir: &'d Dir, name: &str, size: u64) -> Result<Self> {
+impl Content {
+    fn open(dir: &Dir, name: &str, size: u64) -> Result<Self> {
         let file = dir.file(name)?;
         if size > WHOLE_MOST {
             return Ok(Self::Pieces(file));
@@ -213,7 +213,7 @@ fn broken(at: u32, field: &'static str, why: impl Into<String>) -> Decode {
     }
 }
 
-fn read_fields(content: &Content<'_>, indexid: u32, file_seq: u32) -> Result<Vec<Field>, Decode> {
+fn read_fields(content: &Content, indexid: u32, file_seq: u32) -> Result<Vec<Field>, Decode> {
     let bytes = content.piece(0, size_of::<CacheHeader>());
     let bytes = bytes.unwrap_or_default();
     let header: &CacheHeader = Cursor::new(&bytes).record("cache header")?;
@@ -263,7 +263,7 @@ fn check_header(header: &CacheHeader, indexid: u32, file_seq: u32) -> Result<(),
 }
 
 /// Where the last field header is, which alone counts; `None` where there is none.
-fn newest_field_header(content: &Content<'_>, header: &CacheHeader) -> Result<Option<u32>, Decode> {
+fn newest_field_header(content: &Content, header: &CacheHeader) -> Result<Option<u32>, Decode> {
     let mut at = decode_offset(header.field_header_offset).unwrap_or(0);
     if at == 0 {
         return Ok(None);

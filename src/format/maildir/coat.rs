@@ -28,7 +28,7 @@ pub(super) enum Coat {
 }
 
 /// Tries the coat that the first bytes show: a mail can begin so by chance.
-pub(super) fn coat(head: &[u8], rest: Option<&File<'_>>) -> Coat {
+pub(super) fn coat(head: &[u8], rest: Option<&File>) -> Coat {
     let Some(codec) = Codec::of(head) else {
         return Coat::None;
     };
@@ -52,12 +52,12 @@ pub(super) fn coat(head: &[u8], rest: Option<&File<'_>>) -> Coat {
 }
 
 /// A second look at what follows the first read; the file's own position stays.
-struct Behind<'a, 'd> {
-    file: &'a File<'d>,
+struct Behind<'a> {
+    file: &'a File,
     at: u64,
 }
 
-impl Read for Behind<'_, '_> {
+impl Read for Behind<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read_at(self.at, buffer)?;
         self.at += read as u64;
@@ -66,7 +66,7 @@ impl Read for Behind<'_, '_> {
 }
 
 /// The bytes as they are stored: those that were read, and the rest.
-pub(super) fn stored<'a>(head: &'a [u8], rest: Option<File<'a>>) -> Box<dyn BufRead + 'a> {
+pub(super) fn stored<'a>(head: &'a [u8], rest: Option<File>) -> Box<dyn BufRead + 'a> {
     match rest {
         None => Box::new(head),
         Some(file) => Box::new(head.chain(BufReader::with_capacity(PIECE, file))),

@@ -204,7 +204,7 @@ impl<'a> MaildirMailbox<'a> {
     }
 
     /// The file, under its name of today: a session that is still open may have changed its flags.
-    fn open_file(&self, nth: usize) -> Result<(File<'_>, BString), Box<Finding>> {
+    fn open_file(&self, nth: usize) -> Result<(File, BString), Box<Finding>> {
         let slot = self.listing.slot(nth);
         let name = self.listing.name(nth);
         if let Some((dir, target)) = self.links.target(slot.link) {
@@ -237,7 +237,7 @@ impl<'a> MaildirMailbox<'a> {
         self.finding(&rules::MAILDIR_UNREADABLE, nth, detail)
     }
 
-    fn look_again(&self, nth: usize) -> Option<(File<'_>, BString)> {
+    fn look_again(&self, nth: usize) -> Option<(File, BString)> {
         let wanted = self.listing.base(nth);
         for place in [Place::Cur, Place::New] {
             let Some(dir) = self.place(place) else {
@@ -359,6 +359,12 @@ impl MailboxSource for MaildirMailbox<'_> {
         Uid::new(self.listing.slot(nth).uid).expect("BUG: every listed message has a UID")
     }
 
+    fn marks(&self, nth: usize) -> (Flags, Vec<u32>) {
+        let index = self.index.as_ref();
+        let at_index = index.and_then(|index| index.position(self.listing.slot(nth).uid));
+        self.flags_and_keywords(nth, self.listing.name(nth), at_index)
+    }
+
     fn open<'a>(
         &'a self,
         nth: usize,
@@ -398,6 +404,7 @@ impl MailboxSource for MaildirMailbox<'_> {
         Ok(Opened {
             message,
             claims,
+            coat: codec,
             body,
         })
     }

@@ -37,6 +37,7 @@ mod tests;
 
 use super::{Likeness, Room};
 use crate::disk::{Dir, Kind};
+use crate::store::Holds;
 
 /// This room.
 pub const ROOM: Room = Room {
@@ -44,7 +45,15 @@ pub const ROOM: Room = Room {
     detect,
     open: read::open,
     create: None,
-    name_problem: |_| None,
+    holds: Holds {
+        keywords: filename::LETTERS as usize,
+        saved_dates: false,
+        modseq: false,
+        bare_names: false,
+        quota_limits: true,
+        always_inbox: true,
+    },
+    name_problem: |_, _| None,
     stamp: read::stamp,
 };
 

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::format::stamp::Stamper;
 use crate::format::{OpenOptions, names, side_files};
 use crate::model::{
-    Account, Mailbox, MailboxGuid, MailboxName, Message, QuotaLimits, Uid, UidValidity,
+    Account, Flags, Mailbox, MailboxGuid, MailboxName, Message, QuotaLimits, Uid, UidValidity,
 };
 use crate::report::Finding;
 use crate::report::catalogue::{
@@ -424,6 +424,9 @@ impl MailboxSource for OnlyAbove {
         0
     }
     fn uid(&self, _: usize) -> Uid {
+        unreachable!("BUG: a name without messages was asked for one")
+    }
+    fn marks(&self, _: usize) -> (Flags, Vec<u32>) {
         unreachable!("BUG: a name without messages was asked for one")
     }
     fn open<'a>(&'a self, _: usize, _: &'a mut Vec<u8>) -> Result<Opened<'a>, Box<Finding>> {

@@ -1,16 +1,10 @@
 //! sdbox: one file a message, and an index that is data.
 //!
 //! ```text
-//! <root>/subscriptions, dovecot-uidvalidity*      shelf `side_files`
-//!        .dovecot.sieve, sieve/
-//!        mailboxes/Archive/2020/dbox-Mails/
-//!            dovecot.index                        UIDs, flags, keywords, UIDVALIDITY, mailbox GUID
-//!            dovecot.index.log                    here: nothing but its header
+//! <root>/mailboxes/Archive/2020/dbox-Mails/        the tree and its indexes: shelf `dbox`
 //!            dovecot.index.cache                  here: only the saved dates
-//!            dovecot-acl
-//!            u.1  u.3  u.17                       shelf `dbox`: body, received, GUID, POP3 UIDL
+//!            u.1  u.3  u.17                       body, received, GUID, POP3 UIDL: shelf `dbox`
 //! ```
-//! A mailbox is its `dbox-Mails`; a directory without one only stands above others (`\NoSelect`).
 //!
 //! Source: Dovecot 2.3, `src/lib-storage/index/dbox-single/`.
 //! Not supported: ALT storage, LAYOUT=index, external attachments.
@@ -18,14 +12,15 @@
 mod layout;
 mod mailbox;
 mod read;
-mod stored;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
-use super::{Likeness, Room};
+use super::{Likeness, Room, dbox};
 use crate::disk::Dir;
+use crate::model::MOST_KEYWORDS;
+use crate::store::Holds;
 
 /// This room.
 pub const ROOM: Room = Room {
@@ -33,13 +28,21 @@ pub const ROOM: Room = Room {
     detect,
     open: read::open,
     create: Some(write::create),
-    name_problem: write::name_problem,
+    holds: Holds {
+        keywords: MOST_KEYWORDS,
+        saved_dates: true,
+        modseq: true,
+        bare_names: true,
+        quota_limits: false,
+        always_inbox: false,
+    },
+    name_problem: dbox::name_problem,
     stamp: read::stamp,
 };
 
 fn detect(root: &Dir) -> Likeness {
     let has = |name: &str| root.dir_if_there(name).ok().flatten();
-    match has(layout::MAILBOXES) {
+    match has(dbox::MAILBOXES) {
         Some(_) if has("storage").is_some() => Likeness::No,
         Some(mailboxes) if mailboxes.dir("INBOX").is_ok() => Likeness::Yes,
         Some(_) => Likeness::Maybe,

@@ -10,7 +10,7 @@ use crate::digest::Measured;
 use crate::disk::{Dir, Real};
 use crate::format::OpenOptions;
 use crate::model::{Account, Flags, Mailbox, MailboxGuid, MailboxName, Message, Uid, UidValidity};
-use crate::store::{CreateOptions, Source, Stored};
+use crate::store::{CreateOptions, Form, Incoming, Source, Turns};
 
 const NOW: u32 = 1_700_000_000;
 
@@ -71,14 +71,24 @@ fn write_golden(root: &std::path::Path) {
         now: NOW,
         owner: None,
         mode: 0o700,
+        form: Form::default(),
     };
     let account = (ROOM.create.unwrap())(open_dir(root), &options).unwrap();
     let mut writer = account.mailbox(&golden_mailbox()).unwrap();
-    for (message, body) in golden_messages() {
+    let turns = Turns::default();
+    for (nth, (message, body)) in golden_messages().into_iter().enumerate() {
         let body = Measured::new(Box::new(body));
-        let Stored { facts, damage } = writer.store(&message, body).unwrap();
-        assert!(damage.is_none());
-        writer.commit(&message, &facts).unwrap();
+        let turn = turns.of(nth);
+        let stored = writer
+            .store(Incoming {
+                message: &message,
+                body,
+                coat: None,
+                turn,
+            })
+            .unwrap();
+        assert!(stored.damage.is_none());
+        writer.commit(&message, &stored).unwrap();
     }
     writer.finish().unwrap();
     let whole = Account {
@@ -292,7 +302,9 @@ fn a_file_without_record_and_a_record_without_file_are_findings() {
 
 #[test]
 fn names_that_sdbox_cannot_hold_are_told() {
-    let problem = |levels: &[&str]| (ROOM.name_problem)(&MailboxName::new(levels.iter().copied()));
+    let problem = |levels: &[&str]| {
+        (ROOM.name_problem)(&MailboxName::new(levels.iter().copied()), &Form::default())
+    };
     assert_eq!(problem(&["Archive", "2020", "Qä"]), None);
     let long = "台".repeat(100);
     for bad in [

@@ -51,6 +51,7 @@ mod tests {
             now: 1,
             owner: None,
             mode: 0o700,
+            form: crate::store::Form::default(),
         };
         write(&dir, 0x5f5e_1000, &Writing::new(&options)).unwrap();
         let text = std::fs::read(temp.path().join("dovecot-uidvalidity")).unwrap();

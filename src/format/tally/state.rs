@@ -1,6 +1,7 @@
 //! The tally file that a conversion leaves at its destination.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,9 @@ pub struct Head {
     pub created: String,
     /// The format of the destination.
     pub format: String,
+    /// The form of the destination, in words.
+    #[serde(default)]
+    pub form: String,
     /// The account that it was made for.
     pub user: String,
     /// Where its source lay.
@@ -57,6 +61,7 @@ impl Head {
             program: concat!("mailtally ", env!("CARGO_PKG_VERSION")).into(),
             created,
             format: format.into(),
+            form: String::new(),
             user: String::new(),
             source: String::new(),
             inbox: String::new(),
@@ -102,19 +107,19 @@ pub fn text(line: &impl Serialize) -> Vec<u8> {
 }
 
 /// Writes the file line by line; memory does not grow with the account.
-pub struct StateWriter<'d> {
-    out: zstd::Encoder<'static, io::BufWriter<NewFile<'d>>>,
-    dir: &'d Dir,
+pub struct StateWriter {
+    out: zstd::Encoder<'static, io::BufWriter<NewFile>>,
+    path: PathBuf,
 }
 
-impl<'d> StateWriter<'d> {
+impl StateWriter {
     /// Begins the file in the account's root.
-    pub fn create(dir: &'d Dir, writing: &Writing) -> Result<Self> {
+    pub fn create(dir: &Dir, writing: &Writing) -> Result<Self> {
         let file = writing.create(dir, STATE)?;
         let buffered = io::BufWriter::with_capacity(256 * 1024, file);
-        let out =
-            zstd::Encoder::new(buffered, LEVEL).at("write", &dir.path_of(STATE.as_bytes()))?;
-        Ok(Self { out, dir })
+        let path = dir.path_of(STATE.as_bytes());
+        let out = zstd::Encoder::new(buffered, LEVEL).at("write", &path)?;
+        Ok(Self { out, path })
     }
 
     /// One line.
@@ -125,13 +130,13 @@ impl<'d> StateWriter<'d> {
     /// One line that [`text`] has made.
     pub fn text(&mut self, line: &[u8]) -> Result<()> {
         let written = self.out.write_all(line);
-        written.at("write", &self.dir.path_of(STATE.as_bytes()))
+        written.at("write", &self.path)
     }
 
     /// Completes the file.
     pub fn finish(self) -> Result<()> {
         let flushed = self.out.finish().and_then(|mut buffered| buffered.flush());
-        flushed.at("write", &self.dir.path_of(STATE.as_bytes()))
+        flushed.at("write", &self.path)
     }
 }
 
@@ -195,6 +200,7 @@ mod tests {
                 now: 1,
                 owner: None,
                 mode: 0o700,
+                form: crate::store::Form::default(),
             }),
         )
         .unwrap();

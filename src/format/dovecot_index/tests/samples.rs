@@ -205,6 +205,6 @@ fn what_the_caches_of_real_stores_keep_is_found() {
 #[test]
 fn a_cache_can_be_asked_from_several_threads() {
     fn shared<T: Sync + Send>() {}
-    shared::<Cache<'_>>();
+    shared::<Cache>();
     shared::<Index>();
 }

@@ -1,0 +1,150 @@
+//! The index of a new dbox mailbox: what both formats have in it.
+
+use bstr::BString;
+use zerocopy::IntoBytes;
+
+use super::layout::{CACHE, INDEX, LOG};
+use super::record::seconds;
+use crate::disk::Dir;
+use crate::error::Result;
+use crate::format::dovecot_index::{
+    CacheWriter, ExtId, FixedField, Head, IndexWriter, keywords_header,
+};
+use crate::format::writing::Writing;
+use crate::model::{Mailbox, Message};
+
+use super::MailboxHeader;
+
+/// Some message may have a `P` key.
+const HAVE_POP3_UIDLS: u8 = 1;
+/// Some message may have an `O` key.
+const HAVE_POP3_ORDERS: u8 = 2;
+
+/// The cache field that holds saved dates.
+pub const DATE_SAVE: &str = "date.save";
+/// A look that never ages: without it the server forgets the field after two idle months.
+const ALWAYS_FRESH: u32 = 0xffff_fffe;
+
+/// The index of a mailbox that is being written.
+pub struct MailboxIndex {
+    index: IndexWriter,
+    header: (ExtId, MailboxHeader),
+    last_uidl: ExtId,
+    keywords: Option<(ExtId, usize)>,
+    cache: Option<(ExtId, CacheWriter)>,
+    last_pop3_uid: u32,
+}
+
+/// What one format has in its index and the other has not.
+#[derive(Debug, Clone, Copy)]
+pub struct Own<'a> {
+    /// The name of the extension that holds the mailbox's header.
+    pub header: &'static str,
+    /// The first word of that header.
+    pub first_word: u32,
+    /// Extensions with a field in each record: name, bytes, alignment.
+    pub fields: &'a [(&'static str, u16, u16)],
+    /// Saved dates are kept in the cache.
+    pub saved_in_cache: bool,
+}
+
+impl MailboxIndex {
+    /// Begins an index; the places of the format's own fields come with it.
+    pub fn new(mailbox: &Mailbox, now: u32, own: &Own<'_>) -> (Self, Vec<ExtId>) {
+        let mut index = IndexWriter::new(Head {
+            now,
+            indexid: now,
+            uid_validity: mailbox.uidvalidity.get(),
+            next_uid: mailbox.uidnext,
+            first_recent_uid: mailbox.first_recent.min(mailbox.uidnext).max(1),
+            log_file_seq: 2,
+            initial_modseq: mailbox.highest_modseq.max(1),
+        });
+        let header = MailboxHeader {
+            first_word: own.first_word.into(),
+            mailbox_guid: mailbox.guid.bytes(),
+            flags: 0,
+            unused: [0; 3],
+        };
+        let place = index.extension(own.header, 0, header.as_bytes().to_vec(), 0, 0);
+        let fields = own.fields.iter();
+        let fields = fields
+            .map(|(name, size, align)| index.extension(name, 0, Vec::new(), *size, *align))
+            .collect();
+        let last_uidl = index.extension("hdr-pop3-uidl", 0, vec![0; 4], 0, 0);
+        let keywords = (!mailbox.keywords.is_empty()).then(|| keywords(&mut index, mailbox));
+        let cache = own.saved_in_cache.then(|| {
+            let saved = FixedField {
+                name: DATE_SAVE,
+                last_used: ALWAYS_FRESH,
+            };
+            let place = index.extension("cache", now, Vec::new(), 4, 4);
+            (place, CacheWriter::new(now, now, &[saved]))
+        });
+        let this = Self {
+            index,
+            header: (place, header),
+            last_uidl,
+            keywords,
+            cache,
+            last_pop3_uid: 0,
+        };
+        (this, fields)
+    }
+
+    /// Adds a message; returns its position.
+    pub fn push(&mut self, message: &Message) -> usize {
+        let uid = message.uid.get();
+        let nth = self.index.push(uid, message.flags.bits());
+        if let Some((ext, bytes)) = self.keywords
+            && !message.keywords.is_empty()
+        {
+            let mut bits = vec![0; bytes];
+            for keyword in &message.keywords {
+                if let Some(byte) = bits.get_mut(*keyword as usize / 8) {
+                    *byte |= 1 << (keyword % 8);
+                }
+            }
+            self.index.set(nth, ext, &bits);
+        }
+        if let (Some(saved), Some((ext, cache))) = (message.saved, &mut self.cache) {
+            let offset = cache.push(&[seconds(saved)]);
+            self.index.set(nth, *ext, &offset.to_le_bytes());
+        }
+        if message.pop3_uidl.is_some() {
+            self.header.1.flags |= HAVE_POP3_UIDLS;
+            self.last_pop3_uid = uid;
+        }
+        if message.pop3_order.is_some() {
+            self.header.1.flags |= HAVE_POP3_ORDERS;
+        }
+        nth
+    }
+
+    /// Puts bytes into a field of a message.
+    pub fn set(&mut self, nth: usize, ext: ExtId, bytes: &[u8]) {
+        self.index.set(nth, ext, bytes);
+    }
+
+    /// Writes index, log and cache into the mailbox's directory; `first_word` as it is known now.
+    pub fn finish(mut self, dir: &Dir, first_word: u32, writing: &Writing) -> Result<()> {
+        let (place, mut header) = self.header;
+        header.first_word = first_word.into();
+        self.index.set_header(place, header.as_bytes().to_vec());
+        let last = self.last_pop3_uid.to_le_bytes().to_vec();
+        self.index.set_header(self.last_uidl, last);
+        if let Some((_, cache)) = self.cache {
+            writing.write(dir, CACHE, &cache.into_bytes())?;
+        }
+        writing.write(dir, LOG, &self.index.log_bytes())?;
+        writing.write(dir, INDEX, &self.index.index_bytes())
+    }
+}
+
+fn keywords(index: &mut IndexWriter, mailbox: &Mailbox) -> (ExtId, usize) {
+    let names: &[BString] = &mailbox.keywords;
+    let bytes = names.len().div_ceil(8);
+    let width = u16::try_from(bytes).expect("BUG: keywords are at most MOST_KEYWORDS");
+    let header = keywords_header(names);
+    (index.extension("keywords", 0, header, width, 1), bytes)
+}

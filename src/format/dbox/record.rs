@@ -1,0 +1,105 @@
+//! One message on its way into a dbox file: header, body in its coat, metadata.
+
+use std::io;
+
+use bstr::BString;
+
+use super::{Key, MESSAGE_HEADER, Metadata, message_header};
+use crate::digest::Facts;
+use crate::error::Result;
+use crate::format::compress::Codec;
+use crate::format::pour::pour;
+use crate::model::Message;
+use crate::store::{Form, Incoming, StoreError};
+
+/// A record that was written.
+#[derive(Debug)]
+pub struct Record {
+    /// What the pass over the body told.
+    pub facts: Facts,
+    /// The stored form at the source was damaged from here on.
+    pub damage: Option<io::Error>,
+    /// Bytes of the whole record.
+    pub len: u64,
+    /// The header, where it left the buffer before the size of the body was known: it is still to be
+    /// written over the one that did.
+    pub header: Option<[u8; MESSAGE_HEADER]>,
+}
+
+/// Appends a record to `buffer`; whenever that holds a piece, `full` may take it. `first_mailbox` is the
+/// storage name of the mailbox, where the format keeps that.
+pub fn write(
+    incoming: &mut Incoming<'_>,
+    form: &Form,
+    first_mailbox: Option<&[u8]>,
+    buffer: &mut Vec<u8>,
+    full: &mut dyn FnMut(&mut Vec<u8>) -> Result<()>,
+) -> Result<Record, StoreError> {
+    let coat = incoming.new_coat(form);
+    let begin = buffer.len();
+    buffer.extend(message_header(0));
+    let mut taken = 0;
+    let damage = pour(&mut incoming.body, coat, buffer, &mut |buffer| {
+        let before = buffer.len();
+        full(buffer)?;
+        taken += (before - buffer.len()) as u64;
+        Ok(())
+    })?;
+    let before_body = (begin + MESSAGE_HEADER) as u64;
+    let header = message_header(taken + buffer.len() as u64 - before_body);
+    let facts = incoming.body.facts();
+    metadata(incoming.message, &facts, coat, first_mailbox).write(buffer);
+    if taken == 0 {
+        buffer[begin..][..MESSAGE_HEADER].copy_from_slice(&header);
+    }
+    Ok(Record {
+        facts,
+        damage,
+        len: taken + (buffer.len() - begin) as u64,
+        header: (taken > 0).then_some(header),
+    })
+}
+
+/// A date as dbox holds it.
+pub fn seconds(time: i64) -> u32 {
+    u32::try_from(time.max(0)).unwrap_or(u32::MAX)
+}
+
+/// The metadata in the order in which Dovecot writes it.
+fn metadata(
+    message: &Message,
+    facts: &Facts,
+    coat: Option<Codec>,
+    first_mailbox: Option<&[u8]>,
+) -> Metadata {
+    let mut lines = Metadata::default();
+    let (plain, virtual_size) = match message.sealed {
+        Some((plain, sealed)) => (Some(plain), sealed),
+        None => (coat.map(|_| facts.size), Some(facts.virtual_size)),
+    };
+    if let Some(plain) = plain {
+        lines.push(Key::PlainSize, format!("{plain:x}"));
+    }
+    let received = seconds(message.received);
+    lines.push(Key::Received, format!("{received:x}"));
+    if let Some(size) = virtual_size {
+        lines.push(Key::VirtualSize, format!("{size:x}"));
+    }
+    if let Some(uidl) = &message.pop3_uidl {
+        lines.push(Key::Pop3Uidl, one_line(uidl));
+    }
+    if let Some(order) = message.pop3_order {
+        lines.push(Key::Pop3Order, order.to_string());
+    }
+    lines.push(Key::Guid, one_line(&message.guid));
+    if let Some(name) = first_mailbox {
+        lines.push(Key::FirstMailbox, name);
+    }
+    lines
+}
+
+/// A metadata value ends at the line end: it cannot hold one.
+fn one_line(value: &BString) -> BString {
+    let kept = value.iter().filter(|byte| !matches!(byte, b'\r' | b'\n'));
+    kept.copied().collect::<Vec<_>>().into()
+}
