@@ -1,7 +1,7 @@
 //! The on-disk formats: one room each, and the shelves that rooms share.
 //!
 //! ```text
-//! rooms     maildir  sdbox                      a whole store each; no room imports another
+//! rooms     maildir  sdbox  mdbox               a whole store each; no room imports another
 //! shelves   dbox  dovecot_index  compress       file formats
 //!           side_files  names  stamp  writing  pour
 //! ```
@@ -9,8 +9,11 @@
 pub mod compress;
 pub mod dbox;
 pub mod dovecot_index;
+#[cfg(test)]
+mod golden;
 pub mod location;
 pub mod maildir;
+pub mod mdbox;
 pub mod names;
 pub mod pour;
 pub mod sdbox;
@@ -27,7 +30,7 @@ use crate::error::Result;
 use crate::store::{CreateOptions, Destination, Form, Found, Holds, NameCheck, Source};
 
 /// Every format that is known.
-pub static ROOMS: &[Room] = &[maildir::ROOM, sdbox::ROOM];
+pub static ROOMS: &[Room] = &[maildir::ROOM, sdbox::ROOM, mdbox::ROOM];
 
 /// What a format offers.
 pub struct Room {

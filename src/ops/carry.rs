@@ -12,7 +12,7 @@ use crate::digest::merkle::{self, MailboxDigest};
 use crate::digest::{Digest, Facts, Measured};
 use crate::error::{Error, Result};
 use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
-use crate::report::catalogue::MESSAGE_TWICE;
+use crate::report::catalogue::{MESSAGE_REFUSED, MESSAGE_TWICE};
 use crate::report::{Event, Finding, MailboxLine, counted};
 use crate::store::{
     Holds, Incoming, MailboxSource, MailboxWriter, StoreError, Stored, Turn, Turns,
@@ -205,6 +205,7 @@ fn one(
             message: &message,
             body,
             coat: opened.coat,
+            hint: claims.size,
             turn,
         }),
         None => body.store_nowhere(),
@@ -230,6 +231,12 @@ fn one(
         }
         Err(StoreError::Source { error, read }) => {
             passed.findings.push(source.broken(nth, &error, read));
+        }
+        Err(StoreError::Refused(why)) => {
+            let finding = Finding::new(&MESSAGE_REFUSED, why).uid(message.uid);
+            passed
+                .findings
+                .push(finding.mailbox(&source.mailbox().name));
         }
         Err(StoreError::Destination(error)) => passed.failed = Some(error),
     }

@@ -115,6 +115,9 @@ rules! {
     MESSAGE_MIXED_LINE_ENDS = "message.mixed-line-ends", Info,
         "messages mix LF and CRLF line ends; they are kept as they are",
         "nothing";
+    MESSAGE_REFUSED = "message.refused", Error,
+        "the destination's format cannot hold the message; it is not carried",
+        "see the detail; convert the account to another format";
     MESSAGE_TWICE = "message.twice", Info,
         "a mailbox holds messages with exactly the same bytes; all are kept",
         "nothing, or remove the copies with a client";
@@ -318,6 +321,40 @@ rules! {
     DBOX_GUID = "dbox.guid", Warning,
         "the mailbox has no GUID",
         "run repair";
+
+    MDBOX_MAP = "mdbox.map", Error,
+        "index and map do not lead to a message, and no other place holds it",
+        "run repair, or restore storage/ from a backup";
+    MDBOX_MAP_MISSING = "mdbox.map-missing", Warning,
+        "the map of the storage files is missing or cannot be read; messages are found by their GUIDs",
+        "run repair before a server opens the store";
+    MDBOX_MAP_UIDVALIDITY = "mdbox.map-uidvalidity", Warning,
+        "a mailbox was written for another map, as after mixed copies",
+        "run repair before a server opens the store";
+    MDBOX_ASTRAY = "mdbox.astray", Warning,
+        "the map or a storage file is damaged where a message should be; the message was found elsewhere by its GUID, and is carried",
+        "run repair before a server opens the store";
+    MDBOX_LOST = "mdbox.lost", Error,
+        "a storage file that holds messages is gone, so its messages are not carried",
+        "restore the file from a backup; if it is in alternative storage, name that with ALT=";
+    MDBOX_DAMAGED = "mdbox.damaged", Error,
+        "bytes of a storage file hold no message that could be read",
+        "restore the file from a backup";
+    MDBOX_INDEX_MISSING = "mdbox.index-missing", Error,
+        "a mailbox has no index: its UIDs, flags and UIDVALIDITY are gone; the messages that were first saved to it are carried",
+        "restore dovecot.index from a backup, or run repair";
+    MDBOX_ORPHAN = "mdbox.orphan", Warning,
+        "stored messages belong to no mailbox although the map counts one; Dovecot would bring them back at the next resync",
+        "look at it; repair --recover-orphans takes them in";
+    MDBOX_REFCOUNT = "mdbox.refcount", Warning,
+        "the map counts more or fewer messages than the mailboxes have; a purge may remove too little or too much",
+        "run repair before a server opens the store";
+    MDBOX_UNPURGED = "mdbox.unpurged", Info,
+        "stored messages were expunged and not purged yet; they are not carried",
+        "nothing; doveadm purge frees their room";
+    MDBOX_STRAY = "mdbox.stray", Warning,
+        "the map names no message of a storage file",
+        "look at it; run repair if messages are missing";
 }
 
 #[cfg(test)]

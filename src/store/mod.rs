@@ -178,6 +178,8 @@ pub struct Incoming<'a> {
     pub body: Measured<'a>,
     /// The coat that it had.
     pub coat: Option<Codec>,
+    /// About how many bytes it has, where the source tells.
+    pub hint: Option<u64>,
     /// Its place among the messages of its mailbox.
     pub turn: Turn<'a>,
 }
@@ -215,6 +217,8 @@ pub enum StoreError {
         /// How far the reading came.
         read: u64,
     },
+    /// The destination's format cannot hold it, and why; nothing is left behind there.
+    Refused(String),
     /// The destination could not be written.
     Destination(crate::Error),
 }

@@ -117,7 +117,7 @@ impl DboxMailbox {
             .get(Key::Guid)
             .ok_or_else(|| self.finding(&DBOX_METADATA, nth, file, "no GUID"))?;
         let received = metadata.hex(Key::Received).unwrap_or(0);
-        let sealed = compress::is_encrypted(stored.head).then(|| {
+        let sealed = compress::is_encrypted(&stored.head).then(|| {
             let plain = metadata.hex(Key::PlainSize).unwrap_or(stored.size);
             (plain, metadata.hex(Key::VirtualSize))
         });

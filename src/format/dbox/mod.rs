@@ -26,6 +26,7 @@
 //! Source: Dovecot 2.3, `src/lib-storage/index/dbox-common/dbox-file.h`.
 //! Not supported: `X` (external attachments); reported as `dbox.external-attachment`.
 
+mod guid;
 mod index;
 mod layout;
 mod mailbox;
@@ -35,6 +36,7 @@ pub mod record;
 mod stored;
 mod tree;
 
+pub use guid::guid_128;
 pub use index::{MailboxIndex, Own};
 pub use layout::{
     CACHE, FileHeader, INDEX, LOG, MAILBOXES, MAILS, MESSAGE_HEADER, METADATA_MAGIC, MailboxHeader,

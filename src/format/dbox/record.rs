@@ -5,12 +5,12 @@ use std::io;
 use bstr::BString;
 
 use super::{Key, MESSAGE_HEADER, Metadata, message_header};
-use crate::digest::Facts;
+use crate::digest::{Facts, Measured};
 use crate::error::Result;
 use crate::format::compress::Codec;
 use crate::format::pour::pour;
 use crate::model::Message;
-use crate::store::{Form, Incoming, StoreError};
+use crate::store::StoreError;
 
 /// A record that was written.
 #[derive(Debug)]
@@ -26,20 +26,28 @@ pub struct Record {
     pub header: Option<[u8; MESSAGE_HEADER]>,
 }
 
-/// Appends a record to `buffer`; whenever that holds a piece, `full` may take it. `first_mailbox` is the
-/// storage name of the mailbox, where the format keeps that.
+/// What of a record is known before its body.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    /// All but the body.
+    pub message: &'a Message,
+    /// The coat that the body gets.
+    pub coat: Option<Codec>,
+    /// The storage name of the mailbox, where the format keeps that.
+    pub first_mailbox: Option<&'a [u8]>,
+}
+
+/// Appends a record to `buffer`; whenever that holds a piece, `full` may take it.
 pub fn write(
-    incoming: &mut Incoming<'_>,
-    form: &Form,
-    first_mailbox: Option<&[u8]>,
+    head: Head<'_>,
+    body: &mut Measured<'_>,
     buffer: &mut Vec<u8>,
     full: &mut dyn FnMut(&mut Vec<u8>) -> Result<()>,
 ) -> Result<Record, StoreError> {
-    let coat = incoming.new_coat(form);
     let begin = buffer.len();
     buffer.extend(message_header(0));
     let mut taken = 0;
-    let damage = pour(&mut incoming.body, coat, buffer, &mut |buffer| {
+    let damage = pour(body, head.coat, buffer, &mut |buffer| {
         let before = buffer.len();
         full(buffer)?;
         taken += (before - buffer.len()) as u64;
@@ -47,8 +55,8 @@ pub fn write(
     })?;
     let before_body = (begin + MESSAGE_HEADER) as u64;
     let header = message_header(taken + buffer.len() as u64 - before_body);
-    let facts = incoming.body.facts();
-    metadata(incoming.message, &facts, coat, first_mailbox).write(buffer);
+    let facts = body.facts();
+    metadata(head, &facts).write(buffer);
     if taken == 0 {
         buffer[begin..][..MESSAGE_HEADER].copy_from_slice(&header);
     }
@@ -66,16 +74,12 @@ pub fn seconds(time: i64) -> u32 {
 }
 
 /// The metadata in the order in which Dovecot writes it.
-fn metadata(
-    message: &Message,
-    facts: &Facts,
-    coat: Option<Codec>,
-    first_mailbox: Option<&[u8]>,
-) -> Metadata {
+fn metadata(head: Head<'_>, facts: &Facts) -> Metadata {
+    let message = head.message;
     let mut lines = Metadata::default();
     let (plain, virtual_size) = match message.sealed {
         Some((plain, sealed)) => (Some(plain), sealed),
-        None => (coat.map(|_| facts.size), Some(facts.virtual_size)),
+        None => (head.coat.map(|_| facts.size), Some(facts.virtual_size)),
     };
     if let Some(plain) = plain {
         lines.push(Key::PlainSize, format!("{plain:x}"));
@@ -92,7 +96,7 @@ fn metadata(
         lines.push(Key::Pop3Order, order.to_string());
     }
     lines.push(Key::Guid, one_line(&message.guid));
-    if let Some(name) = first_mailbox {
+    if let Some(name) = head.first_mailbox {
         lines.push(Key::FirstMailbox, name);
     }
     lines

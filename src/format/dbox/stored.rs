@@ -1,5 +1,6 @@
 //! A message in a dbox file, taken apart.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 
@@ -48,7 +49,7 @@ pub struct StoredMessage<'a> {
     /// Bytes of the body as stored.
     pub size: u64,
     /// The beginning of the body, as far as the first read came.
-    pub head: &'a [u8],
+    pub head: Cow<'a, [u8]>,
     /// Bytes of the whole record.
     pub len: u64,
     /// What follows `head`; `None` where the body is all there.
@@ -119,23 +120,35 @@ impl<'a> StoredMessage<'a> {
         Ok(Self {
             metadata,
             size,
-            head: &bytes[body_at..body_at + in_head],
+            head: Cow::Borrowed(&bytes[body_at..body_at + in_head]),
             len: header as u64 + size + block as u64,
             rest: (rest.at < rest.end).then_some(rest),
         })
     }
 
+    /// The same, with nothing borrowed.
+    pub fn into_owned(self) -> StoredMessage<'static> {
+        StoredMessage {
+            head: Cow::Owned(self.head.into_owned()),
+            metadata: self.metadata,
+            size: self.size,
+            len: self.len,
+            rest: self.rest,
+        }
+    }
+
     /// The body as it is stored.
     pub fn raw_body(self) -> Box<dyn BufRead + Send + 'a> {
+        let head = io::Cursor::new(self.head);
         match self.rest {
-            None => Box::new(self.head),
-            Some(rest) => Box::new(self.head.chain(BufReader::with_capacity(SMALL, rest))),
+            None => Box::new(head),
+            Some(rest) => Box::new(head.chain(BufReader::with_capacity(SMALL, rest))),
         }
     }
 
     /// The coat of the body: only one whose plain size is told apart from its stored size has any.
     pub fn coat(&self) -> Option<Codec> {
-        self.metadata.get(Key::PlainSize).and(Codec::of(self.head))
+        self.metadata.get(Key::PlainSize).and(Codec::of(&self.head))
     }
 
     /// The body without its coat.

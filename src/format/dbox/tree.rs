@@ -82,7 +82,12 @@ impl Tree {
         Ok(Some((dir, bstr::join("/", names).into())))
     }
 
-    /// How many mailboxes there are that have messages of their own.
+    /// The name of the `nth` mailbox on disk, `/` between levels.
+    pub fn storage_name(&self, nth: usize) -> BString {
+        bstr::join("/", &self.folders[nth].path).into()
+    }
+
+    /// The mailboxes that have messages of their own.
     pub fn selectable(&self) -> impl Iterator<Item = usize> + '_ {
         let all = self.folders.iter().enumerate();
         all.filter(|(_, folder)| folder.selectable)

@@ -120,6 +120,11 @@ impl IndexWriter {
         }
     }
 
+    /// What is above every UID, where that is known only at the end.
+    pub fn set_next_uid(&mut self, next_uid: u32) {
+        self.head.next_uid = next_uid;
+    }
+
     /// Messages so far.
     pub fn len(&self) -> usize {
         self.uids.len()

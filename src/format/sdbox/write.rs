@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::layout::{HEADER, file_name};
 use crate::disk::{Dir, NewFile};
 use crate::error::Result;
-use crate::format::dbox::record::{self, Record};
+use crate::format::dbox::record::{self, Head, Record};
 use crate::format::dbox::{
     MAILBOXES, MailboxIndex, OnlyAbove, Own, file_header, finish_account, make_mailbox,
 };
@@ -105,7 +105,12 @@ impl SdboxMailbox<'_> {
         buffer.clear();
         buffer.extend(file_header(self.account.writing.now()));
         let header_at = buffer.len() as u64;
-        let record = record::write(incoming, &self.account.form, None, buffer, &mut |buffer| {
+        let head = Head {
+            message: incoming.message,
+            coat: incoming.new_coat(&self.account.form),
+            first_mailbox: None,
+        };
+        let record = record::write(head, &mut incoming.body, buffer, &mut |buffer| {
             file.append(buffer)?;
             buffer.clear();
             Ok(())

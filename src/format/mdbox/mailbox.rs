@@ -1,0 +1,319 @@
+//! One mdbox mailbox, open for reading.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bstr::BString;
+use zerocopy::FromBytes;
+
+use super::layout::{GUID, HEADER, MAIL, MailRecord, STORAGE, file_name};
+use super::map::Place;
+use super::read::Mdbox;
+use super::storage::StorageFile;
+use crate::digest::Facts;
+use crate::disk::Dir;
+use crate::error::Result;
+use crate::format::dbox::{DboxMailbox, Extent, INDEX, Key, Refused, StoredMessage, guid_128};
+use crate::format::dovecot_index::{self, Index};
+use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
+use crate::report::catalogue as rules;
+use crate::report::{Finding, Rule, counted};
+use crate::store::{Claims, Found, MailboxSource, Opened};
+
+pub(super) struct MdboxMailbox<'a> {
+    store: &'a Mdbox,
+    nth: usize,
+    dbox: DboxMailbox,
+    /// Where the messages are, in a mailbox without an index; else the map says it.
+    made: Option<Vec<(Place, [u8; 16])>>,
+    /// What is to be said of messages that were found in another way, until they are judged.
+    notes: Mutex<BTreeMap<usize, Box<Finding>>>,
+}
+
+/// Why a message is not where it should be.
+type Astray = (&'static Rule, String);
+
+impl<'a> MdboxMailbox<'a> {
+    pub(super) fn open(
+        store: &'a Mdbox,
+        nth: usize,
+        dir: &Dir,
+        path: &BString,
+        found: Found<'_>,
+    ) -> Result<Self> {
+        let name = &store.tree.names[nth];
+        let mut told = |finding: Finding| found(DboxMailbox::within(finding, name, path));
+        let index = dovecot_index::load(dir, INDEX, &mut told)?;
+        let made = index.is_none().then(|| {
+            store
+                .storage
+                .scan()
+                .first_saved_to(&store.storage_name(nth))
+        });
+        let index = index.unwrap_or_else(|| {
+            let messages = made.as_ref().map_or(0, Vec::len);
+            if messages > 0 {
+                told(missing_index(messages));
+            }
+            made_from(messages)
+        });
+        let dbox = DboxMailbox::new(name, dir, path.clone(), index, HEADER, &mut told);
+        let this = Self {
+            store,
+            nth,
+            dbox,
+            made,
+            notes: Mutex::default(),
+        };
+        this.compare_with_map(name, found);
+        Ok(this)
+    }
+
+    /// The mailbox must have been written for this map.
+    fn compare_with_map(&self, name: &MailboxName, found: Found<'_>) {
+        let map = self.store.storage.map.as_ref();
+        let (Some(map), Some(told)) = (map, self.dbox.first_word()) else {
+            return;
+        };
+        // Zero was written before there was a map.
+        let belongs = told == map.uid_validity() || (told == 0 && self.is_empty());
+        if !belongs {
+            let detail = format!(
+                "the mailbox was written for map {told}, this is map {}; messages are checked by their GUIDs",
+                map.uid_validity()
+            );
+            found(Finding::new(&rules::MDBOX_MAP_UIDVALIDITY, detail).mailbox(name));
+        }
+    }
+
+    fn record(&self, nth: usize) -> Option<MailRecord> {
+        let record = self.dbox.index.extension(MAIL)?.record(nth);
+        let (record, _) = MailRecord::read_from_prefix(record).ok()?;
+        Some(record)
+    }
+
+    /// The map UIDs of all messages.
+    pub(super) fn map_uids(&self) -> impl Iterator<Item = u32> + '_ {
+        let records = (0..self.len()).filter_map(|nth| self.record(nth));
+        records.map(|record| record.map_uid.get())
+    }
+
+    /// The GUID in short, as the index has it.
+    fn guid(&self, nth: usize) -> Option<[u8; 16]> {
+        if let Some(made) = &self.made {
+            return Some(made[nth].1);
+        }
+        let record = self.dbox.index.extension(GUID)?.record(nth);
+        let guid = <[u8; 16]>::try_from(record).ok()?;
+        (guid != [0; 16]).then_some(guid)
+    }
+
+    /// Where the index and the map say that a message is.
+    fn place(&self, nth: usize) -> Result<Place, Astray> {
+        if let Some(made) = &self.made {
+            return Ok(made[nth].0);
+        }
+        let astray = |why: String| (&rules::MDBOX_MAP, why);
+        let map_uid = self.record(nth).map_or(0, |record| record.map_uid.get());
+        if map_uid == 0 {
+            return Err(astray("the index does not say where it is".into()));
+        }
+        let map = self.store.storage.map.as_ref();
+        let map = map.ok_or_else(|| astray("there is no map".into()))?;
+        let at = map.position(map_uid);
+        let place = at.and_then(|at| map.place(at));
+        place.ok_or_else(|| astray(format!("map UID {map_uid} is not in the map")))
+    }
+
+    fn file(&self, place: Place) -> Result<Arc<StorageFile>, Astray> {
+        let name = file_name(place.file_id);
+        match self.store.storage.file(place.file_id) {
+            Ok(Some(file)) => Ok(file),
+            Ok(None) => Err((&rules::MDBOX_LOST, format!("{name} is not there"))),
+            Err(error) => Err((&rules::DBOX_UNREADABLE, error.chain())),
+        }
+    }
+
+    /// Reads the message at `place`, which must be the one that the index means.
+    fn read<'s>(
+        &self,
+        nth: usize,
+        place: Place,
+        scratch: &'s mut Vec<u8>,
+    ) -> Result<StoredMessage<'s>, Astray> {
+        let file = self.file(place)?;
+        let name = file_name(place.file_id);
+        let end = match place.len {
+            0 => file.len,
+            len => file.len.min(place.at.saturating_add(len)),
+        };
+        let extent = Extent {
+            at: Some(place.at),
+            header: file.header,
+            end,
+        };
+        let stored = StoredMessage::read(Arc::clone(&file.file), extent, scratch);
+        let stored = stored.map_err(|refused| match refused {
+            Refused::Io(error) => (&rules::DBOX_UNREADABLE, format!("{name}: {error}")),
+            Refused::Damaged(rule, why) => (rule, format!("{name}, {why}")),
+        })?;
+        let real = stored.metadata.get(Key::Guid).map(guid_128);
+        match (self.guid(nth), real) {
+            (Some(wanted), Some(real)) if wanted != real => {
+                let why = format!("{name}, byte {}: another message is there", place.at);
+                Err((&rules::MDBOX_MAP, why))
+            }
+            _ => Ok(stored),
+        }
+    }
+
+    /// Looks for a message by its GUID, which is in no other place than `not_there`.
+    fn rescue(
+        &self,
+        nth: usize,
+        not_there: Option<Place>,
+        why: &str,
+    ) -> Option<(Place, StoredMessage<'static>)> {
+        let place = self.store.storage.scan().find(&self.guid(nth)?)?;
+        if Some(place) == not_there {
+            return None;
+        }
+        let mut own = Vec::new();
+        let stored = self.read(nth, place, &mut own).ok()?.into_owned();
+        // Without a map, all messages are found in this way, and that was said once.
+        if self.store.storage.map.is_none() {
+            return Some((place, stored));
+        }
+        let name = file_name(place.file_id);
+        let detail = format!("{why}; found by its GUID in {name} at byte {}", place.at);
+        let note = self.finding(&rules::MDBOX_ASTRAY, nth, &name, detail);
+        self.notes().insert(nth, note);
+        Some((place, stored))
+    }
+
+    fn notes(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Box<Finding>>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn finding(
+        &self,
+        rule: &'static Rule,
+        nth: usize,
+        file: &str,
+        detail: impl Into<String>,
+    ) -> Box<Finding> {
+        let path = format!("{STORAGE}/{file}");
+        self.dbox.finding(rule, nth, &path, detail)
+    }
+
+    /// The file of a message, for findings.
+    fn shown_file(&self, nth: usize) -> String {
+        let place = self.place(nth);
+        place.map_or_else(
+            |_| super::layout::MAP.into(),
+            |place| file_name(place.file_id),
+        )
+    }
+
+    fn opened<'s>(
+        &self,
+        nth: usize,
+        place: Place,
+        stored: StoredMessage<'s>,
+    ) -> Result<Opened<'s>, Box<Finding>> {
+        let name = file_name(place.file_id);
+        if stored.metadata.get(Key::External).is_some() {
+            return Err(self.finding(&rules::DBOX_EXTERNAL_ATTACHMENT, nth, &name, "not joined"));
+        }
+        let saved = self.record(nth).map(|record| record.save_date.get().into());
+        let path = format!("{STORAGE}/{name}");
+        Ok(Opened {
+            message: self.dbox.message(nth, &stored, saved, &path)?,
+            claims: DboxMailbox::claims(&stored),
+            coat: stored.coat(),
+            body: stored.plain_body(),
+        })
+    }
+}
+
+fn missing_index(messages: usize) -> Finding {
+    let messages = counted(messages as u64, "message");
+    let detail = format!(
+        "{messages} were first saved to it, and get new UIDs; those that were expunged may be among them"
+    );
+    Finding::new(&rules::MDBOX_INDEX_MISSING, detail)
+}
+
+/// What is left of a mailbox without an index: how many messages there are.
+fn made_from(messages: usize) -> Index {
+    let count = u32::try_from(messages).unwrap_or(u32::MAX - 1);
+    let mut index = Index::default();
+    index.uids = (1..=count).collect();
+    index.flags = vec![0; index.uids.len()];
+    index.next_uid = count + 1;
+    index.first_recent_uid = 1;
+    index
+}
+
+impl MailboxSource for MdboxMailbox<'_> {
+    fn mailbox(&self) -> &Mailbox {
+        &self.dbox.mailbox
+    }
+
+    fn len(&self) -> usize {
+        self.dbox.index.uids.len()
+    }
+
+    fn uid(&self, nth: usize) -> Uid {
+        self.dbox.uid(nth)
+    }
+
+    fn marks(&self, nth: usize) -> (Flags, Vec<u32>) {
+        self.dbox.marks(nth)
+    }
+
+    fn open<'a>(
+        &'a self,
+        nth: usize,
+        scratch: &'a mut Vec<u8>,
+    ) -> Result<Opened<'a>, Box<Finding>> {
+        let place = self.place(nth);
+        let ((rule, why), place) = match place {
+            Ok(place) => match self.read(nth, place, scratch) {
+                Ok(stored) => return self.opened(nth, place, stored),
+                Err(astray) => (astray, Some(place)),
+            },
+            Err(astray) => (astray, None),
+        };
+        match self.rescue(nth, place, &why) {
+            Some((place, stored)) => self.opened(nth, place, stored),
+            None => Err(self.finding(rule, nth, &self.shown_file(nth), why)),
+        }
+    }
+
+    fn judge(
+        &self,
+        nth: usize,
+        message: &Message,
+        claims: Claims,
+        facts: &Facts,
+        found: Found<'_>,
+    ) {
+        if let Some(note) = self.notes().remove(&nth) {
+            found(*note);
+        }
+        let path = format!("{STORAGE}/{}", self.shown_file(nth));
+        self.dbox.judge(nth, &path, message, claims, facts, found);
+    }
+
+    fn broken(&self, nth: usize, error: &io::Error, recovered: u64) -> Finding {
+        let path = format!("{STORAGE}/{}", self.shown_file(nth));
+        self.dbox.broken(nth, &path, error, recovered)
+    }
+
+    fn conclude(&self, found: Found<'_>) {
+        let map_uids = self.map_uids();
+        self.store.conclude(self.nth, map_uids, found);
+    }
+}

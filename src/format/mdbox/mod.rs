@@ -1,0 +1,59 @@
+//! mdbox: many messages a file, a map that says where each one is, and indexes that say who has it.
+//!
+//! ```text
+//! <root>/mailboxes/Archive/2020/dbox-Mails/        the tree and its indexes: shelf `dbox`
+//!            dovecot.index      UID, flags, keywords, map UID, saved date, GUID -----.
+//!        storage/                                                                     |
+//!            dovecot.map.index  map UID --> file, offset, size; how many share it <---'
+//!            m.1  m.2  ...      messages one behind the other: body, received, GUID, POP3 UIDL
+//! ```
+//! The map is a Dovecot index too, with a log of its own. A stored message that nobody has any more
+//! stays until a purge. A message that the map leads astray to is found again by its GUID: [`scan`] reads
+//! the storage files from end to end, and after damage from the next message header that holds up.
+//!
+//! Source: Dovecot 2.3, `src/lib-storage/index/dbox-multi/`.
+//! Not supported: LAYOUT=index.
+
+mod layout;
+mod mailbox;
+mod map;
+mod pool;
+mod read;
+pub mod scan;
+mod storage;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use super::{Likeness, Room, dbox};
+use crate::disk::Dir;
+use crate::model::MOST_KEYWORDS;
+use crate::store::Holds;
+
+/// This room.
+pub const ROOM: Room = Room {
+    name: "mdbox",
+    detect,
+    open: read::open,
+    create: Some(write::create),
+    holds: Holds {
+        keywords: MOST_KEYWORDS,
+        saved_dates: true,
+        modseq: true,
+        bare_names: true,
+        quota_limits: false,
+        always_inbox: false,
+    },
+    name_problem: dbox::name_problem,
+    stamp: read::stamp,
+};
+
+fn detect(root: &Dir) -> Likeness {
+    let has = |name: &str| root.dir_if_there(name).ok().flatten().is_some();
+    match (has(layout::STORAGE), has(dbox::MAILBOXES)) {
+        (true, true) => Likeness::Yes,
+        (true, false) => Likeness::Maybe,
+        (false, _) => Likeness::No,
+    }
+}

@@ -1,0 +1,197 @@
+//! Reads an mdbox account, as we or a live Dovecot left it.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use bstr::BString;
+
+use super::layout::{MAP, MAP_LOG, STORAGE, file_name};
+use super::mailbox::MdboxMailbox;
+use super::map::Map;
+use super::storage::Storage;
+use crate::digest::Digest;
+use crate::disk::Dir;
+use crate::error::{Error, Result};
+use crate::format::dbox::{OnlyAbove, Tree, stamp_tree};
+use crate::format::{OpenOptions, stamp::Stamper};
+use crate::model::{Account, MailboxName};
+use crate::report::catalogue as rules;
+use crate::report::{Finding, counted};
+use crate::store::{Found, MailboxSource, Source};
+
+/// Opens the account in `root`.
+pub fn open(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result<Box<dyn Source>> {
+    let tree = Tree::open(&root, "mdbox", options, found)?;
+    let storage = root.dir_if_there(STORAGE)?.ok_or_else(|| Error::Missing {
+        what: format!("{} holds no mdbox: no {STORAGE}", root.path().display()),
+    })?;
+    let map_dir = storage.again()?;
+    let storage = Storage::open(vec![storage], Some(&map_dir), found)?;
+    tell_storage(&storage, found)?;
+    Ok(Box::new(Mdbox {
+        seen: Mutex::new(Seen::of(storage.map.as_ref())),
+        root,
+        tree,
+        storage,
+    }))
+}
+
+/// A digest of all that changes when a server works on the account.
+pub fn stamp(root: &Dir) -> Result<Digest> {
+    let mut stamper = Stamper::default();
+    stamp_tree(root, &mut stamper)?;
+    let storage = root.dir(STORAGE)?;
+    stamper.dir(&storage)?;
+    for name in [MAP, MAP_LOG] {
+        stamper.file(&storage, name)?;
+    }
+    Ok(stamper.digest())
+}
+
+/// An mdbox account.
+pub(super) struct Mdbox {
+    root: Dir,
+    pub tree: Tree,
+    pub storage: Storage,
+    seen: Mutex<Seen>,
+}
+
+/// Which stored messages the mailboxes name, mailbox by mailbox.
+#[derive(Debug)]
+struct Seen {
+    mailboxes: BTreeSet<usize>,
+    /// One a stored message, in the order of the map.
+    refs: Vec<u32>,
+}
+
+impl Seen {
+    fn of(map: Option<&Map>) -> Self {
+        Self {
+            mailboxes: BTreeSet::new(),
+            refs: vec![0; map.map_or(0, Map::len)],
+        }
+    }
+}
+
+impl Mdbox {
+    /// The name of a mailbox as the metadata of messages has it.
+    pub(super) fn storage_name(&self, nth: usize) -> BString {
+        self.tree.storage_name(nth)
+    }
+
+    /// A mailbox was read; after the last one it is known which stored messages nobody has.
+    pub(super) fn conclude(
+        &self,
+        nth: usize,
+        map_uids: impl Iterator<Item = u32>,
+        found: Found<'_>,
+    ) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if !seen.mailboxes.insert(nth) {
+            return;
+        }
+        let Some(map) = &self.storage.map else {
+            return;
+        };
+        for map_uid in map_uids {
+            if let Some(place) = map.position(map_uid) {
+                seen.refs[place] += 1;
+            }
+        }
+        if seen.mailboxes.len() == self.tree.selectable().count() {
+            tell_refs(map, &seen.refs, found);
+            self.storage.tell_gaps(found);
+        }
+    }
+}
+
+/// What can be said of the storage before a mailbox is opened.
+fn tell_storage(storage: &Storage, found: Found<'_>) -> Result<()> {
+    let Some(map) = &storage.map else {
+        return Ok(());
+    };
+    let (mut count, mut bytes, mut in_use) = (0_u64, 0_u64, BTreeSet::new());
+    for nth in 0..map.len() {
+        let place = map.place(nth);
+        in_use.extend(place.map(|place| place.file_id));
+        if map.refs(nth) == 0 {
+            count += 1;
+            bytes += place.map_or(0, |place| place.len);
+        }
+    }
+    if count > 0 {
+        let detail = format!("{}, {}", counted(count, "message"), counted(bytes, "byte"));
+        found(Finding::new(&rules::MDBOX_UNPURGED, detail).path(STORAGE));
+    }
+    for id in storage.files()? {
+        if !in_use.contains(&id) {
+            let detail = if id > map.highest_file_id() {
+                "it is newer than the map"
+            } else {
+                "the map names no message in it"
+            };
+            let path = format!("{STORAGE}/{}", file_name(id));
+            found(Finding::new(&rules::MDBOX_STRAY, detail).path(path));
+        }
+    }
+    Ok(())
+}
+
+fn tell_refs(map: &Map, seen: &[u32], found: Found<'_>) {
+    let mut orphans = Vec::new();
+    let (mut wrong, mut first) = (0_u64, None);
+    for (nth, real) in seen.iter().enumerate() {
+        let told = u32::from(map.refs(nth));
+        if *real == 0 && told > 0 {
+            orphans.push(nth);
+        } else if *real != told {
+            wrong += 1;
+            first.get_or_insert((map.map_uid(nth), told, *real));
+        }
+    }
+    if let Some(nth) = orphans.first() {
+        let count = counted(orphans.len() as u64, "stored message");
+        let place = map.place(*nth);
+        let at = place.map_or_else(String::new, |place| {
+            format!(" in {} at byte {}", file_name(place.file_id), place.at)
+        });
+        let detail = format!("{count}, the first is map UID {}{at}", map.map_uid(*nth));
+        found(Finding::new(&rules::MDBOX_ORPHAN, detail).path(STORAGE));
+    }
+    if let Some((map_uid, told, real)) = first {
+        let count = counted(wrong, "count");
+        let detail = format!(
+            "{count}, the first is of map UID {map_uid}: {told}, mailboxes name it {real} times"
+        );
+        found(Finding::new(&rules::MDBOX_REFCOUNT, detail).path(STORAGE));
+    }
+}
+
+impl Source for Mdbox {
+    fn account(&self) -> &Account {
+        &self.tree.account
+    }
+
+    fn mailboxes(&self) -> &[MailboxName] {
+        &self.tree.names
+    }
+
+    fn mailbox<'a>(&'a self, nth: usize, found: Found<'_>) -> Result<Box<dyn MailboxSource + 'a>> {
+        Ok(match self.tree.mails(nth)? {
+            Some((dir, path)) => Box::new(MdboxMailbox::open(self, nth, &dir, &path, found)?),
+            None => Box::new(OnlyAbove::new(&self.tree.names[nth], &self.root)),
+        })
+    }
+
+    fn root(&self) -> &Dir {
+        &self.root
+    }
+
+    fn estimate(&self) -> u64 {
+        self.storage.map.as_ref().map_or(0, |map| map.len() as u64)
+    }
+
+    fn stamp(&self) -> Result<Digest> {
+        stamp(&self.root)
+    }
+}

@@ -1,0 +1,143 @@
+//! Reads a storage file from end to end, without the map.
+//!
+//! ```text
+//! header line | message | message | ##### | message | message
+//!                                   '-- damage: the search goes on byte by byte to the next header that
+//!                                       holds up: header, body and metadata end where they say
+//! ```
+//! What lies within a sound message is never looked at: a body may hold whatever it likes.
+
+use std::io;
+
+use bstr::{BString, ByteSlice};
+
+use crate::disk::File;
+use crate::format::dbox::{
+    FileHeader, Key, MESSAGE_HEADER, Metadata, guid_128, read_message_header,
+};
+
+/// Bytes that are searched at once.
+const PIECE: usize = 256 * 1024;
+/// What a header of ours begins with.
+const BEGIN: &[u8] = b"\x01\x02N ";
+/// Metadata is far smaller; more than this is damage.
+const MOST_METADATA: usize = 64 * 1024;
+/// The header line is not longer.
+const MOST_LINE: usize = 512;
+
+/// What a storage file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// A message that holds up.
+    Message(Message),
+    /// Bytes that are no message, from here to there.
+    Gap(u64, u64),
+}
+
+/// A message that holds up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Where its header begins.
+    pub at: u64,
+    /// Bytes of the whole record.
+    pub len: u64,
+    /// Its GUID in short; `None` where it has none.
+    pub guid: Option<[u8; 16]>,
+    /// The storage name of the mailbox that it was first saved to.
+    pub first_mailbox: Option<BString>,
+}
+
+/// The header line of a file. That message headers are longer than usual is a claim, and wrong where the
+/// first one is not.
+pub fn header_line(file: &File) -> io::Result<Option<FileHeader>> {
+    let mut bytes = vec![0; MOST_LINE];
+    let read = file.read_at(0, &mut bytes)?;
+    let Ok(mut line) = FileHeader::read(&bytes[..read]) else {
+        return Ok(None);
+    };
+    let usual = bytes.get(line.len..line.len + MESSAGE_HEADER);
+    if usual.is_some_and(|header| read_message_header(header).is_ok()) {
+        line.message_header = MESSAGE_HEADER;
+    }
+    Ok(Some(line))
+}
+
+/// Reads the file of `len` bytes from end to end.
+pub fn scan(file: &File, len: u64, each: &mut dyn FnMut(Found)) -> io::Result<()> {
+    let line = header_line(file)?;
+    let header = line.map_or(MESSAGE_HEADER, |line| line.message_header);
+    let mut at = line.map_or(0, |line| line.len as u64);
+    let mut lost = (at == 0).then_some(0);
+    while at < len {
+        if let Some(message) = message_at(file, at, header, len)? {
+            if let Some(from) = lost.take() {
+                each(Found::Gap(from, at));
+            }
+            at += message.len;
+            each(Found::Message(message));
+        } else {
+            lost.get_or_insert(at);
+            at = next_begin(file, at + 1, len)?;
+        }
+    }
+    if let Some(from) = lost.filter(|from| *from < len) {
+        each(Found::Gap(from, len));
+    }
+    Ok(())
+}
+
+/// The message at `at`, if it holds up.
+fn message_at(file: &File, at: u64, header: usize, len: u64) -> io::Result<Option<Message>> {
+    let mut bytes = vec![0; header];
+    if file.read_at(at, &mut bytes)? < header {
+        return Ok(None);
+    }
+    let Ok(size) = read_message_header(&bytes) else {
+        return Ok(None);
+    };
+    let block_at = at.saturating_add(header as u64).saturating_add(size);
+    if block_at >= len {
+        return Ok(None);
+    }
+    let Some((metadata, block)) = metadata_at(file, block_at)? else {
+        return Ok(None);
+    };
+    Ok(Some(Message {
+        at,
+        len: block_at - at + block as u64,
+        guid: metadata.get(Key::Guid).map(guid_128),
+        first_mailbox: metadata.get(Key::FirstMailbox).map(BString::from),
+    }))
+}
+
+fn metadata_at(file: &File, at: u64) -> io::Result<Option<(Metadata, usize)>> {
+    // Most blocks are short.
+    for most in [512, MOST_METADATA] {
+        let mut block = vec![0; most];
+        let read = file.read_at(at, &mut block)?;
+        if let Ok(measured) = Metadata::measure(&block[..read]) {
+            return Ok(Some(measured));
+        }
+        if read < most {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// Where the next header may begin, from `at` on; `len` where none does.
+fn next_begin(file: &File, mut at: u64, len: u64) -> io::Result<u64> {
+    let mut bytes = vec![0; PIECE];
+    while at < len {
+        let read = file.read_at(at, &mut bytes)?;
+        if let Some(found) = bytes[..read].find(BEGIN) {
+            return Ok(at + found as u64);
+        }
+        if read < PIECE {
+            break;
+        }
+        // A header may lie across the end of the piece.
+        at += (read - BEGIN.len() + 1) as u64;
+    }
+    Ok(len)
+}

@@ -1,0 +1,182 @@
+//! The storage of an account, open for reading: its files, its map, and a second way to a message.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use bstr::BString;
+
+use super::layout::{STORAGE, file_name, id_of};
+use super::map::{Map, Place};
+use super::scan::{self, Found as Scanned};
+use crate::disk::{Dir, File, Kind};
+use crate::error::Result;
+use crate::format::dbox::MESSAGE_HEADER;
+use crate::report::Finding;
+use crate::report::catalogue as rules;
+use crate::store::Found;
+
+/// So many files are held open.
+const OPEN_FILES: usize = 128;
+
+/// The storage of an account.
+#[derive(Debug)]
+pub(super) struct Storage {
+    /// `storage/`, and the one of the alternative storage.
+    dirs: Vec<Dir>,
+    /// `None` where it cannot be read.
+    pub map: Option<Map>,
+    open: Mutex<HashMap<u32, Arc<StorageFile>>>,
+    scanned: OnceLock<Scan>,
+}
+
+/// One storage file.
+#[derive(Debug)]
+pub(super) struct StorageFile {
+    pub file: Arc<File>,
+    /// Bytes of a message header in it.
+    pub header: usize,
+    /// Bytes of the file.
+    pub len: u64,
+}
+
+/// What the storage files hold, whatever the map says.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    by_guid: HashMap<[u8; 16], Place>,
+    /// By the mailbox that they were first saved to, in the order of the files.
+    by_mailbox: BTreeMap<BString, Vec<(Place, [u8; 16])>>,
+    /// Bytes that are no message.
+    gaps: Vec<(u32, u64, u64)>,
+}
+
+impl Scan {
+    /// Where the message with this GUID is.
+    pub(super) fn find(&self, guid: &[u8; 16]) -> Option<Place> {
+        self.by_guid.get(guid).copied()
+    }
+
+    /// The messages that were first saved to this mailbox, each GUID once.
+    pub(super) fn first_saved_to(&self, storage_name: &[u8]) -> Vec<(Place, [u8; 16])> {
+        let all = self.by_mailbox.get(storage_name);
+        let all = all.into_iter().flatten();
+        all.filter(|(place, guid)| self.by_guid.get(guid) == Some(place))
+            .copied()
+            .collect()
+    }
+
+    fn enter(&mut self, file_id: u32, message: scan::Message) {
+        let Some(guid) = message.guid else { return };
+        let place = Place {
+            file_id,
+            at: message.at,
+            len: message.len,
+        };
+        self.by_guid.entry(guid).or_insert(place);
+        let name = message.first_mailbox.unwrap_or_else(|| "INBOX".into());
+        self.by_mailbox.entry(name).or_default().push((place, guid));
+    }
+}
+
+impl Storage {
+    /// Opens the storage in `dirs`: the first that is there, then the alternative one. `map_dir` holds
+    /// the map.
+    pub(super) fn open(dirs: Vec<Dir>, map_dir: Option<&Dir>, found: Found<'_>) -> Result<Self> {
+        let mut told = |mut finding: Finding| {
+            let inner = finding.place.path.take().unwrap_or_default();
+            found(finding.path(format!("{STORAGE}/{inner}")));
+        };
+        let map = match map_dir {
+            Some(dir) => Map::read(dir, &mut told)?,
+            None => None,
+        };
+        let this = Self {
+            dirs,
+            map,
+            open: Mutex::default(),
+            scanned: OnceLock::new(),
+        };
+        if this.map.is_none() && !this.files()?.is_empty() {
+            let detail = "messages are found by their GUIDs";
+            found(Finding::new(&rules::MDBOX_MAP_MISSING, detail).path(STORAGE));
+        }
+        Ok(this)
+    }
+
+    /// The numbers of the files, ascending; what is none of them is not named.
+    pub(super) fn files(&self) -> Result<Vec<u32>> {
+        let mut ids = Vec::new();
+        for dir in &self.dirs {
+            dir.each_entry(|name, kind| {
+                ids.extend(id_of(name).filter(|_| kind == Kind::File));
+            })?;
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
+    }
+
+    /// A storage file; `None` where it is not there.
+    pub(super) fn file(&self, id: u32) -> Result<Option<Arc<StorageFile>>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = open.get(&id) {
+            return Ok(Some(Arc::clone(file)));
+        }
+        let Some(file) = self.open_file(id)? else {
+            return Ok(None);
+        };
+        if open.len() >= OPEN_FILES {
+            open.clear();
+        }
+        let file = Arc::new(file);
+        open.insert(id, Arc::clone(&file));
+        Ok(Some(file))
+    }
+
+    fn open_file(&self, id: u32) -> Result<Option<StorageFile>> {
+        for dir in &self.dirs {
+            let file = match dir.file(file_name(id)) {
+                Ok(file) => file,
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error),
+            };
+            let len = file.stat()?.size;
+            let line = scan::header_line(&file).ok().flatten();
+            return Ok(Some(StorageFile {
+                header: line.map_or(MESSAGE_HEADER, |line| line.message_header),
+                file: Arc::new(file),
+                len,
+            }));
+        }
+        Ok(None)
+    }
+
+    /// What the files hold, read from end to end: at the first question only.
+    pub(super) fn scan(&self) -> &Scan {
+        self.scanned.get_or_init(|| {
+            let mut scan = Scan::default();
+            for id in self.files().unwrap_or_default() {
+                // A file that cannot be read is said when a message of it is wanted.
+                let Ok(Some(file)) = self.file(id) else {
+                    continue;
+                };
+                let done = scan::scan(&file.file, file.len, &mut |found| match found {
+                    Scanned::Message(message) => scan.enter(id, message),
+                    Scanned::Gap(from, to) => scan.gaps.push((id, from, to)),
+                });
+                if let Err(error) = done {
+                    tracing::warn!("m.{id}: {error}");
+                }
+            }
+            scan
+        })
+    }
+
+    /// Says which bytes of the files are no message, if they were read from end to end.
+    pub(super) fn tell_gaps(&self, found: Found<'_>) {
+        for (id, from, to) in self.scanned.get().iter().flat_map(|scan| &scan.gaps) {
+            let detail = format!("bytes {from} to {to} hold no message");
+            let path = format!("{STORAGE}/{}", file_name(*id));
+            found(Finding::new(&rules::MDBOX_DAMAGED, detail).path(path));
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Writes an mdbox account into a directory that nobody else knows yet.
+//!
+//! ```text
+//! threads   read, measure, put on a coat     side by side, each into its own buffer
+//! in turn   known already? a reference more : a place in m.N (and a map UID)
+//! threads   write to that place              side by side again
+//! ```
+//! A message that is larger than a buffer is written in its turn, as it is read.
+
+use std::cell::RefCell;
+
+use bstr::BString;
+use zerocopy::IntoBytes;
+
+use super::layout::{GUID, HEADER, MAIL, MailRecord, STORAGE};
+use super::pool::Pool;
+use crate::digest::Facts;
+use crate::disk::Dir;
+use crate::error::Result;
+use crate::format::dbox::record::{self, Head, Record, seconds};
+use crate::format::dbox::{
+    MAILBOXES, MailboxIndex, OnlyAbove, Own, finish_account, guid_128, make_mailbox,
+};
+use crate::format::dovecot_index::ExtId;
+use crate::format::pour::PIECE;
+use crate::format::writing::Writing;
+use crate::model::{Account, Mailbox, MailboxName, Message, mutf7};
+use crate::store::{CreateOptions, Destination, Form, Incoming, MailboxWriter, StoreError, Stored};
+
+/// Begins an account in `root`, which is empty.
+pub fn create(root: Dir, options: &CreateOptions) -> Result<Box<dyn Destination>> {
+    let writing = Writing::new(options);
+    writing.make(&root, MAILBOXES)?;
+    let storage = writing.make(&root, STORAGE)?;
+    Ok(Box::new(MdboxAccount {
+        pool: Pool::new(storage, writing, options.form.rotate_size),
+        root,
+        writing,
+        form: options.form,
+    }))
+}
+
+struct MdboxAccount {
+    root: Dir,
+    pool: Pool,
+    writing: Writing,
+    form: Form,
+}
+
+impl Destination for MdboxAccount {
+    fn mailbox<'a>(&'a self, mailbox: &Mailbox) -> Result<Box<dyn MailboxWriter + 'a>> {
+        let Some(dir) = make_mailbox(&self.root, mailbox, &self.writing)? else {
+            return Ok(Box::new(OnlyAbove::of(mailbox)));
+        };
+        let own = Own {
+            header: HEADER,
+            first_word: self.pool.uid_validity(),
+            fields: &[(MAIL, 8, 4), (GUID, 16, 1)],
+            saved_in_cache: false,
+        };
+        let (index, fields) = MailboxIndex::new(mailbox, self.writing.now(), &own);
+        Ok(Box::new(MdboxMailbox {
+            account: self,
+            dir,
+            index,
+            mail: fields[0],
+            guid: fields[1],
+            name: storage_name(&mailbox.name),
+        }))
+    }
+
+    fn finish(&self, account: &Account) -> Result<()> {
+        self.pool.finish()?;
+        finish_account(&self.root, account, &self.writing)
+    }
+}
+
+/// The name as the metadata of a message has it.
+fn storage_name(name: &MailboxName) -> BString {
+    let levels = name.levels().iter().map(|level| mutf7::encode(level));
+    levels.collect::<Vec<_>>().join("/").into()
+}
+
+struct MdboxMailbox<'a> {
+    account: &'a MdboxAccount,
+    dir: Dir,
+    index: MailboxIndex,
+    mail: ExtId,
+    guid: ExtId,
+    name: BString,
+}
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(PIECE + PIECE / 2));
+}
+
+impl MailboxWriter for MdboxMailbox<'_> {
+    fn store(&self, incoming: Incoming<'_>) -> Result<Stored, StoreError> {
+        BUFFER.with_borrow_mut(|buffer| {
+            buffer.clear();
+            self.put(incoming, buffer)
+        })
+    }
+
+    fn commit(&mut self, message: &Message, stored: &Stored) -> Result<()> {
+        let nth = self.index.push(message);
+        let saved = message.saved.map_or(self.account.writing.now(), seconds);
+        let map_uid = u32::try_from(stored.place).expect("BUG: a place is a map UID");
+        let record = MailRecord {
+            map_uid: map_uid.into(),
+            save_date: saved.into(),
+        };
+        self.index.set(nth, self.mail, record.as_bytes());
+        self.index.set(nth, self.guid, &guid_128(&message.guid));
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        let account = self.account;
+        let map_uid_validity = account.pool.uid_validity();
+        self.index
+            .finish(&self.dir, map_uid_validity, &account.writing)
+    }
+}
+
+impl MdboxMailbox<'_> {
+    fn put(&self, incoming: Incoming<'_>, buffer: &mut Vec<u8>) -> Result<Stored, StoreError> {
+        let pool = &self.account.pool;
+        let head = Head {
+            message: incoming.message,
+            coat: incoming.new_coat(&self.account.form),
+            first_mailbox: Some(&self.name),
+        };
+        let (mut body, turn, hint) = (incoming.body, incoming.turn, incoming.hint);
+        let mut large = None;
+        let record = record::write(head, &mut body, buffer, &mut |buffer| {
+            let large = match &mut large {
+                Some(large) => large,
+                None => {
+                    turn.wait();
+                    large.insert(pool.begin_large(hint)?)
+                }
+            };
+            large.append(buffer)
+        });
+        let Some(mut large) = large else {
+            // All of it is in the buffer.
+            let record = record?;
+            let identity = identity(&head, &record.facts);
+            turn.wait();
+            let (map_uid, place) = pool.place(&identity, record.len)?;
+            drop(turn);
+            if let Some(place) = place {
+                place.write(buffer)?;
+            }
+            return Ok(stored(record, map_uid));
+        };
+        match record {
+            Ok(record) => {
+                large.append(buffer)?;
+                let identity = identity(&head, &record.facts);
+                let map_uid = large.finish(&identity, &record)?;
+                Ok(stored(record, map_uid))
+            }
+            Err(error) => {
+                large.forget()?;
+                Err(error)
+            }
+        }
+    }
+}
+
+fn stored(record: Record, map_uid: u32) -> Stored {
+    Stored {
+        facts: record.facts,
+        place: map_uid.into(),
+        damage: record.damage,
+    }
+}
+
+/// A digest of all that messages must have in common to share a stored one.
+fn identity(head: &Head<'_>, facts: &Facts) -> [u8; 16] {
+    let message = head.message;
+    let mut hasher = blake3::Hasher::new();
+    let mut text = |bytes: Option<&[u8]>| {
+        let len = bytes.map_or(u64::MAX, |bytes| bytes.len() as u64);
+        hasher.update(&len.to_le_bytes());
+        hasher.update(bytes.unwrap_or_default());
+    };
+    text(Some(&message.guid));
+    text(message.pop3_uidl.as_ref().map(|uidl| uidl.as_slice()));
+    text(
+        message
+            .pop3_order
+            .map(u32::to_le_bytes)
+            .as_ref()
+            .map(|order| &order[..]),
+    );
+    text(Some(&seconds(message.received).to_le_bytes()));
+    text(Some(&facts.content));
+    text(Some(&facts.size.to_le_bytes()));
+    text(Some(&facts.crc32.to_le_bytes()));
+    text(head.coat.map(|coat| coat.name().as_bytes()));
+    let mut short = [0; 16];
+    hasher.finalize_xof().fill(&mut short);
+    short
+}
