@@ -5,6 +5,7 @@
 //!
 //! DIR (outside the tree)     a store that is there is used again
 //!   sizes/src/<user>         40,000 messages, 0.9 GB, in 10 accounts of 12 mailboxes, indexed by Dovecot
+//!   sizes/mdbox, sizes/back  the same mail as mdbox, and as Maildirs made of that
 //!   mailbox/src/<user>       one mailbox of 200,000 messages, and an account with one of 64 MiB
 //!   .../out/n                what the runs make, up to 1 GiB each; removed at the end
 //! ```
@@ -46,7 +47,7 @@ struct Options {
     /// Where the stores are kept [default: mailtally-bench in the folder for temporary files]
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
-    /// Only these contenders: ours, cp, doveadm, nosync
+    /// Only these contenders
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Option<Vec<Contender>>,
     /// Hold this lock, as flock(1) takes it, around every run, so that builds can wait for it
@@ -76,7 +77,12 @@ fn main() -> Result<()> {
     let lock = Lock::new(options.lock.as_deref())?;
     let series = race(&sizes, &options, &lock)?;
     let mailbox = Store::ready(&work, &MAILBOX)?;
-    let peaks = [peak(&sizes, &lock)?, peak(&mailbox, &lock)?];
+    let mut peaks = Vec::new();
+    for store in [&sizes, &mailbox] {
+        for contender in [Contender::Sdbox, Contender::Mdbox, Contender::Back] {
+            peaks.push(peak(store, contender, &lock)?);
+        }
+    }
     let text = results::markdown(&sizes, &series, &peaks)?;
     println!("{text}");
     if !options.keep {
@@ -97,7 +103,7 @@ fn race(store: &Store, options: &Options, lock: &Lock) -> Result<Vec<Series>> {
         for contender in contenders {
             let (out, runs) = lock.around(|| {
                 let out = store.fresh()?;
-                store.warm()?;
+                store.warm(&contender.source(store))?;
                 let runs = contender.run(store, &out)?;
                 Ok((out, runs))
             })?;

@@ -33,11 +33,27 @@ struct State {
     counts: Vec<u16>,
     /// Map UIDs by what their messages have in common.
     known: HashMap<[u8; 16], u32>,
-    /// The file that is being filled, and where it ends.
-    file: Option<(Arc<NewFile>, u64)>,
-    file_id: u32,
+    /// The files that are being filled.
+    filling: [Option<Filling>; FILES_AT_ONCE],
+    /// Messages take turns in them.
+    next: usize,
+    highest_file_id: u32,
     header: Vec<u8>,
 }
+
+/// A file that is being filled.
+#[derive(Clone)]
+struct Filling {
+    id: u32,
+    file: Arc<NewFile>,
+    end: u64,
+}
+
+/// A file system lets one thread at a time write to a file, so there are two; it does not depend on the
+/// number of threads, so that every run makes the same files.
+const FILES_AT_ONCE: usize = 2;
+/// The second file is begun when the first is larger.
+const ALONE: u64 = 1 << 20;
 
 /// A place for one message.
 pub(super) struct Place {
@@ -71,8 +87,9 @@ impl Pool {
             refs,
             counts: Vec::new(),
             known: HashMap::new(),
-            file: None,
-            file_id: 0,
+            filling: [const { None }; FILES_AT_ONCE],
+            next: 0,
+            highest_file_id: 0,
             header: file_header(now),
         });
         Self {
@@ -102,37 +119,44 @@ impl Pool {
         if let Some(map_uid) = state.share(identity) {
             return Ok((map_uid, None));
         }
-        let (file, at) = self.room(&mut state, len)?;
-        state.file = Some((Arc::clone(&file), at + len));
-        let map_uid = state.enter(identity, at, len)?;
+        let (lane, filling) = self.room(&mut state, len)?;
+        let map_uid = state.enter(identity, &filling, len)?;
+        let (file, at) = (Arc::clone(&filling.file), filling.end);
+        state.fill(lane, filling, len);
         Ok((map_uid, Some(Place { file, at })))
     }
 
-    /// The file that the next `len` bytes go into, and where.
-    fn room(&self, state: &mut State, len: u64) -> Result<(Arc<NewFile>, u64)> {
-        if let Some((file, end)) = &state.file {
-            let empty = *end == state.header.len() as u64;
-            if empty || end.saturating_add(len) <= self.rotate_size {
-                return Ok((Arc::clone(file), *end));
+    /// The file that the next `len` bytes go to the end of.
+    fn room(&self, state: &mut State, len: u64) -> Result<(usize, Filling)> {
+        let lane = state.lane();
+        if let Some(filling) = &state.filling[lane] {
+            let empty = filling.end == state.header.len() as u64;
+            if empty || filling.end.saturating_add(len) <= self.rotate_size {
+                return Ok((lane, filling.clone()));
             }
         }
-        state.file_id += 1;
-        let mut file = self.writing.create(&self.dir, file_name(state.file_id))?;
+        state.highest_file_id += 1;
+        let id = state.highest_file_id;
+        let mut file = self.writing.create(&self.dir, file_name(id))?;
         file.append(&state.header)?;
-        let (file, end) = (Arc::new(file), state.header.len() as u64);
-        state.file = Some((Arc::clone(&file), end));
-        Ok((file, end))
+        let filling = Filling {
+            id,
+            file: Arc::new(file),
+            end: state.header.len() as u64,
+        };
+        state.filling[lane] = Some(filling.clone());
+        Ok((lane, filling))
     }
 
     /// Begins a message that is written piece by piece; nobody else writes until it is done.
     pub(super) fn begin_large(&self, hint: Option<u64>) -> Result<Large<'_>> {
         let mut state = self.state();
-        let (file, at) = self.room(&mut state, hint.unwrap_or(0))?;
+        let (lane, filling) = self.room(&mut state, hint.unwrap_or(0))?;
         Ok(Large {
+            end: filling.end,
             state,
-            file,
-            at,
-            end: at,
+            lane,
+            filling,
         })
     }
 
@@ -141,10 +165,10 @@ impl Pool {
         let mut state = self.state();
         let state = &mut *state;
         // What was begun and forgotten may have left a file without a message.
-        if matches!(&state.file, Some((_, end)) if *end == state.header.len() as u64) {
-            state.file = None;
-            self.dir.remove_file(file_name(state.file_id))?;
-            state.file_id -= 1;
+        for filling in state.filling.iter().flatten() {
+            if filling.end == state.header.len() as u64 {
+                self.dir.remove_file(file_name(filling.id))?;
+            }
         }
         for (nth, count) in state.counts.iter().enumerate() {
             state
@@ -152,7 +176,7 @@ impl Pool {
                 .set(nth, state.refs, RefRecord::new(*count).as_bytes());
         }
         let header = MapHeader {
-            highest_file_id: state.file_id.into(),
+            highest_file_id: state.highest_file_id.into(),
             rebuild_count: 0.into(),
         };
         state
@@ -182,13 +206,34 @@ impl State {
         None
     }
 
-    /// A stored message gets its map UID.
-    fn enter(&mut self, identity: &[u8; 16], at: u64, len: u64) -> Result<u32, StoreError> {
+    /// The file whose turn it is.
+    fn lane(&mut self) -> usize {
+        let alone = |first: &Filling| first.id == 1 && first.end <= ALONE;
+        if self.filling[0].as_ref().is_none_or(alone) {
+            return 0;
+        }
+        self.next = (self.next + 1) % FILES_AT_ONCE;
+        self.next
+    }
+
+    /// The file of a lane has so many bytes more.
+    fn fill(&mut self, lane: usize, filling: Filling, len: u64) {
+        let end = filling.end + len;
+        self.filling[lane] = Some(Filling { end, ..filling });
+    }
+
+    /// A stored message of `len` bytes at the end of a file gets its map UID.
+    fn enter(
+        &mut self,
+        identity: &[u8; 16],
+        filling: &Filling,
+        len: u64,
+    ) -> Result<u32, StoreError> {
         let number = |number: u64| u32::try_from(number).map_err(|_| too_large());
         let map_uid = number(self.counts.len() as u64 + 1)?;
         let record = MapRecord {
-            file_id: self.file_id.into(),
-            offset: number(at)?.into(),
+            file_id: filling.id.into(),
+            offset: number(filling.end)?.into(),
             size: number(len)?.into(),
         };
         let nth = self.map.push(map_uid, 0);
@@ -207,15 +252,16 @@ fn too_large() -> StoreError {
 /// A message that is written piece by piece.
 pub(super) struct Large<'a> {
     state: MutexGuard<'a, State>,
-    file: Arc<NewFile>,
-    at: u64,
+    lane: usize,
+    /// Its file, as it was before.
+    filling: Filling,
     end: u64,
 }
 
 impl Large<'_> {
     /// Writes what is in the buffer, and empties it.
     pub(super) fn append(&mut self, buffer: &mut Vec<u8>) -> Result<()> {
-        self.file.write_all_at(buffer, self.end)?;
+        self.filling.file.write_all_at(buffer, self.end)?;
         self.end += buffer.len() as u64;
         buffer.clear();
         Ok(())
@@ -228,25 +274,26 @@ impl Large<'_> {
         record: &Record,
     ) -> Result<u32, StoreError> {
         if let Some(map_uid) = self.state.share(identity) {
-            self.file.cut(self.at)?;
+            self.forget()?;
             return Ok(map_uid);
         }
         if let Some(header) = &record.header {
-            self.file.write_all_at(header, self.at)?;
+            self.filling.file.write_all_at(header, self.filling.end)?;
         }
-        let map_uid = match self.state.enter(identity, self.at, record.len) {
-            Ok(map_uid) => map_uid,
-            Err(error) => {
-                self.file.cut(self.at)?;
-                return Err(error);
+        match self.state.enter(identity, &self.filling, record.len) {
+            Ok(map_uid) => {
+                self.state.fill(self.lane, self.filling, record.len);
+                Ok(map_uid)
             }
-        };
-        self.state.file = Some((Arc::clone(&self.file), self.end));
-        Ok(map_uid)
+            Err(error) => {
+                self.forget()?;
+                Err(error)
+            }
+        }
     }
 
-    /// The source broke off: nothing of it stays.
+    /// Nothing of it stays.
     pub(super) fn forget(self) -> Result<()> {
-        self.file.cut(self.at)
+        self.filling.file.cut(self.filling.end)
     }
 }

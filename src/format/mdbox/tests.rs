@@ -171,7 +171,7 @@ fn size_of(root: &Path, name: &str) -> u64 {
 
 #[test]
 fn copies_of_a_message_are_stored_once_wherever_they_are() {
-    for body in [b"Subject: a\n\nx\n".to_vec(), vec![b'x'; 700_000]] {
+    for body in [b"Subject: a\n\nx\n".to_vec(), vec![b'x'; 6_000_000]] {
         let message = numbered(3);
         let mut other_date = numbered(4);
         other_date.guid.clone_from(&message.guid);
@@ -182,8 +182,7 @@ fn copies_of_a_message_are_stored_once_wherever_they_are() {
             vec![(message, b"other bytes\n".to_vec())],
         ];
         let (temp, names) = written(&boxes, Form::default());
-        assert_eq!(names, ["m.1"]);
-        let stored = size_of(temp.path(), "m.1");
+        let stored: u64 = names.iter().map(|name| size_of(temp.path(), name)).sum();
         let two = 2 * body.len() as u64;
         assert!((two..two + 1000).contains(&stored), "{stored} bytes");
         let mut findings = Vec::new();
@@ -211,14 +210,14 @@ fn a_file_is_not_filled_beyond_the_size_to_rotate_at() {
         ..Form::default()
     };
     let boxes = [
-        mails(&[400_000, 400_000, 400_000, 3_000_000, 10]),
+        mails(&[400_000, 400_000, 400_000, 6_000_000, 10]),
         mails(&[10]),
     ];
     let (temp, names) = written(&boxes, form);
     // The third does not fit into the first file, and what is larger than any file has one of its own.
     assert_eq!(names, ["m.1", "m.2", "m.3", "m.4"]);
     assert!(size_of(temp.path(), "m.1") > 800_000);
-    assert!(size_of(temp.path(), "m.3") > 3_000_000);
+    assert!(size_of(temp.path(), "m.3") > 6_000_000);
     assert!(size_of(temp.path(), "m.4") < 1000);
 }
 

@@ -5,7 +5,7 @@
 //! in turn   known already? a reference more : a place in m.N (and a map UID)
 //! threads   write to that place              side by side again
 //! ```
-//! A message that is larger than a buffer is written in its turn, as it is read.
+//! A message that is too large for that is written in its turn, as it is read.
 
 use std::cell::RefCell;
 
@@ -90,6 +90,9 @@ struct MdboxMailbox<'a> {
     name: BString,
 }
 
+/// A message up to this size is held in memory until its turn comes.
+const MOST_IN_MEMORY: usize = 4 << 20;
+
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(PIECE + PIECE / 2));
 }
@@ -98,7 +101,9 @@ impl MailboxWriter for MdboxMailbox<'_> {
     fn store(&self, incoming: Incoming<'_>) -> Result<Stored, StoreError> {
         BUFFER.with_borrow_mut(|buffer| {
             buffer.clear();
-            self.put(incoming, buffer)
+            let stored = self.put(incoming, buffer);
+            buffer.shrink_to(MOST_IN_MEMORY);
+            stored
         })
     }
 
@@ -136,6 +141,7 @@ impl MdboxMailbox<'_> {
         let record = record::write(head, &mut body, buffer, &mut |buffer| {
             let large = match &mut large {
                 Some(large) => large,
+                None if buffer.len() < MOST_IN_MEMORY => return Ok(()),
                 None => {
                     turn.wait();
                     large.insert(pool.begin_large(hint)?)

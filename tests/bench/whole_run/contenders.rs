@@ -1,7 +1,7 @@
 //! What runs against what.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
@@ -20,31 +20,93 @@ const AT_ONCE: usize = 2;
 /// One way to get the mail from here to there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Contender {
-    /// `mailtally convert`, with its proof
-    Ours,
-    /// `cp -a` of the source
+    /// `mailtally convert` of the Maildirs to sdbox, with its proof
+    Sdbox,
+    /// `cp -a` of the Maildirs
     Cp,
-    /// `doveadm backup` as it comes
-    Doveadm,
+    /// `doveadm backup` to sdbox as it comes
+    DoveadmSdbox,
     /// The same, told not to sync
     Nosync,
+    /// `mailtally convert` of the Maildirs to mdbox, with its proof
+    Mdbox,
+    /// `doveadm backup` to mdbox as it comes
+    DoveadmMdbox,
+    /// `mailtally convert` of the mdbox to Maildirs, with its proof
+    Back,
+    /// `cp -a` of those Maildirs
+    CpBack,
 }
 
+/// What is measured side by side: each is a table, and the first of each is ours.
+pub const GROUPS: [(&str, &[Contender]); 3] = [
+    (
+        "Maildir to sdbox",
+        &[
+            Contender::Sdbox,
+            Contender::Cp,
+            Contender::DoveadmSdbox,
+            Contender::Nosync,
+        ],
+    ),
+    (
+        "Maildir to mdbox",
+        &[Contender::Mdbox, Contender::Cp, Contender::DoveadmMdbox],
+    ),
+    ("mdbox to Maildir", &[Contender::Back, Contender::CpBack]),
+];
+
 impl Contender {
-    pub const ALL: [Self; 4] = [Self::Ours, Self::Cp, Self::Doveadm, Self::Nosync];
+    /// All of them, in the order of a round.
+    pub const ALL: [Self; 8] = [
+        Self::Sdbox,
+        Self::Mdbox,
+        Self::Cp,
+        Self::DoveadmSdbox,
+        Self::Nosync,
+        Self::DoveadmMdbox,
+        Self::Back,
+        Self::CpBack,
+    ];
 
     /// The rows that it gives.
     pub fn rows(self) -> &'static [&'static str] {
         match self {
-            Self::Ours => &["`mailtally convert`, proven and synced"],
+            Self::Sdbox => &["`mailtally convert` to sdbox, proven and synced"],
+            Self::Mdbox => &["`mailtally convert` to mdbox, proven and synced"],
+            Self::Back => &["`mailtally convert` of the mdbox to Maildir, proven and synced"],
             Self::Cp => &["`cp -a`", "`cp -a`, then `sync -f`"],
-            Self::Doveadm => &["`doveadm backup`, two at once"],
+            Self::CpBack => &[
+                "`cp -a` of that Maildir",
+                "`cp -a` of that Maildir, then `sync -f`",
+            ],
+            Self::DoveadmSdbox => &["`doveadm backup` to sdbox, two at once"],
             Self::Nosync => &["the same with `mail_fsync=never`"],
+            Self::DoveadmMdbox => &["`doveadm backup` to mdbox, two at once"],
+        }
+    }
+
+    /// What it reads.
+    pub fn source(self, store: &Store) -> PathBuf {
+        match self {
+            Self::Back => store.mdbox(),
+            Self::CpBack => store.back(),
+            _ => store.source(),
+        }
+    }
+
+    /// The format that it makes.
+    pub fn makes(self) -> &'static str {
+        match self {
+            Self::Sdbox | Self::DoveadmSdbox | Self::Nosync => "sdbox",
+            Self::Mdbox | Self::DoveadmMdbox => "mdbox",
+            Self::Cp | Self::Back | Self::CpBack => "maildir",
         }
     }
 
     /// Runs it once.
     pub fn run(self, store: &Store, out: &Path) -> Result<Vec<Run>> {
+        let (source, to) = (self.source(store), self.makes());
         let clock = Instant::now();
         let mut runs = Vec::new();
         let mut lap = |nth: usize| {
@@ -52,50 +114,41 @@ impl Contender {
             runs.push(Run { what, seconds });
         };
         match self {
-            Self::Ours => {
-                run(&mut convert(store, out))?;
-                lap(0);
-            }
-            Self::Cp => {
-                run(as_owner("cp").arg("-a").arg(store.source()).arg(out))?;
-                lap(0);
-                run(Command::new("sync").arg("-f").arg(out))?;
-                lap(1);
-            }
-            Self::Doveadm => {
-                doveadm(store, out, &[])?;
-                lap(0);
-            }
-            Self::Nosync => {
-                doveadm(store, out, &["-o", "mail_fsync=never"])?;
-                lap(0);
-            }
+            Self::Sdbox | Self::Mdbox => run(&mut convert("maildir", &source, to, out))?,
+            Self::Back => run(&mut convert("mdbox", &source, to, out))?,
+            Self::Cp | Self::CpBack => run(as_owner("cp").arg("-a").arg(source).arg(out))?,
+            Self::DoveadmSdbox | Self::DoveadmMdbox => doveadm(store, to, out, &[])?,
+            Self::Nosync => doveadm(store, to, out, &["-o", "mail_fsync=never"])?,
+        }
+        lap(0);
+        if self.rows().len() > 1 {
+            run(Command::new("sync").arg("-f").arg(out))?;
+            lap(1);
         }
         Ok(runs)
     }
 }
 
-/// Our own program on all of a store.
-fn convert(store: &Store, out: &Path) -> Command {
+/// Our own program on all accounts below `source`.
+pub fn convert(from: &str, source: &Path, to: &str, out: &Path) -> Command {
     let mut command = as_owner(env!("CARGO_BIN_EXE_mailtally"));
-    let source = store.source();
     command
         .arg("convert")
         .args(["--quiet", "--progress", "never"]);
-    command.arg(format!("maildir:{}/%u", source.display()));
-    command.arg(format!("sdbox:{}/%u", out.display()));
+    command.arg(format!("{from}:{}/%u", source.display()));
+    command.arg(format!("{to}:{}/%u", out.display()));
     command
 }
 
 /// Users one after the other, two at once.
-fn doveadm(store: &Store, out: &Path, settings: &[&str]) -> Result<()> {
+fn doveadm(store: &Store, format: &str, out: &Path, settings: &[&str]) -> Result<()> {
     let dovecot = Dovecot::new(store)?;
     let users = Mutex::new(store.users().into_iter());
     let work = || -> Result<()> {
         loop {
             let user = users.lock().expect("BUG: no thread panics").next();
             let Some(user) = user else { return Ok(()) };
-            let to = format!("sdbox:{}", out.join(user).display());
+            let to = format!("{format}:{}", out.join(user).display());
             let args = [settings, &["backup", &to]].concat();
             run(&mut dovecot.doveadm(user, &args))?;
         }
@@ -111,6 +164,7 @@ fn doveadm(store: &Store, out: &Path, settings: &[&str]) -> Result<()> {
 
 /// What our process held at most.
 pub struct Peak {
+    pub what: &'static str,
     pub messages: usize,
     pub largest: u64,
     /// Bytes in memory.
@@ -118,11 +172,19 @@ pub struct Peak {
 }
 
 /// Runs ours and watches its memory. The kernel keeps the peak for us, for as long as the process is there.
-pub fn peak(store: &Store, lock: &Lock) -> Result<Peak> {
+pub fn peak(store: &Store, contender: Contender, lock: &Lock) -> Result<Peak> {
     let out = store.fresh()?;
-    let resident = lock.around(|| watch(convert(store, &out).stdout(Stdio::null()).spawn()?))?;
-    store.check(Contender::Ours, &out)?;
+    let (from, what) = match contender {
+        Contender::Back => ("mdbox", "mdbox to Maildir"),
+        Contender::Mdbox => ("maildir", "Maildir to mdbox"),
+        _ => ("maildir", "Maildir to sdbox"),
+    };
+    let source = contender.source(store);
+    let mut command = convert(from, &source, contender.makes(), &out);
+    let resident = lock.around(|| watch(command.stdout(Stdio::null()).spawn()?))?;
+    store.check(contender, &out)?;
     Ok(Peak {
+        what,
         messages: store.messages,
         largest: store.largest,
         resident,

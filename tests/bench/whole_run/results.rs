@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::contenders::Peak;
+use super::contenders::{GROUPS, Peak};
 use super::dovecot;
 use super::measure::Series;
 use super::store::Store;
@@ -31,28 +31,40 @@ pub fn markdown(store: &Store, series: &[Series], peaks: &[Peak]) -> Result<Stri
         store.messages,
         mib(store.bytes)
     )?;
-    times(&mut text, store, series)?;
+    for (name, contenders) in GROUPS {
+        let rows: Vec<_> = contenders
+            .iter()
+            .flat_map(|contender| contender.rows())
+            .collect();
+        let series = rows
+            .iter()
+            .filter_map(|row| series.iter().find(|series| series.what == **row));
+        times(&mut text, name, store, &series.collect::<Vec<_>>())?;
+    }
     writeln!(
         text,
-        "\n| messages | the largest | peak memory | beyond the largest |\n|---:|---:|---:|---:|"
+        "| peak memory | messages | the largest | peak | beyond the largest |\n|---|---:|---:|---:|---:|"
     )?;
     for peak in peaks {
         let (largest, resident) = (mib(peak.largest), mib(peak.resident));
         let beyond = resident - largest;
-        let messages = peak.messages;
+        let (what, messages) = (peak.what, peak.messages);
         writeln!(
             text,
-            "| {messages} | {largest:.1} MiB | {resident:.1} MiB | {beyond:.1} MiB |"
+            "| {what} | {messages} | {largest:.1} MiB | {resident:.1} MiB | {beyond:.1} MiB |"
         )?;
     }
     Ok(text)
 }
 
-fn times(text: &mut String, store: &Store, series: &[Series]) -> Result<()> {
-    let ours = series.first().map_or(f64::NAN, Series::median);
+fn times(text: &mut String, name: &str, store: &Store, series: &[&Series]) -> Result<()> {
+    if series.iter().all(|series| series.len() == 0) {
+        return Ok(());
+    }
+    let ours = series.first().map_or(f64::NAN, |series| series.median());
     writeln!(
         text,
-        "| | median | fastest to slowest | MiB/s | time of ours |\n|---|---:|---:|---:|---:|"
+        "| {name} | median | fastest to slowest | MiB/s | time of ours |\n|---|---:|---:|---:|---:|"
     )?;
     for series in series.iter().filter(|series| series.len() > 0) {
         let (what, median) = (series.what, series.median());
@@ -63,6 +75,7 @@ fn times(text: &mut String, store: &Store, series: &[Series]) -> Result<()> {
             "| {what} | {median:.2} s | {fastest:.2} to {slowest:.2} s | {speed:.0} | {times:.2} x |"
         )?;
     }
+    writeln!(text)?;
     Ok(())
 }
 

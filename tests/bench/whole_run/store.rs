@@ -5,11 +5,14 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
+use mailtally::disk::{Dir, Real};
+use mailtally::format::{self, OpenOptions};
 
-use super::contenders::Contender;
+use super::contenders::{Contender, convert};
 use super::dovecot::{self, Dovecot};
 use super::mail::{Mail, Numbers};
 use super::measure::run;
@@ -106,6 +109,7 @@ impl Store {
             store.make()?;
             fs::write(done, EDITION)?;
         }
+        store.make_others()?;
         store.count(&store.source())?;
         Ok(store)
     }
@@ -200,12 +204,38 @@ impl Store {
         Ok(fs::remove_dir_all(self.outs())?)
     }
 
-    /// Reads all of the source once, and has the memory that a run will fill already in use before: a
+    /// The same mail as mdbox; made by us.
+    pub fn mdbox(&self) -> PathBuf {
+        self.folder.join("mdbox")
+    }
+
+    /// The same mail once more as Maildirs, made of the mdbox.
+    pub fn back(&self) -> PathBuf {
+        self.folder.join("back")
+    }
+
+    /// Makes the other two where they are not there. What is there may be of another version of ours:
+    /// it is the same mail.
+    fn make_others(&self) -> Result<()> {
+        for (from, source, to, out) in [
+            ("maildir", self.source(), "mdbox", self.mdbox()),
+            ("mdbox", self.mdbox(), "maildir", self.back()),
+        ] {
+            if !out.exists() {
+                fs::create_dir(&out)?;
+                dovecot::give_to_owner(&out)?;
+                run(&mut convert(from, &source, to, &out))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads all of a source once, and has the memory that a run will fill already in use before: a
     /// virtual machine gets its memory from the host at the first touch, and that is slow.
-    pub fn warm(&self) -> Result<()> {
+    pub fn warm(&self, source: &Path) -> Result<()> {
         let mut tar = Command::new("sh");
         tar.args(["-c", "tar -cf - . | cat >/dev/null"]);
-        run(tar.current_dir(self.source()))?;
+        run(tar.current_dir(source))?;
         let filled = self.folder.join("filled");
         io::copy(
             &mut io::repeat(0).take(2 * self.bytes),
@@ -216,18 +246,19 @@ impl Store {
 
     /// Looks whether a run has carried everything.
     pub fn check(&self, contender: Contender, out: &Path) -> Result<()> {
-        let mut made = Self {
-            messages: 0,
-            bytes: 0,
-            largest: 0,
-            folder: self.folder.clone(),
-            recipe: self.recipe,
-        };
-        let messages = if contender == Contender::Cp {
-            made.count(out)?;
-            made.messages
-        } else {
-            count_sdbox(out)?
+        let messages = match contender.makes() {
+            "maildir" => {
+                let mut made = Self {
+                    messages: 0,
+                    bytes: 0,
+                    largest: 0,
+                    folder: self.folder.clone(),
+                    recipe: self.recipe,
+                };
+                made.count(out)?;
+                made.messages
+            }
+            format => count_dbox(format, out)?,
         };
         ensure!(
             messages == self.messages,
@@ -238,14 +269,15 @@ impl Store {
     }
 }
 
-fn count_sdbox(dir: &Path) -> Result<usize> {
+/// Messages in the accounts below `out`, as their indexes have them.
+fn count_dbox(format: &str, out: &Path) -> Result<usize> {
     let mut messages = 0;
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            messages += count_sdbox(&entry.path())?;
-        } else {
-            messages += usize::from(entry.file_name().to_string_lossy().starts_with("u."));
+    for account in fs::read_dir(out)? {
+        let dir = Dir::open(&account?.path(), Arc::new(Real))?;
+        let room = format::room(format).context("a format")?;
+        let source = (room.open)(dir, &OpenOptions::default(), &mut |_| ())?;
+        for nth in 0..source.mailboxes().len() {
+            messages += source.mailbox(nth, &mut |_| ())?.len();
         }
     }
     Ok(messages)
