@@ -1,0 +1,111 @@
+//! A generated account, converted along any chain of formats, comes back equal in everything that the
+//! formats can hold.
+
+mod generated;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mailtally::disk::{Dir, Disk, Real};
+use mailtally::format::{OpenOptions, room};
+use mailtally::model::Codec;
+use mailtally::ops::{Teller, convert, users::Place, workers::Workers};
+use mailtally::report::{Status, UserLine};
+use mailtally::store::{Compress, Form};
+use proptest::prelude::*;
+
+use crate::harness::maildir::scratch;
+use crate::harness::store::Store;
+
+/// A format, and the form of a store in it.
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    format: &'static str,
+    form: Form,
+}
+
+impl Link {
+    fn open(&self) -> OpenOptions {
+        OpenOptions {
+            now: 1_800_000_000,
+            ..OpenOptions::of(&self.form)
+        }
+    }
+
+    /// Saved dates and CONDSTORE's counter have a place in it.
+    fn holds_all(&self) -> bool {
+        room(self.format).unwrap().holds.saved_dates
+    }
+}
+
+fn link() -> impl Strategy<Value = Link> {
+    let compress = prop_oneof![
+        Just(Compress::None),
+        Just(Compress::Keep),
+        Just(Compress::With(Codec::Zstd)),
+        Just(Compress::With(Codec::Gz)),
+    ];
+    let rotate = prop_oneof![Just(10 << 20), Just(1000_u64), Just(300_000)];
+    let format = prop_oneof![Just("sdbox"), Just("mdbox")];
+    (format, any::<bool>(), compress, rotate).prop_map(|(format, fs, compress, rotate_size)| Link {
+        format,
+        form: Form {
+            fs_layout: fs && format == "maildir",
+            compress,
+            rotate_size,
+        },
+    })
+}
+
+/// Converts the store in `from` to a new one in `to`.
+fn convert(from: (&Link, &Path), to: (&Link, &Path)) -> UserLine {
+    let disk: Arc<dyn Disk> = Arc::new(Real);
+    let destination = Place::named(to.1.to_owned(), &disk);
+    let open = from.0.open();
+    let job = convert::Job {
+        user: "",
+        from: room(from.0.format).unwrap(),
+        source: Dir::open(from.1, Arc::clone(&disk)).unwrap(),
+        open: &open,
+        to: room(to.0.format).unwrap(),
+        destination: &destination,
+    };
+    let options = convert::Options {
+        now: 1_800_000_000,
+        form: to.0.form,
+        ..convert::Options::default()
+    };
+    let workers = Workers::new(2).unwrap();
+    convert::account(job, &options, &Teller::new("", &()), &workers).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn any_account_comes_back_equal_over_any_chain_of_formats(
+        account in generated::account(),
+        chain in proptest::collection::vec(link(), 2..5),
+    ) {
+        let temp = scratch();
+        let place = |nth: usize| temp.path().join(format!("{nth}"));
+        account.write(chain[0].format, &chain[0].form, &place(0));
+        for (nth, pair) in chain.windows(2).enumerate() {
+            let line = convert((&pair[0], &place(nth)), (&pair[1], &place(nth + 1)));
+            prop_assert_eq!(line.status, Status::Verified, "{:?}", pair);
+            prop_assert_eq!(Some(&line.digest.source), line.digest.destination.as_ref());
+        }
+        let last = chain.len() - 1;
+        let read = Store::of(chain[last].format, &place(last), &chain[last].open());
+        let holds_all = chain.iter().all(Link::holds_all);
+        let mut mailboxes = read.mailboxes;
+        mailboxes.retain(|_, mailbox| mailbox.selectable);
+        if !holds_all {
+            for mailbox in mailboxes.values_mut() {
+                mailbox.messages.values_mut().for_each(|message| message.saved = None);
+            }
+        }
+        prop_assert_eq!(mailboxes, account.expected(holds_all));
+        prop_assert_eq!(read.subscriptions, account.subscriptions());
+    }
+}
