@@ -67,10 +67,11 @@ pub fn scan(file: &File, len: u64, each: &mut dyn FnMut(Found)) -> io::Result<()
     let line = header_line(file)?;
     let header = line.map_or(MESSAGE_HEADER, |line| line.message_header);
     let mut at = line.map_or(0, |line| line.len as u64);
+    // Where the header line cannot be read, its bytes are lost with it.
     let mut lost = (at == 0).then_some(0);
     while at < len {
         if let Some(message) = message_at(file, at, header, len)? {
-            if let Some(from) = lost.take() {
+            if let Some(from) = lost.take().filter(|from| *from < at) {
                 each(Found::Gap(from, at));
             }
             at += message.len;

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use bstr::ByteSlice;
+use proptest::prelude::*;
 
-use super::ROOM;
+use super::{ROOM, scan};
 use crate::digest::Measured;
 use crate::format::OpenOptions;
 use crate::format::golden::{
@@ -326,4 +327,38 @@ fn counts_that_the_mailboxes_do_not_have_and_messages_that_nobody_has_are_said()
     assert_eq!(codes(temp.path()), [""; 0]);
     fs::remove_dir_all(temp.path().join("mailboxes/box0")).unwrap();
     assert_eq!(codes(temp.path()), ["mdbox.orphan", "mdbox.refcount"]);
+}
+
+/// Pieces of a storage file and bytes that are none, in any order.
+fn pieces() -> impl Strategy<Value = Vec<u8>> {
+    let second_at = M_1.rfind(b"\x01\x02N").unwrap();
+    let piece = prop_oneof![
+        Just(M_1[..16].to_vec()),
+        Just(M_1[16..second_at].to_vec()),
+        Just(M_1[second_at..].to_vec()),
+        Just(M_1[second_at..second_at + 40].to_vec()),
+        Just(b"\x01\x02N          FFFFFFFFFFFFFFFF\n".to_vec()),
+        proptest::collection::vec(any::<u8>(), 0..20),
+    ];
+    proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn what_is_told_of_a_storage_file_tiles_it(bytes in pieces()) {
+        let temp = tempfile::tempdir().unwrap();
+        fs::write(temp.path().join("m.1"), &bytes).unwrap();
+        let file = open_dir(temp.path()).file("m.1").unwrap();
+        let mut at = scan::header_line(&file).unwrap().map_or(0, |line| line.len as u64);
+        scan::scan(&file, bytes.len() as u64, &mut |found| {
+            let (from, to) = match found {
+                scan::Found::Message(message) => (message.at, message.at + message.len),
+                scan::Found::Gap(from, to) => (from, to),
+            };
+            assert!(from == at && to > from);
+            at = to;
+        })
+        .unwrap();
+        prop_assert_eq!(at, bytes.len() as u64);
+    }
 }
