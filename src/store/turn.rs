@@ -23,6 +23,8 @@ struct Through {
     next: usize,
     /// Those above it that are.
     early: BTreeSet<usize>,
+    /// How many wait: to wake nobody takes as long as to wake somebody.
+    waiting: usize,
 }
 
 impl Turns {
@@ -47,22 +49,34 @@ impl Turn<'_> {
     /// Returns when every message before this one is through.
     pub fn wait(&self) {
         let mut through = self.turns.through();
+        through.waiting += 1;
         while through.next < self.nth {
             let moved = self.turns.moved.wait(through);
             through = moved.unwrap_or_else(PoisonError::into_inner);
         }
+        through.waiting -= 1;
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut through = self.turns.through();
-        through.early.insert(self.nth);
-        let Through { next, early } = &mut *through;
-        while early.remove(next) {
+        let Through {
+            next,
+            early,
+            waiting,
+        } = &mut *through;
+        if *next == self.nth {
             *next += 1;
+            while early.remove(next) {
+                *next += 1;
+            }
+            if *waiting > 0 {
+                self.turns.moved.notify_all();
+            }
+        } else {
+            early.insert(self.nth);
         }
-        self.turns.moved.notify_all();
     }
 }
 
