@@ -178,9 +178,18 @@ impl Dir {
         let from = OsStr::from_bytes(from.as_ref());
         to_dir.step(Action::Rename, to.as_ref(), |to| {
             let flags = RenameFlags::NOREPLACE;
-            Ok(rustix::fs::renameat_with(
-                &self.fd, from, &to_dir.fd, to, flags,
-            )?)
+            match rustix::fs::renameat_with(&self.fd, from, &to_dir.fd, to, flags) {
+                // Not every file system can; nobody else makes names here.
+                Err(Errno::INVAL | Errno::NOSYS) => {
+                    match rustix::fs::statat(&to_dir.fd, to, AtFlags::SYMLINK_NOFOLLOW) {
+                        Err(Errno::NOENT) => {}
+                        Err(error) => return Err(error.into()),
+                        Ok(_) => return Err(Errno::EXIST.into()),
+                    }
+                    Ok(rustix::fs::renameat(&self.fd, from, &to_dir.fd, to)?)
+                }
+                done => Ok(done?),
+            }
         })
     }
 

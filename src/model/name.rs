@@ -46,6 +46,11 @@ impl MailboxName {
         (!above.is_empty()).then(|| Self(above.to_vec()))
     }
 
+    /// True if `other` lies below it, at any depth.
+    pub fn is_above(&self, other: &Self) -> bool {
+        other.0.len() > self.0.len() && other.0.starts_with(&self.0)
+    }
+
     /// The same name with another last level.
     #[must_use]
     pub fn with_last(&self, last: String) -> Self {

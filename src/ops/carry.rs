@@ -4,8 +4,8 @@ use std::cell::RefCell;
 
 use bstr::BString;
 
+use super::load::{Load, Misfit, Misfits};
 use super::notes::Notes;
-use super::plan_keywords::KeywordPlan;
 use super::teller::Teller;
 use super::workers::Workers;
 use crate::digest::merkle::{self, MailboxDigest};
@@ -123,15 +123,7 @@ struct Kept {
     stored: Stored,
     carried: Carried,
     digest: Digest,
-}
-
-/// What of a mailbox its destination has room for.
-#[derive(Debug)]
-pub struct Load {
-    /// Which keywords.
-    pub keywords: KeywordPlan,
-    /// What else.
-    pub holds: Holds,
+    misfit: Misfit,
 }
 
 /// Carries a mailbox into `writer`; without one everything is read and nothing written.
@@ -198,7 +190,7 @@ fn one(
     };
     let (mut message, claims) = (opened.message, opened.claims);
     let sent = message.clone();
-    load.keywords.carry(&mut message);
+    let misfit = load.fit(&mut message);
     let body = Measured::new(opened.body);
     let stored = match writer {
         Some(writer) => writer.store(Incoming {
@@ -227,6 +219,7 @@ fn one(
                 digest: merkle::message(&sent, names, facts),
                 message,
                 stored,
+                misfit,
             }));
         }
         Err(StoreError::Source { error, read }) => {
@@ -250,6 +243,7 @@ struct Sum<'a> {
     name: &'a MailboxName,
     digest: MailboxDigest,
     notes: Notes,
+    misfits: Misfits,
     messages: Vec<Carried>,
     line: MailboxLine,
     told: (u64, u64),
@@ -263,6 +257,7 @@ impl<'a> Sum<'a> {
             name,
             digest: MailboxDigest::new(name),
             notes: Notes::default(),
+            misfits: Misfits::default(),
             messages: Vec::new(),
             line: MailboxLine {
                 user: teller.user().into(),
@@ -302,6 +297,7 @@ impl<'a> Sum<'a> {
         if message.sealed.is_none() {
             self.notes.add(message.uid, facts);
         }
+        self.misfits.add(message.uid, kept.misfit);
         self.messages.push(kept.carried);
         self.line.messages += 1;
         self.line.unseen += u64::from(!message.flags.contains(Flags::SEEN));
@@ -320,8 +316,9 @@ impl<'a> Sum<'a> {
     }
 
     fn finish(mut self, load: Load) -> CarriedMailbox {
-        self.notes
-            .tell(self.name, &mut |finding| self.teller.found(finding));
+        let found = &mut |finding| self.teller.found(finding);
+        self.notes.tell(self.name, found);
+        self.misfits.tell(self.name, found);
         if let Some(detail) = copies(&self.messages) {
             self.teller
                 .found(Finding::new(&MESSAGE_TWICE, detail).mailbox(self.name));

@@ -7,7 +7,9 @@
 
 use std::time::Instant;
 
-use super::carry::{self, CarriedMailbox, Load};
+use super::carry::{self, CarriedMailbox};
+use super::left_behind::{self, LeftBehind};
+use super::load::Load;
 use super::plan_keywords::KeywordPlan;
 use super::prove::{self, Pair};
 use super::staging::{Previous, Staging, Target};
@@ -24,7 +26,7 @@ use crate::format::{OpenOptions, Room};
 use crate::model::{Account, Mailbox, MailboxName};
 use crate::report::catalogue as rules;
 use crate::report::{Digests, Event, Finding, MailboxLine, Status, UserLine, escape};
-use crate::store::{Compress, CreateOptions, Destination, Form, MailboxSource, Source};
+use crate::store::{Compress, CreateOptions, Destination, Form, Holds, MailboxSource, Source};
 
 /// Headers, metadata and index of a message take about this much.
 const BYTES_PER_MESSAGE: u64 = 200;
@@ -97,7 +99,9 @@ pub fn account(
     });
     let run = Run {
         source: source.as_ref(),
+        from: job.from,
         to: job.to,
+        holds: job.to.holds_in(&options.form),
         names,
         stamp,
         path,
@@ -174,7 +178,10 @@ fn unchanged(
 
 struct Run<'a> {
     source: &'a dyn Source,
+    from: &'static Room,
     to: &'static Room,
+    /// What the destination has a place for, in the form that was chosen.
+    holds: Holds,
     names: Vec<MailboxName>,
     stamp: String,
     path: String,
@@ -192,15 +199,8 @@ impl Run<'_> {
                 self.teller.found(finding);
             }
         }
-        if let Some(limits) = self.source.account().quota
-            && !self.to.holds.quota_limits
-        {
-            let shown = |limit: Option<u64>| limit.map_or("none".into(), |value| value.to_string());
-            let (bytes, messages) = (shown(limits.bytes), shown(limits.messages));
-            let detail = format!("bytes: {bytes}, messages: {messages}");
-            self.teller
-                .found(Finding::new(&rules::QUOTA_LIMIT, detail).path("maildirsize"));
-        }
+        let (from, to) = (&self.from.holds, &self.holds);
+        left_behind::tell_account(self.source.account(), from, to, self.teller);
     }
 
     /// A source that did not hold still: what came or moved meanwhile may be missing.
@@ -227,18 +227,18 @@ impl Run<'_> {
         Account {
             subscriptions: source.subscriptions.iter().map(renamed).collect(),
             sieve: source.sieve.clone(),
-            quota: source.quota.filter(|_| self.to.holds.quota_limits),
+            quota: source.quota.filter(|_| self.holds.quota_limits),
             last_uidvalidity: source.last_uidvalidity.max(last_uidvalidity),
         }
     }
 
     /// What of a mailbox the destination has room for; what it has none for is said.
     fn load(&self, source: &dyn MailboxSource, name: &MailboxName) -> Load {
-        let most = self.to.holds.keywords;
+        let most = self.holds.keywords;
         let found = &mut |finding| self.teller.found(finding);
         Load {
             keywords: KeywordPlan::of(source, most, name, found),
-            holds: self.to.holds,
+            holds: self.holds,
         }
     }
 
@@ -353,24 +353,31 @@ impl Run<'_> {
         Ok(line)
     }
 
-    /// Opens the mailboxes one after the other; one that cannot be opened is a finding.
+    /// Opens the mailboxes one after the other. One that cannot be opened is a finding, and so is one that
+    /// the destination has no place for.
     fn each_mailbox(
         &self,
         mut each: impl FnMut(usize, &MailboxName, &dyn MailboxSource) -> Result<()>,
     ) -> Result<()> {
+        let mut left = LeftBehind::default();
         for (nth, name) in self.names.iter().enumerate() {
             self.workers.go_on()?;
             let opened = self
                 .source
                 .mailbox(nth, &mut |finding| self.teller.found(finding));
             match opened {
-                Ok(source) => each(nth, name, source.as_ref())?,
+                Ok(source) => {
+                    if left.carries(source.mailbox(), name, &self.holds) {
+                        each(nth, name, source.as_ref())?;
+                    }
+                }
                 Err(error) => {
                     let finding = Finding::new(&rules::MAILBOX_UNREADABLE, error.chain());
                     self.teller.found(finding.mailbox(name));
                 }
             }
         }
+        left.tell(self.teller);
         Ok(())
     }
 
@@ -410,7 +417,7 @@ impl Run<'_> {
             .iter()
             .map(|(nth, _)| self.names[*nth].clone())
             .collect();
-        let places = prove::mailboxes(&names, read.as_ref(), &self.to.holds, self.teller);
+        let places = prove::mailboxes(&names, read.as_ref(), &self.holds, self.teller);
         let mut state = self.begin_state(staging, read.as_ref(), carried, options)?;
         let mut digests = Vec::new();
         for (((nth, carried), name), place) in carried.iter().zip(&names).zip(places) {

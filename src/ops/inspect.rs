@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::carry::{self, Load};
+use super::carry;
+use super::load::Load;
 use super::plan_keywords::KeywordPlan;
 use super::teller::Teller;
 use super::workers::Workers;

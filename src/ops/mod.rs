@@ -3,6 +3,8 @@
 mod carry;
 pub mod convert;
 pub mod inspect;
+mod left_behind;
+mod load;
 mod notes;
 mod plan_keywords;
 mod plan_names;

@@ -12,6 +12,8 @@ pub type Problem<'a> = &'a dyn Fn(&MailboxName) -> Option<String>;
 
 /// A level that is too long on disk keeps so many characters, and gets a number.
 const KEPT: usize = 32;
+/// Where a name is too long as a whole, its levels keep fewer.
+const FEWER: [usize; 5] = [KEPT, 16, 8, 4, 2];
 
 /// The destination's names, in the order of the source's. What does not fit is renamed and said.
 pub fn plan(names: &[MailboxName], problem: Problem<'_>, found: Found<'_>) -> Vec<MailboxName> {
@@ -40,24 +42,52 @@ pub fn plan(names: &[MailboxName], problem: Problem<'_>, found: Found<'_>) -> Ve
 /// The nearest name that fits and is free.
 fn propose(name: &MailboxName, problem: Problem<'_>, taken: &BTreeSet<MailboxName>) -> MailboxName {
     let levels = name.levels().iter();
-    let fitted: Vec<String> = levels
-        .map(
-            |level| match problem(&MailboxName::verbatim([level.clone()])) {
-                None => level.clone(),
-                Some(_) => fit(level),
-            },
-        )
-        .collect();
-    let first = MailboxName::new(if fitted.is_empty() {
-        vec![fit("")]
-    } else {
-        fitted
-    });
-    let last = first.levels().last().cloned().unwrap_or_default();
-    std::iter::once(first.clone())
-        .chain((2_u32..).map(|nth| first.with_last(format!("{last}_{nth}"))))
+    let mut fitted: Vec<String> = levels.map(|level| fit_level(level, problem)).collect();
+    if fitted.is_empty() {
+        fitted.push(fit(""));
+    }
+    let first = MailboxName::new(fitted);
+    let roomy = with_room(&first, problem);
+    [first, roomy.clone()]
+        .into_iter()
+        .chain((2_u32..).map(|nth| numbered(&roomy, nth)))
         .find(|name| problem(name).is_none() && !taken.contains(name))
         .expect("BUG: numbered names do not run out")
+}
+
+fn numbered(name: &MailboxName, nth: u32) -> MailboxName {
+    let last = name.levels().last().map_or("", String::as_str);
+    name.with_last(format!("{last}_{nth}"))
+}
+
+/// A name that is not too long as a whole, also with a number behind it: its last level is cut, then all
+/// levels, and in the end one is left.
+fn with_room(name: &MailboxName, problem: Problem<'_>) -> MailboxName {
+    let cut = |level: &String, most: usize| level.chars().take(most).collect::<String>();
+    let last = name.levels().last().cloned().unwrap_or_default();
+    let last_cut = FEWER.map(|most| name.with_last(cut(&last, most)));
+    let all_cut = FEWER.map(|most| {
+        let levels = name.levels().iter();
+        MailboxName::new(levels.map(|level| cut(level, most)))
+    });
+    std::iter::once(name.clone())
+        .chain(last_cut)
+        .chain(all_cut)
+        .find(|name| problem(&numbered(name, u32::MAX)).is_none())
+        .unwrap_or_else(|| MailboxName::new([fit(&last)]))
+}
+
+/// A level that fits: itself, or the nearest one that does.
+fn fit_level(level: &str, problem: Problem<'_>) -> String {
+    let fits = |level: &str| problem(&MailboxName::verbatim([level])).is_none();
+    if fits(level) {
+        return level.to_owned();
+    }
+    let fitted = fit(level);
+    if fits(&fitted) {
+        return fitted;
+    }
+    format!("_{fitted}")
 }
 
 fn fit(level: &str) -> String {
@@ -90,8 +120,11 @@ mod tests {
     use super::*;
 
     fn no_long_names(name: &MailboxName) -> Option<String> {
-        let bad = |level: &String| level.is_empty() || level.len() > 40 || level == "dbox-Mails";
-        name.levels().iter().any(bad).then(|| "does not fit".into())
+        let bad = |level: &String| {
+            level.is_empty() || level.len() > 40 || level == "dbox-Mails" || level == "cur"
+        };
+        let too_long = name.to_string().len() > 100;
+        (too_long || name.levels().iter().any(bad)).then(|| "does not fit".into())
     }
 
     fn planned(names: &[&[&str]]) -> (Vec<String>, Vec<&'static str>) {
@@ -114,6 +147,32 @@ mod tests {
         let short = "x".repeat(32);
         assert_eq!(names, ["a/__2", "a/_", "dbox-Mails_", &short, "ok"]);
         assert_eq!(codes, ["mailbox.renamed"; 3]);
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_as_a_whole_is_cut_until_it_fits() {
+        let (one, other) = ("x".repeat(40), "y".repeat(40));
+        let (names, _) = planned(&[&[&one, &one, &one]]);
+        assert_eq!(names, [format!("{one}/{one}/xxxx")]);
+        let (names, _) = planned(&[&[&one, &one, &one, &other], &[&one, &one, &one, &one]]);
+        let level = "x".repeat(16);
+        let above = format!("{level}/{level}/{level}");
+        assert_eq!(
+            names,
+            [
+                format!("{above}/{}", "y".repeat(16)),
+                format!("{above}/{level}")
+            ]
+        );
+        let deep = vec!["z"; 60];
+        assert_eq!(planned(&[&deep]).0, ["z"]);
+    }
+
+    #[test]
+    fn a_level_that_is_taken_by_the_format_gets_a_mark() {
+        let (names, codes) = planned(&[&["cur", "x"], &["a", "cur"]]);
+        assert_eq!(names, ["_cur/x", "a/_cur"]);
+        assert_eq!(codes, ["mailbox.renamed"; 2]);
     }
 
     #[test]

@@ -103,6 +103,10 @@ pub fn account(expected: &Account, read: &Account, teller: &Teller<'_>) {
             json!(name),
         ));
     }
+    if expected.quota != read.quota {
+        let (one, other) = (limits(expected), limits(read));
+        teller.differs(difference(Place::default(), "quota", one, other));
+    }
     if expected.sieve != read.sieve {
         let shown = |account: &Account| {
             let paths = account
@@ -116,6 +120,11 @@ pub fn account(expected: &Account, read: &Account, teller: &Teller<'_>) {
     }
 }
 
+/// Quota limits, as JSON.
+fn limits(account: &Account) -> Value {
+    json!(account.quota.map(|limits| [limits.bytes, limits.messages]))
+}
+
 /// Compares which mailboxes there are. Returns the destination's place of each expected name.
 pub fn mailboxes(
     expected: &[MailboxName],
@@ -125,12 +134,7 @@ pub fn mailboxes(
 ) -> Vec<Option<usize>> {
     let there = read.mailboxes();
     // Names above others need not be names of their own in every format.
-    let above = |name: &MailboxName| {
-        let under = |other: &MailboxName| {
-            other.levels().len() > name.levels().len() && other.levels().starts_with(name.levels())
-        };
-        expected.iter().any(under)
-    };
+    let above = |name: &MailboxName| expected.iter().any(|other| name.is_above(other));
     let extra = |name: &&MailboxName| {
         let given = name.is_inbox() && holds.always_inbox;
         !(given || expected.contains(name) || above(name))
@@ -341,7 +345,7 @@ fn explain(
         return;
     };
     let mut source = source.message;
-    pair.carried.load.keywords.carry(&mut source);
+    pair.carried.load.fit(&mut source);
     let flags = |message: &Message| json!(message.flags.names().collect::<Vec<_>>());
     differs("message.flags", flags(&source), flags(read));
     let keywords = |message: &Message, names: &[BString]| {

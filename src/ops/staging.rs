@@ -181,7 +181,9 @@ fn what_changed(dir: Dir, room: &Room, form: &Form, left: &[MailboxLine]) -> Str
         let Ok(mailbox) = source.mailbox(nth, &mut |_| ()) else {
             continue;
         };
-        if !mailbox.mailbox().selectable {
+        let given = room.holds.always_inbox && name == "INBOX" && mailbox.is_empty();
+        let is_new = left.iter().all(|line| line.mailbox != name);
+        if !mailbox.mailbox().selectable || (given && is_new) {
             continue;
         }
         let same = left.iter().any(|line| {

@@ -61,12 +61,18 @@ rules! {
     ACCOUNT_FAILED = "account.failed", Error,
         "the account could not be worked on at all; the other accounts go on",
         "see the detail; mend it and run the same command again";
+    ACCOUNT_MODSEQ = "account.modseq", Info,
+        "the destination does not keep how often a mailbox was changed (CONDSTORE), so the server begins to count anew; a client that goes by the count may miss a change of flags",
+        "nothing; clients that go by the count load all flags anew when their copy is removed";
     ACCOUNT_MISSING = "account.missing", Error,
         "a user was named that has no store at the location",
         "check the spelling and the location's variables";
     ACCOUNT_OWNER = "account.owner", Warning,
         "files could not be given to the owner of the source, because the run is not root",
         "run as root, or as the mail user, or name --owner";
+    ACCOUNT_SAVED_DATES = "account.saved-dates", Info,
+        "a Maildir does not keep when a message came into its mailbox; the received dates are kept",
+        "nothing, unless the server expires mail by the date at which it was saved: such rules begin anew";
     ACCOUNT_SPACE = "account.space", Error,
         "the file system of the destination has less room than the account needs",
         "make room before the run";
@@ -93,6 +99,9 @@ rules! {
         "a mailbox folder cannot be listed; its messages are not carried",
         "give the run the rights to read it, or run fsck";
 
+    MAILBOX_NO_SELECT = "mailbox.no-select", Info,
+        "a name holds no messages and stands above no mailbox that does; the destination has no place for it",
+        "nothing";
     MAILBOX_KEYWORDS = "mailbox.keywords", Error,
         "the destination has room for fewer keywords a mailbox (a Maildir 26, dbox 4096); the least used ones are not carried",
         "let the user do without them, or convert to another format";
@@ -118,6 +127,12 @@ rules! {
     MESSAGE_REFUSED = "message.refused", Error,
         "the destination's format cannot hold the message; it is not carried",
         "see the detail; convert the account to another format";
+    MESSAGE_GUID_MADE = "message.guid-made", Warning,
+        "the destination cannot hold the GUIDs of messages, because they are empty or have spaces or control characters; the messages get others, made of the old ones",
+        "nothing, unless a dsync peer knows the messages by their old GUIDs";
+    MESSAGE_UIDL_LOST = "message.uidl-lost", Warning,
+        "the destination cannot hold the POP3 UIDLs of messages, because they are empty or have spaces or control characters, which POP3 does not allow either",
+        "nothing, unless a POP3 client knows the messages by them: it loads them again";
     MESSAGE_TWICE = "message.twice", Info,
         "a mailbox holds messages with exactly the same bytes; all are kept",
         "nothing, or remove the copies with a client";
@@ -144,7 +159,7 @@ rules! {
         "the message is encrypted by mail_crypt; it is carried as ciphertext",
         "give the destination server the same keys";
     MAILDIR_COMPRESSED = "maildir.compressed", Info,
-        "messages are compressed; they are written uncompressed, which every server reads",
+        "messages are compressed; unless --compress says otherwise, they are written uncompressed, which every server reads",
         "nothing; mind the room at the destination";
     MAILDIR_STRAY = "maildir.stray", Warning,
         "a file is no message: leftovers of an editor, NFS, fsck or a sync tool; it is not carried",
@@ -257,7 +272,7 @@ rules! {
         "maildirsize is negative, or cannot be read",
         "nothing; usage is counted from the messages";
     QUOTA_LIMIT = "quota.limit", Info,
-        "maildirsize holds limits, which dbox stores have no place for",
+        "maildirsize holds limits, which only a Maildir++ has a place for",
         "set them in the server's quota rules";
 
     INDEX_BROKEN = "index.broken", Warning,

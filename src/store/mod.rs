@@ -150,6 +150,18 @@ pub struct Holds {
     pub quota_limits: bool,
     /// The INBOX is always there.
     pub always_inbox: bool,
+    /// GUIDs and POP3 UIDLs that are no words: empty ones, and ones with spaces or control characters.
+    pub ids_of_any_text: bool,
+}
+
+impl Holds {
+    /// True for a name without messages that has a place of its own. An INBOX that is always there has
+    /// messages, and hidden names without any are nobody's mailboxes.
+    pub fn holds_alone(&self, name: &MailboxName) -> bool {
+        let hidden = name.levels().iter().any(|level| level.starts_with('.'));
+        let given = self.always_inbox && name.is_inbox();
+        self.bare_names && !hidden && !given
+    }
 }
 
 /// A store that is being made, in a directory that nobody else knows yet.

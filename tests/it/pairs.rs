@@ -11,7 +11,7 @@ use crate::harness::run::{Ran, Run};
 use crate::harness::store::Store;
 use crate::harness::unpacked;
 
-const FORMATS: [&str; 2] = ["sdbox", "mdbox"];
+const FORMATS: [&str; 3] = ["maildir", "sdbox", "mdbox"];
 
 /// Stores of one account below a folder: `<from>` made of the sample, `<from>-<to>` made of that.
 struct Stores {

@@ -326,7 +326,8 @@ impl Finder<'_> {
         if !selectable && at.len() == 1 && SIDE_FOLDERS.contains(&name) {
             return;
         }
-        let is_the_inbox = self.options.dirname.is_some() && *at == [INBOX];
+        // Where mailboxes below the INBOX lie; without `DIRNAME` a second INBOX, if it has messages.
+        let is_the_inbox = *at == [INBOX] && (self.options.dirname.is_some() || !selectable);
         // Hidden directories can be mailboxes; those that only stand above others are nobody's folders.
         let hidden = at.iter().any(|level| level.starts_with(b"."));
         if !is_the_inbox && (selectable || !hidden) {
@@ -395,6 +396,21 @@ mod tests {
             "sieve in sieve",
         ];
         assert_eq!(names, wanted);
+    }
+
+    #[test]
+    fn mailboxes_below_the_inbox_lie_in_a_directory_of_its_name() {
+        let options = OpenOptions {
+            fs_layout: true,
+            ..OpenOptions::default()
+        };
+        let (names, findings) = found_in(&["cur", "INBOX/Sub/cur"], &options);
+        assert_eq!(names, ["INBOX in ", "INBOX/Sub in INBOX/Sub"]);
+        assert_eq!(findings, [""; 0]);
+        // Nobody sees messages that lie there.
+        let (names, findings) = found_in(&["cur", "INBOX/cur"], &options);
+        assert_eq!(names, ["INBOX in ", "INBOX_1 in INBOX"]);
+        assert_eq!(findings, ["maildir.inbox-folder INBOX"]);
     }
 
     #[test]

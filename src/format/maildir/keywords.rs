@@ -17,7 +17,8 @@ use super::filename::{LETTERS, base, number};
 use crate::disk::{Dir, Kind};
 use crate::format::side_files::MOST;
 
-const DOVECOT: &str = "dovecot-keywords";
+/// Dovecot's own file.
+pub(super) const DOVECOT: &str = "dovecot-keywords";
 const OLD_DOVECOT: &str = ".customflags";
 /// The folder of Courier's files.
 pub const COURIER: &str = "courierimapkeywords";
@@ -63,6 +64,17 @@ fn lines(bytes: &[u8]) -> Named {
         }
     }
     named
+}
+
+/// Dovecot's file for these keywords; there are letters for the first 26.
+pub(super) fn write(names: &[BString]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for (index, name) in (0..LETTERS).zip(names) {
+        text.extend(format!("{index} ").bytes());
+        text.extend_from_slice(name);
+        text.push(b'\n');
+    }
+    text
 }
 
 fn is_keyword(name: &[u8]) -> bool {
@@ -179,6 +191,15 @@ mod tests {
         assert_eq!(named.letters[1], None);
         assert_eq!(named.broken, 3);
         assert_eq!(named.doubled, ["junk"]);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let names = [BString::from("$Forwarded"), BString::from("Junk")];
+        assert_eq!(write(&names), b"0 $Forwarded\n1 Junk\n");
+        let read = lines(&write(&names));
+        assert_eq!(read.letters, names.map(Some));
+        assert_eq!((read.broken, read.doubled), (0, Vec::new()));
     }
 
     #[test]

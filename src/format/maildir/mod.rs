@@ -19,6 +19,7 @@
 //! Source: Dovecot 2.3, `src/lib-storage/index/maildir/`; Courier's maildir documentation.
 //! Not supported: LAYOUT=index, private indexes of shared mailboxes.
 
+mod base_name;
 mod coat;
 pub mod filename;
 mod folders;
@@ -26,11 +27,13 @@ mod keywords;
 mod links;
 mod listing;
 mod mailbox;
+mod names;
 mod notes;
 mod opening;
 pub mod quota;
 mod read;
 pub mod uidlist;
+mod write;
 
 #[cfg(test)]
 mod tests;
@@ -44,7 +47,7 @@ pub const ROOM: Room = Room {
     name: "maildir",
     detect,
     open: read::open,
-    create: None,
+    create: Some(write::create),
     holds: Holds {
         keywords: filename::LETTERS as usize,
         saved_dates: false,
@@ -52,8 +55,9 @@ pub const ROOM: Room = Room {
         bare_names: false,
         quota_limits: true,
         always_inbox: true,
+        ids_of_any_text: false,
     },
-    name_problem: |_, _| None,
+    name_problem: names::name_problem,
     stamp: read::stamp,
 };
 

@@ -33,6 +33,16 @@ pub fn read(bytes: &[u8]) -> Maildirsize {
     Maildirsize { limits, used }
 }
 
+/// The file for an account that has no limits, or these, and uses so much. Without limits the first line
+/// is empty: a server that has some then counts anew.
+pub fn write(limits: Option<QuotaLimits>, bytes: u64, messages: u64) -> String {
+    let limits = limits.unwrap_or_default();
+    let part = |limit: Option<u64>, unit| limit.map(|limit| format!("{limit}{unit}"));
+    let parts = [part(limits.bytes, "S"), part(limits.messages, "C")];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    format!("{}\n{bytes} {messages}\n", parts.join(","))
+}
+
 fn limits(line: &[u8]) -> QuotaLimits {
     let mut limits = QuotaLimits::default();
     for limit in line.trim().split(|byte| *byte == b',') {
@@ -64,6 +74,21 @@ mod tests {
         assert_eq!(read.limits.bytes, Some(1_000_000));
         assert_eq!(read.limits.messages, Some(1000));
         assert_eq!(read.used, Some((168_437, 1199)));
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let limits = QuotaLimits {
+            bytes: Some(1_000_000),
+            messages: Some(1000),
+        };
+        let text = write(Some(limits), 170_480, 1200);
+        assert_eq!(text, "1000000S,1000C\n170480 1200\n");
+        assert_eq!(read(text.as_bytes()).limits, limits);
+        let text = write(None, 0, 0);
+        assert_eq!(text, "\n0 0\n");
+        assert_eq!(read(text.as_bytes()).used, Some((0, 0)));
+        assert_eq!(read(text.as_bytes()).limits, QuotaLimits::default());
     }
 
     #[test]

@@ -12,9 +12,13 @@
 //!
 //! Source: Dovecot 2.3, `maildir-uidlist.c`.
 
+mod write;
+
 use std::ops::Range;
 
 use bstr::ByteSlice;
+
+pub use write::{header, row};
 
 use super::filename::{base, number};
 use crate::model::MailboxGuid;

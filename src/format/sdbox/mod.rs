@@ -35,6 +35,7 @@ pub const ROOM: Room = Room {
         bare_names: true,
         quota_limits: false,
         always_inbox: false,
+        ids_of_any_text: true,
     },
     name_problem: dbox::name_problem,
     stamp: read::stamp,

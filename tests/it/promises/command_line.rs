@@ -36,10 +36,10 @@ fn a_wrong_command_line_says_what_to_write() {
             "help: write it before the path, such as sdbox:PATH",
         ),
         (
-            &["convert", "SRC", "maildir:/somewhere"],
-            "writing maildir is not supported",
+            &["convert", "SRC", "maildir:/somewhere:DIRNAME=x"],
+            "a key at the destination is not supported",
         ),
-        (&["convert", "SRC", "mdbox:/somewhere"], "help: "),
+        (&["convert", "SRC", "cyrus:/somewhere"], "help: "),
         (&["convert", "SRC", "DST:LAYOUT=fs"], "help: "),
         (
             &["convert", "maildir:/var/%u", "DST"],
