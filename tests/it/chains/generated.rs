@@ -166,7 +166,16 @@ pub fn account() -> impl Strategy<Value = Account> {
 }
 
 impl Body {
+    /// NULs at the end are said to be blocks that were never written, and need a person: not here.
     fn bytes(&self) -> Vec<u8> {
+        let mut bytes = self.all_bytes();
+        if bytes.last() == Some(&0) {
+            bytes.push(b'.');
+        }
+        bytes
+    }
+
+    fn all_bytes(&self) -> Vec<u8> {
         match self {
             Self::Bytes(bytes) => bytes.clone(),
             Self::Lines(lines) => {
@@ -206,8 +215,9 @@ impl Box_ {
 
     fn first_recent(&self) -> u32 {
         let identities = self.identities();
-        let recent = identities.iter().rev().take(self.recent).last();
-        recent.map_or(self.uidnext(), |(uid, _)| *uid)
+        let recent = identities.len() - self.recent.min(identities.len());
+        let first = identities.get(recent);
+        first.map_or(self.uidnext(), |(uid, _)| *uid)
     }
 
     fn names(&self) -> Vec<BString> {
