@@ -66,13 +66,18 @@ impl fmt::Debug for Message {
 impl Store {
     /// Reads an sdbox account.
     pub fn sdbox(root: &Path) -> Self {
+        Self::of("sdbox", root, &OpenOptions::default())
+    }
+
+    /// Reads an account of this format.
+    pub fn of(format: &str, root: &Path, options: &OpenOptions) -> Self {
         let mut findings = Vec::new();
         let mut found = |finding: mailtally::report::Finding| {
             findings.push(format!("{} {}", finding.rule.code, finding.detail));
         };
         let dir = Dir::open(root, Arc::new(Real)).unwrap();
-        let open = room("sdbox").unwrap().open;
-        let source = open(dir, &OpenOptions::default(), &mut found).unwrap();
+        let open = room(format).unwrap().open;
+        let source = open(dir, options, &mut found).unwrap();
         let mut mailboxes = BTreeMap::new();
         for (nth, name) in source.mailboxes().iter().enumerate() {
             let mailbox = source.mailbox(nth, &mut found).unwrap();
