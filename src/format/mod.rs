@@ -57,11 +57,12 @@ impl std::fmt::Debug for Room {
 }
 
 impl Room {
-    /// What it has a place for in this form: where directories stand for levels, one can be empty, and
-    /// only a Maildir++ has a file for quota limits.
+    /// What it has a place for in this form: where directories stand for levels, one can be empty, and a
+    /// link with a dot is no mailbox; only a Maildir++ has a file for quota limits.
     pub fn holds_in(&self, form: &Form) -> Holds {
         Holds {
             bare_names: self.holds.bare_names || form.fs_layout,
+            links_in_root: self.holds.links_in_root || form.fs_layout,
             quota_limits: self.holds.quota_limits && !form.fs_layout,
             ..self.holds
         }

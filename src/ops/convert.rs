@@ -16,7 +16,7 @@ use super::staging::{Previous, Staging, Target};
 use super::teller::Teller;
 use super::users::Place;
 use super::workers::Workers;
-use super::{plan_names, rfc3339};
+use super::{plan_names, rfc3339, scripts};
 use crate::digest::{Digest, hex, merkle};
 use crate::disk::{Dir, Owner};
 use crate::error::{Error, Result};
@@ -200,7 +200,11 @@ impl Run<'_> {
             }
         }
         let (from, to) = (&self.from.holds, &self.holds);
-        left_behind::tell_account(self.source.account(), from, to, self.teller);
+        let account = self.source.account();
+        left_behind::tell_account(account, from, to, self.teller);
+        scripts::fit(&account.sieve, to, &mut |finding| {
+            self.teller.found(finding)
+        });
     }
 
     /// A source that did not hold still: what came or moved meanwhile may be missing.
@@ -226,7 +230,7 @@ impl Run<'_> {
         };
         Account {
             subscriptions: source.subscriptions.iter().map(renamed).collect(),
-            sieve: source.sieve.clone(),
+            sieve: scripts::fit(&source.sieve, &self.holds, &mut |_| ()),
             quota: source.quota.filter(|_| self.holds.quota_limits),
             last_uidvalidity: source.last_uidvalidity.max(last_uidvalidity),
         }

@@ -9,6 +9,7 @@ mod notes;
 mod plan_keywords;
 mod plan_names;
 mod prove;
+mod scripts;
 mod staging;
 mod teller;
 pub mod users;

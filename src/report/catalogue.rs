@@ -265,6 +265,9 @@ rules! {
     SIEVE_UNREADABLE = "sieve.unreadable", Error,
         "a sieve script cannot be read or leads out of the account; it is not carried",
         "copy the script by hand";
+    SIEVE_COPIED = "sieve.copied", Info,
+        "the active sieve script is a link in the account's root, which Dovecot would take for a mailbox in a Maildir++; it is a copy there",
+        "nothing; where ManageSieve is in use, activate the script once more so that it finds its link";
     QUOTA_STALE = "quota.stale", Info,
         "maildirsize does not say what the messages add up to",
         "nothing; usage is counted from the messages";

@@ -152,6 +152,8 @@ pub struct Holds {
     pub always_inbox: bool,
     /// GUIDs and POP3 UIDLs that are no words: empty ones, and ones with spaces or control characters.
     pub ids_of_any_text: bool,
+    /// Links in the account's root: without, a server would take them for mailboxes.
+    pub links_in_root: bool,
 }
 
 impl Holds {

@@ -56,6 +56,7 @@ pub const ROOM: Room = Room {
         quota_limits: true,
         always_inbox: true,
         ids_of_any_text: false,
+        links_in_root: false,
     },
     name_problem: names::name_problem,
     stamp: read::stamp,

@@ -36,6 +36,7 @@ pub const ROOM: Room = Room {
         quota_limits: false,
         always_inbox: false,
         ids_of_any_text: true,
+        links_in_root: true,
     },
     name_problem: dbox::name_problem,
     stamp: read::stamp,

@@ -211,9 +211,12 @@ impl Maildir {
 
     /// `mailtally convert --json` of this source, with more arguments.
     pub fn convert_with(&self, more: &[&str]) -> Run {
-        Run::new(self.temp())
-            .args(["convert", "--json", &self.location(), &self.target()])
-            .args(more)
+        self.convert_to(&self.target()).args(more)
+    }
+
+    /// `mailtally convert --json` of this source to a location.
+    pub fn convert_to(&self, target: &str) -> Run {
+        Run::new(self.temp()).args(["convert", "--json", &self.location(), target])
     }
 
     /// `mailtally convert --json`.

@@ -69,7 +69,10 @@ fn account() -> Maildir {
         .mode("", 0o750)
 }
 
-fn convert(from: &Maildir, to: &Path, disk: &Arc<dyn Disk>) -> Result<UserLine> {
+/// The formats that are written.
+const FORMATS: [&str; 2] = ["sdbox", "maildir"];
+
+fn convert(from: &Maildir, format: &str, to: &Path, disk: &Arc<dyn Disk>) -> Result<UserLine> {
     let destination = Place::named(to.to_owned(), disk);
     let open = OpenOptions {
         now: 1_800_000_000,
@@ -80,7 +83,7 @@ fn convert(from: &Maildir, to: &Path, disk: &Arc<dyn Disk>) -> Result<UserLine> 
         from: room("maildir").unwrap(),
         source: Dir::open(&from.source(), Arc::clone(disk)).unwrap(),
         open: &open,
-        to: room("sdbox").unwrap(),
+        to: room(format).unwrap(),
         destination: &destination,
     };
     let options = convert::Options {
@@ -132,18 +135,24 @@ fn beside(to: &Path) -> Vec<String> {
 fn place(account: &Maildir) -> PathBuf {
     let above = account.temp().join("srv");
     fs::create_dir(&above).unwrap();
-    above.join("sdbox")
+    above.join("store")
 }
 
 #[test]
 fn a_conversion_cut_before_any_step_resumes_to_the_same_store() {
+    for format in FORMATS {
+        conversion_cut_in(format);
+    }
+}
+
+fn conversion_cut_in(format: &str) {
     let account = account();
     let to = place(&account);
-    convert(&account, &to, &real()).expect("no cut");
+    convert(&account, format, &to, &real()).expect("no cut");
     let whole = contents(&to);
     for step in 0.. {
         fs::remove_dir_all(&to).unwrap();
-        let finished = convert(&account, &to, &Failing::disk(step, true, EIO)).is_ok();
+        let finished = convert(&account, format, &to, &Failing::disk(step, true, EIO)).is_ok();
         if to.exists() {
             assert_eq!(
                 contents(&to),
@@ -151,10 +160,10 @@ fn a_conversion_cut_before_any_step_resumes_to_the_same_store() {
                 "cut before step {step}: whole or not there"
             );
         }
-        convert(&account, &to, &real())
+        convert(&account, format, &to, &real())
             .expect("the second run takes up where the first one stopped");
         assert_eq!(contents(&to), whole, "cut before step {step}");
-        assert_eq!(beside(&to), ["sdbox"], "cut before step {step}");
+        assert_eq!(beside(&to), ["store"], "cut before step {step}");
         if finished {
             assert!(step > 50, "{step} steps");
             return;
@@ -164,28 +173,34 @@ fn a_conversion_cut_before_any_step_resumes_to_the_same_store() {
 
 #[test]
 fn a_second_pass_cut_before_any_step_leaves_the_old_store_or_the_new_one() {
+    for format in FORMATS {
+        second_pass_cut_in(format);
+    }
+}
+
+fn second_pass_cut_in(format: &str) {
     let (old, new) = (
         account(),
         account().new_message("INBOX", &name(9), mail("new")),
     );
     let to = place(&old);
-    convert(&old, &to, &real()).expect("no cut");
+    convert(&old, format, &to, &real()).expect("no cut");
     let before = contents(&to);
-    convert(&new, &to, &real()).expect("no cut");
+    convert(&new, format, &to, &real()).expect("no cut");
     let after = contents(&to);
     assert_ne!(before, after);
     for step in 0.. {
         fs::remove_dir_all(&to).unwrap();
-        convert(&old, &to, &real()).expect("no cut");
-        let finished = convert(&new, &to, &Failing::disk(step, true, EIO)).is_ok();
+        convert(&old, format, &to, &real()).expect("no cut");
+        let finished = convert(&new, format, &to, &Failing::disk(step, true, EIO)).is_ok();
         let now = contents(&to);
         assert!(
             now == before || now == after,
             "cut before step {step}: neither old nor new"
         );
-        convert(&new, &to, &real()).expect("the next run takes up where this one stopped");
+        convert(&new, format, &to, &real()).expect("the next run takes up where this one stopped");
         assert_eq!(contents(&to), after, "cut before step {step}");
-        assert_eq!(beside(&to), ["sdbox"], "cut before step {step}");
+        assert_eq!(beside(&to), ["store"], "cut before step {step}");
         if finished {
             return;
         }
@@ -194,14 +209,20 @@ fn a_second_pass_cut_before_any_step_leaves_the_old_store_or_the_new_one() {
 
 #[test]
 fn a_step_that_fails_once_fails_the_run_and_leaves_nothing_behind() {
+    for format in FORMATS {
+        step_that_fails_in(format);
+    }
+}
+
+fn step_that_fails_in(format: &str) {
     let account = account();
     let to = place(&account);
-    convert(&account, &to, &real()).expect("no failure");
+    convert(&account, format, &to, &real()).expect("no failure");
     let whole = contents(&to);
     for (nth, with) in [EIO, ENOSPC].into_iter().enumerate() {
         for step in (nth..).step_by(2) {
             fs::remove_dir_all(&to).unwrap();
-            let ended = convert(&account, &to, &Failing::disk(step, false, with));
+            let ended = convert(&account, format, &to, &Failing::disk(step, false, with));
             let finished = ended.is_ok();
             if let Err(error) = ended {
                 let raw = std::error::Error::source(&error)
@@ -212,11 +233,11 @@ fn a_step_that_fails_once_fails_the_run_and_leaves_nothing_behind() {
             match beside(&to)[..] {
                 [] => {}
                 ref names => {
-                    assert_eq!(names, ["sdbox"], "step {step}");
+                    assert_eq!(names, ["store"], "step {step}");
                     assert_eq!(contents(&to), whole, "step {step}: whole or not there");
                 }
             }
-            convert(&account, &to, &real()).expect("the next run has a sound disk");
+            convert(&account, format, &to, &real()).expect("the next run has a sound disk");
             assert_eq!(contents(&to), whole, "step {step}");
             if finished {
                 break;
