@@ -8,5 +8,6 @@ mod cases; // damage that real mail stores hold, and what is made of it
 mod chains; // generated accounts, along any chain of formats
 mod dovecot; // converted accounts, opened by the real Dovecot
 mod harness; // scenarios, the binary, the server
+mod mdbox; // what a server does to an mdbox only
 mod pairs; // every pair of formats
 mod promises; // the source as it was, the destination whole or not there
