@@ -7,4 +7,5 @@
 mod cases; // damage that real mail stores hold, and what is made of it
 mod dovecot; // converted accounts, opened by the real Dovecot
 mod harness; // scenarios, the binary, the server
-mod promises; // the source as it was, the destination whole or not there
+mod promises;
+mod to_maildir; // Maildirs that are made, of every format
