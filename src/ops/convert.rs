@@ -203,7 +203,7 @@ impl Run<'_> {
         let account = self.source.account();
         left_behind::tell_account(account, from, to, self.teller);
         scripts::fit(&account.sieve, to, &mut |finding| {
-            self.teller.found(finding)
+            self.teller.found(finding);
         });
     }
 
