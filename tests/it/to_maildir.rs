@@ -1,6 +1,7 @@
 //! Maildirs that are made: of an sdbox, of another Maildir, in both layouts.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -171,7 +172,7 @@ fn what_a_server_has_touched_is_left_alone() {
     type Touch = fn(&Path);
     let touches: [(&str, Touch); 4] = [
         ("INBOX", |root| {
-            fs::write(root.join("new/1800000000.M1.h"), "A: b\n\nx").unwrap()
+            fs::write(root.join("new/1800000000.M1.h"), "A: b\n\nx").unwrap();
         }),
         ("flags, subscriptions or folders", |root| {
             let old = fs::read_dir(root.join("cur"))
@@ -324,7 +325,7 @@ fn the_same_names_are_made_whatever_the_threads_do() {
             body.len(),
             body.len() + 4
         );
-        uidlist += &format!("{nth} {guid} :{base}\n");
+        writeln!(uidlist, "{nth} {guid} :{base}").unwrap();
         account = account.message("INBOX", &format!("{base}:2,S"), body);
     }
     let account = account.side("INBOX", "dovecot-uidlist", uidlist);
