@@ -9,7 +9,7 @@ use mailtally::format::OpenOptions;
 use serde_json::{Value, json};
 
 use crate::harness::maildir::{Indexed, Maildir, VALIDITY, mail, name};
-use crate::harness::run::{Ran, Run};
+use crate::harness::run::{NOBODY, Ran, Run, is_root};
 use crate::harness::store::Store;
 use crate::harness::tree::{Tree, differences, tree};
 use crate::harness::{testdata, unpacked};
@@ -429,6 +429,32 @@ fn messages_get_the_coat_that_was_chosen() {
                 .values()
                 .all(|message| message.body == plain)
         );
+    }
+}
+
+#[test]
+fn all_of_it_belongs_to_the_owner_and_modes_follow_from_that_of_the_root() {
+    for keys in LAYOUTS {
+        let mut chain = Chain::new();
+        chain.source = chain.source.mode("", 0o750);
+        if is_root() {
+            chain.source = chain.source.owned_by(NOBODY);
+        }
+        let (location, target) = (chain.source.location(), chain.target(keys));
+        convert(chain.temp(), &location, &target, &[]).exits(0);
+        let theirs = tree(&chain.source.source())[Path::new("")].owner;
+        let made = tree(&chain.place());
+        assert!(made.len() > 20);
+        for (path, node) in made {
+            let path = path.to_str().unwrap();
+            let wanted = match node.mode & 0o170_000 {
+                0o040_000 => 0o750,
+                _ if path.starts_with("dovecot-uidvalidity.") => 0o444,
+                _ => 0o640,
+            };
+            assert_eq!(node.mode & 0o7777, wanted, "{path}");
+            assert_eq!(node.owner, theirs, "{path}");
+        }
     }
 }
 

@@ -115,6 +115,38 @@ fn flags_of_a_message_that_nobody_has_seen_are_told_and_kept() {
 }
 
 #[test]
+fn names_are_shown_as_they_are_wherever_messages_lie() {
+    with_dovecot(
+        "names_are_shown_as_they_are_wherever_messages_lie",
+        |server| {
+            let account = Maildir::new()
+                .dir("INBOX/Sub/cur")
+                .dir("INBOX/Sub/new")
+                .dir("Above/x.y/cur")
+                .dir("Bare");
+            let source = format!("maildir:{}:LAYOUT=fs", account.source().display());
+            let sdbox = account.target();
+            convert(account.temp(), &source, &sdbox, &[]);
+            for (keys, names) in LAYOUTS.into_iter().zip([
+                &["Above", "Above/x_y", "INBOX", "INBOX/Sub"][..],
+                &["Above", "Above/x.y", "Bare", "INBOX", "INBOX/Sub"],
+            ]) {
+                let made = account.temp().join(format!("made{}", keys.len()));
+                let target = format!("maildir:{}{keys}", made.display());
+                convert(account.temp(), &sdbox, &target, &[]);
+                let dovecot = server.serve(&format!("maildir{keys}"), &made);
+                let told = dovecot.account();
+                let shown = told.mailboxes.iter().map(|mailbox| mailbox.name.as_str());
+                assert_eq!(shown.collect::<Vec<_>>(), names);
+                let below = told.mailbox("INBOX/Sub").status.as_ref().unwrap();
+                assert_eq!(below.messages, 0);
+                dovecot.assert_silent();
+            }
+        },
+    );
+}
+
+#[test]
 fn maildirsize_is_believed_by_a_server_with_the_same_limits() {
     with_dovecot(
         "maildirsize_is_believed_by_a_server_with_the_same_limits",
