@@ -1,6 +1,7 @@
 //! Converted accounts, opened by the real Dovecot: it must see the same mail as in the Maildir, take
 //! the account for its own, and have nothing to say.
 
+mod maildir;
 mod scenarios;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -16,6 +16,10 @@
 //! Received date: the file's mtime. GUID: the base name. What is in no uidlist gets the UID that
 //! Dovecot would give it. `tmp/` is never mail.
 //!
+//! Written are Dovecot's files of these, without an index: Dovecot makes one, and no UID changes. The base
+//! name is the message's GUID where that can be (`base_name`); `\Recent` messages lie in `new/`, with
+//! their flags in the name, which Dovecot reads there too.
+//!
 //! Source: Dovecot 2.3, `src/lib-storage/index/maildir/`; Courier's maildir documentation.
 //! Not supported: LAYOUT=index, private indexes of shared mailboxes.
 

@@ -1,0 +1,521 @@
+//! Maildirs that are made: of an sdbox, of another Maildir, in both layouts.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mailtally::format::OpenOptions;
+use serde_json::{Value, json};
+
+use crate::harness::maildir::{Indexed, Maildir, VALIDITY, mail, name};
+use crate::harness::run::{NOBODY, Ran, Run, is_root};
+use crate::harness::store::Store;
+use crate::harness::tree::{Tree, differences, tree};
+use crate::harness::{testdata, unpacked};
+
+/// Keys of a location in either layout.
+const LAYOUTS: [&str; 2] = ["", ":LAYOUT=fs"];
+
+/// `mailtally convert --json`, with `temp` for a home.
+fn convert(temp: &Path, source: &str, target: &str, more: &[&str]) -> Ran {
+    let run = Run::new(temp).args(["convert", "--json", source, target]);
+    let ran = run.args(more).done();
+    assert!(ran.records_of("difference").is_empty(), "{ran}");
+    ran
+}
+
+/// A Maildir of this layout, read.
+fn read(root: &Path, keys: &str) -> Store {
+    let options = OpenOptions {
+        fs_layout: !keys.is_empty(),
+        now: 1_800_000_000,
+        ..OpenOptions::default()
+    };
+    Store::of("maildir", root, &options)
+}
+
+/// An account with some of everything, and the places of what is made of it.
+struct Chain {
+    source: Maildir,
+}
+
+impl Chain {
+    fn new() -> Self {
+        let words = [
+            (1, format!("P0001.x O9 :{}", name(1))),
+            (2, format!("Gmy-guid :{}", name(2))),
+            (7, format!(":{}", name(3))),
+        ];
+        let uidlist = words.map(|(uid, words)| format!("{uid} {words}\n"));
+        let header = format!("3 V{VALIDITY} N9 G{:032x}\n", 77);
+        let folder = "Work.Q&AOQ-";
+        let source = Maildir::five_and_one()
+            .folder(folder)
+            .message(folder, &format!("{}:2,RSb", name(1)), mail("one"))
+            .message(folder, &format!("{}:2,a", name(2)), mail("two"))
+            .new_message(folder, &name(3), vec![b'x'; 700_000])
+            .side(folder, "dovecot-uidlist", header + &uidlist.concat())
+            .side(folder, "dovecot-keywords", "0 $Label1\n1 Junk\n")
+            .side(folder, "dovecot-acl", "owner lr\n")
+            .put("subscriptions", "Work.Q&AOQ-\nGone.too\n")
+            .put("sieve/main.sieve", "keep;\n");
+        Self { source }
+    }
+
+    fn temp(&self) -> &Path {
+        self.source.temp()
+    }
+
+    fn sdbox(&self) -> String {
+        self.source.convert().exits(0);
+        self.source.target()
+    }
+
+    fn place(&self) -> PathBuf {
+        self.temp().join("made")
+    }
+
+    fn target(&self, keys: &str) -> String {
+        format!("maildir:{}{keys}", self.place().display())
+    }
+}
+
+/// All but what a Maildir does not keep.
+fn kept(mut store: Store) -> Store {
+    for mailbox in store.mailboxes.values_mut() {
+        mailbox.first_recent = 0;
+        for message in mailbox.messages.values_mut() {
+            message.saved = None;
+        }
+    }
+    store.mailboxes.retain(|_, mailbox| mailbox.selectable);
+    store.findings.clear();
+    store
+}
+
+#[test]
+fn over_an_sdbox_and_back_it_is_the_same_mail_in_either_layout() {
+    for keys in LAYOUTS {
+        let chain = Chain::new();
+        let before = read(&chain.source.source(), "");
+        let ran = convert(chain.temp(), &chain.sdbox(), &chain.target(keys), &[]).exits(0);
+        assert_eq!(ran.summary()["verdict"], "go");
+        let after = read(&chain.place(), keys);
+        assert_eq!(after.findings, [""; 0]);
+        let recent = |store: &Store| store.mailbox("Work/Qä").first_recent;
+        assert_eq!(recent(&after), recent(&before));
+        assert_eq!(kept(after), kept(before));
+    }
+}
+
+#[test]
+fn a_maildir_of_a_maildir_is_a_clean_copy() {
+    for keys in LAYOUTS {
+        let account = Maildir::five_and_one()
+            .message("Sent", "1700000001.M1.h,S=9,W=9:2,S", mail("wrong sizes"))
+            .put("cur/note~", "x")
+            .put(".Sent/cur/1700000002.M1.h:2,S,Z", mail("fields"));
+        let made = account.temp().join("made");
+        let target = format!("maildir:{}{keys}", made.display());
+        let location = account.location();
+        let ran = convert(account.temp(), &location, &target, &[]).exits(0);
+        assert!(!ran.findings("maildir.size-mismatch").is_empty());
+        let (before, after) = (read(&account.source(), ""), read(&made, keys));
+        assert_eq!(kept(after), kept(before));
+        // Nothing is left to be found.
+        let ran = Run::new(account.temp()).args(["inspect", "--json", &target]);
+        assert_eq!(ran.done().exits(0).codes(), [""; 0]);
+        let sent = made.join(if keys.is_empty() { ".Sent" } else { "Sent" });
+        for file in fs::read_dir(sent.join("cur")).unwrap() {
+            let file = file.unwrap();
+            let (name, size) = (file.file_name(), file.metadata().unwrap().len());
+            let name = name.into_string().unwrap();
+            assert!(name.contains(&format!(",S={size},W=")), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_second_pass_does_nothing_or_makes_what_a_fresh_run_makes() {
+    for keys in LAYOUTS {
+        let chain = Chain::new();
+        let (location, target) = (chain.source.location(), chain.target(keys));
+        convert(chain.temp(), &location, &target, &[]).exits(0);
+        let before = tree(&chain.place());
+        let ran = convert(chain.temp(), &location, &target, &[]).exits(0);
+        assert_eq!(ran.user()["status"], "unchanged");
+        assert_eq!(differences(&before, &tree(&chain.place())), [""; 0]);
+
+        let source = chain.source.new_message("INBOX", &name(7), mail("new"));
+        let ran = convert(source.temp(), &location, &target, &[]).exits(0);
+        assert_eq!(ran.user()["status"], "verified");
+        let fresh = source.temp().join("fresh");
+        let target = format!("maildir:{}{keys}", fresh.display());
+        convert(source.temp(), &location, &target, &[]).exits(0);
+        let made = source.temp().join("made");
+        assert_eq!(lasting(tree(&made)), lasting(tree(&fresh)));
+    }
+}
+
+/// Names, modes and contents, but for the state, which has times in it.
+fn lasting(tree: Tree) -> Vec<(PathBuf, u32, bstr::BString)> {
+    let nodes = tree.into_iter();
+    let nodes = nodes.filter(|(path, _)| !path.ends_with("mailtally.state"));
+    nodes
+        .map(|(path, node)| (path, node.mode, node.content))
+        .collect()
+}
+
+#[test]
+fn what_a_server_has_touched_is_left_alone() {
+    type Touch = fn(&Path);
+    let touches: [(&str, Touch); 4] = [
+        ("INBOX", |root| {
+            fs::write(root.join("new/1800000000.M1.h"), "A: b\n\nx").unwrap();
+        }),
+        ("flags, subscriptions or folders", |root| {
+            let old = fs::read_dir(root.join("cur"))
+                .unwrap()
+                .next()
+                .unwrap()
+                .unwrap()
+                .path();
+            let new = old.to_str().unwrap().replace(":2,S", ":2,FS");
+            fs::rename(&old, new).unwrap();
+        }),
+        ("flags, subscriptions or folders", |root| {
+            fs::write(root.join("dovecot.index.log"), "").unwrap();
+        }),
+        ("flags, subscriptions or folders", |root| {
+            fs::write(root.join("maildirsize"), "\n1 1\n").unwrap();
+        }),
+    ];
+    for (keys, (changed, touch)) in LAYOUTS.into_iter().flat_map(|keys| {
+        let touches = touches.into_iter();
+        touches.map(move |touch| (keys, touch))
+    }) {
+        let chain = Chain::new();
+        let (location, target) = (chain.source.location(), chain.target(keys));
+        convert(chain.temp(), &location, &target, &[]).exits(0);
+        touch(&chain.place());
+        let before = tree(&chain.place());
+        let ran = convert(chain.temp(), &location, &target, &[]).exits(73);
+        assert!(ran.stderr.contains(changed), "{changed}: {ran}");
+        assert_eq!(differences(&before, &tree(&chain.place())), [""; 0]);
+    }
+}
+
+/// An sdbox that has more than a Maildir can hold.
+fn too_much() -> (Maildir, String) {
+    let keywords: Vec<_> = (0..30).map(|nth| format!("key{nth}")).collect();
+    let keywords: Vec<_> = keywords.iter().map(String::as_str).collect();
+    let all: Vec<usize> = (0..30).collect();
+    let index = Indexed {
+        keywords: &keywords,
+        messages: &[
+            (1, 8, &all),
+            (2, 8, &all[..28]),
+            (3, 8, &[]),
+            (4, 8, &[]),
+            (5, 8, &[]),
+        ],
+        ..Indexed::default()
+    };
+    let mut account = Maildir::new().index("INBOX", &index);
+    let rows: Vec<_> = (1..=5).map(|nth| (nth, name(nth as usize))).collect();
+    for (_, name) in &rows {
+        account = account.message("INBOX", &format!("{name}:2,S"), mail(name));
+    }
+    let account = account
+        .uidlist("INBOX", 6, &rows)
+        .dir("Bare")
+        .dir("Above/a.b/cur");
+    let location = format!("maildir:{}:LAYOUT=fs", account.source().display());
+    convert(account.temp(), &location, &account.target(), &[]).exits(0);
+    let sdbox = account.target();
+    (account, sdbox)
+}
+
+#[test]
+fn what_a_maildir_cannot_hold_is_said_before_it_is_lost_and_after() {
+    let (account, sdbox) = too_much();
+    let made = account.temp().join("made");
+    let target = format!("maildir:{}", made.display());
+    let rehearsed = convert(account.temp(), &sdbox, &target, &["--dry-run"]).exits(1);
+    assert!(!made.exists());
+    let ran = convert(account.temp(), &sdbox, &target, &[]).exits(1);
+    assert_eq!(ran.records_of("finding"), rehearsed.records_of("finding"));
+    let lost = [
+        "account.modseq",
+        "account.saved-dates",
+        "mailbox.keywords",
+        "mailbox.no-select",
+        "mailbox.renamed",
+    ];
+    assert_eq!(ran.codes(), lost);
+    ran.says(
+        "mailbox.no-select",
+        &json!({"mailbox": "Bare", "severity": "info"}),
+    );
+    ran.says(
+        "mailbox.renamed",
+        &json!({"mailbox": "Above/a.b", "detail": "it has the separator of a Maildir++ in a level; carried as Above/a_b"}),
+    );
+    let store = read(&made, "");
+    assert_eq!(store.names(), ["Above/a_b", "INBOX"]);
+    assert_eq!(store.message("INBOX", 2).keywords.len(), 26);
+}
+
+#[test]
+fn where_directories_stand_for_levels_names_are_kept_that_hold_nothing() {
+    let (account, sdbox) = too_much();
+    let made = account.temp().join("made");
+    let target = format!("maildir:{}:LAYOUT=fs", made.display());
+    let ran = convert(account.temp(), &sdbox, &target, &[]).exits(1);
+    let lost = ["account.modseq", "account.saved-dates", "mailbox.keywords"];
+    assert_eq!(ran.codes(), lost);
+    let store = read(&made, ":LAYOUT=fs");
+    assert_eq!(store.names(), ["Above", "Above/a.b", "Bare", "INBOX"]);
+    assert!(!store.mailbox("Bare").selectable);
+}
+
+#[test]
+fn an_account_without_an_inbox_gets_an_empty_one() {
+    for keys in LAYOUTS {
+        let chain = Chain::new();
+        let sdbox = chain.sdbox();
+        let mailboxes = chain.source.destination().join("mailboxes");
+        fs::create_dir_all(mailboxes.join("INBOX/Sub")).unwrap();
+        fs::rename(
+            mailboxes.join("INBOX/dbox-Mails"),
+            mailboxes.join("INBOX/Sub/dbox-Mails"),
+        )
+        .unwrap();
+        let target = chain.target(keys);
+        let ran = convert(chain.temp(), &sdbox, &target, &[]).exits(0);
+        assert_eq!(ran.user()["mailboxes"], 3);
+        assert!(ran.findings("mailbox.no-select").is_empty(), "{ran}");
+        assert!(!chain.place().join("dovecot-uidlist").exists());
+        let store = read(&chain.place(), keys);
+        assert_eq!(store.uids("INBOX"), [0_u32; 0]);
+        assert_eq!(store.uids("INBOX/Sub"), [1, 2, 3, 4, 5]);
+        let ran = convert(chain.temp(), &sdbox, &target, &[]).exits(0);
+        assert_eq!(ran.user()["status"], "unchanged");
+        // What was touched is named; the INBOX that is always there is not.
+        let sent = if keys.is_empty() { ".Sent" } else { "Sent" };
+        let new = chain.place().join(sent).join("new/1800000000.M1.h");
+        fs::write(new, "A: b\n\nx").unwrap();
+        let ran = convert(chain.temp(), &sdbox, &target, &[]).exits(73);
+        assert!(ran.stderr.contains(": Sent"), "{ran}");
+    }
+}
+
+#[test]
+fn the_same_names_are_made_whatever_the_threads_do() {
+    let mut account = Maildir::new();
+    let mut uidlist = format!("3 V{VALIDITY} N900 G{:032x}\n", 5);
+    for nth in 1..=700 {
+        let base = format!("1700000000.M{nth}P1.host");
+        // Five have one GUID, and every hundredth is large.
+        let body = mail(&"y".repeat(if nth % 100 == 0 { 400_000 } else { nth / 5 }));
+        let guid = format!(
+            "G1700000000.M{}P1.host,S={},W={}",
+            nth / 5,
+            body.len(),
+            body.len() + 4
+        );
+        writeln!(uidlist, "{nth} {guid} :{base}").unwrap();
+        account = account.message("INBOX", &format!("{base}:2,S"), body);
+    }
+    let account = account.side("INBOX", "dovecot-uidlist", uidlist);
+    let trees = ["1", "2", "8"].map(|jobs| {
+        let made = account.temp().join(format!("made{jobs}"));
+        let target = format!("maildir:{}", made.display());
+        let more = ["--jobs", jobs];
+        convert(account.temp(), &account.location(), &target, &more).exits(0);
+        lasting(tree(&made))
+    });
+    assert_eq!(trees[0], trees[1]);
+    assert_eq!(trees[0], trees[2]);
+    let listed = fs::read_to_string(account.temp().join("made1/dovecot-uidlist")).unwrap();
+    let names: BTreeSet<_> = listed
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_once(':'))
+        .collect();
+    assert_eq!(names.len(), 700);
+    assert!(
+        listed.contains(" :1700000000.M2P1.host,S="),
+        "a GUID that can be the name is it"
+    );
+    assert!(
+        listed.contains(".mailtally,S="),
+        "and the next one with it has a made name"
+    );
+}
+
+#[test]
+fn limits_are_kept_in_a_maildir_plus_plus_and_said_where_they_cannot_be() {
+    let account = Maildir::five_and_one().put("maildirsize", "1000000S,1000C\n9 9\n");
+    let made = account.temp().join("made");
+    let target = format!("maildir:{}", made.display());
+    convert(account.temp(), &account.location(), &target, &[]).exits(0);
+    let written = fs::read_to_string(made.join("maildirsize")).unwrap();
+    let bytes = 5 * mail("number 1").len() + mail("sent one").len();
+    assert_eq!(written, format!("1000000S,1000C\n{bytes} 6\n"));
+    let target = format!("maildir:{}:LAYOUT=fs", account.temp().join("fs").display());
+    let ran = convert(account.temp(), &account.location(), &target, &[]).exits(0);
+    let detail = "bytes: 1000000, messages: 1000";
+    ran.says(
+        "quota.limit",
+        &json!({"path": "maildirsize", "detail": detail}),
+    );
+    assert!(!account.temp().join("fs/maildirsize").exists());
+}
+
+#[test]
+fn messages_get_the_coat_that_was_chosen() {
+    const GZ: &[u8] = b"\x1f\x8b";
+    const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
+    let plain = mail(&"long subject ".repeat(300));
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, &plain).unwrap();
+    let account = Maildir::new()
+        .message("INBOX", "1700000001.M1P1.h:2,S", packed.finish().unwrap())
+        .message("INBOX", "1700000002.M1P1.h:2,S", &plain)
+        .uidlist(
+            "INBOX",
+            3,
+            &[
+                (1, "1700000001.M1P1.h".into()),
+                (2, "1700000002.M1P1.h".into()),
+            ],
+        );
+    for (coat, wanted) in [
+        ("none", [None, None]),
+        ("keep", [Some(GZ), None]),
+        ("gz", [Some(GZ), Some(GZ)]),
+        ("zstd", [Some(ZSTD), Some(ZSTD)]),
+    ] {
+        let made = account.temp().join(coat);
+        let target = format!("maildir:{}", made.display());
+        let more = ["--compress", coat];
+        convert(account.temp(), &account.location(), &target, &more).exits(0);
+        let mut files: Vec<_> = fs::read_dir(made.join("cur"))
+            .unwrap()
+            .map(|it| it.unwrap().path())
+            .collect();
+        files.sort();
+        for (file, magic) in files.iter().zip(wanted) {
+            let stored = fs::read(file).unwrap();
+            match magic {
+                Some(magic) => assert!(stored.starts_with(magic), "{coat}"),
+                None => assert!(stored == plain, "{coat}"),
+            }
+            let sizes = format!(",S={},W={}:", plain.len(), plain.len() + 4);
+            assert!(
+                file.to_str().unwrap().contains(&sizes),
+                "{coat}: {}",
+                file.display()
+            );
+        }
+        assert_eq!(files.len(), 2);
+        let store = read(&made, "");
+        assert!(
+            store
+                .mailbox("INBOX")
+                .messages
+                .values()
+                .all(|message| message.body == plain)
+        );
+    }
+}
+
+#[test]
+fn all_of_it_belongs_to_the_owner_and_modes_follow_from_that_of_the_root() {
+    for keys in LAYOUTS {
+        let mut chain = Chain::new();
+        chain.source = chain.source.mode("", 0o750);
+        if is_root() {
+            chain.source = chain.source.owned_by(NOBODY);
+        }
+        let (location, target) = (chain.source.location(), chain.target(keys));
+        convert(chain.temp(), &location, &target, &[]).exits(0);
+        let theirs = tree(&chain.source.source())[Path::new("")].owner;
+        let made = tree(&chain.place());
+        assert!(made.len() > 20);
+        for (path, node) in made {
+            let path = path.to_str().unwrap();
+            let wanted = match node.mode & 0o170_000 {
+                0o040_000 => 0o750,
+                _ if path.starts_with("dovecot-uidvalidity.") => 0o444,
+                _ => 0o640,
+            };
+            assert_eq!(node.mode & 0o7777, wanted, "{path}");
+            assert_eq!(node.owner, theirs, "{path}");
+        }
+    }
+}
+
+/// What is known of the messages of a mailbox, as the truth has it.
+fn told(store: &Store, name: &str) -> Vec<Value> {
+    let messages = store.mailbox(name).messages.iter();
+    let told = messages.map(|(uid, message)| {
+        json!({
+            "uid": uid,
+            "guid": message.guid.to_string(),
+            "flags": message.flags,
+            "keywords": message.keywords,
+            "received": message.received,
+            "size_physical": message.body.len(),
+        })
+    });
+    told.collect()
+}
+
+fn expected(mailbox: &Value) -> Vec<Value> {
+    let sorted = |list: &Value| {
+        let mut list: Vec<_> = list.as_array().unwrap().clone();
+        list.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+        list
+    };
+    let messages = mailbox["msgs"].as_array().unwrap().iter();
+    let told = messages.map(|message| {
+        json!({
+            "uid": message["uid"],
+            "guid": message["guid"],
+            "flags": sorted(&message["flags"]),
+            "keywords": sorted(&message["keywords"]),
+            "received": message["received"],
+            "size_physical": message["size_physical"],
+        })
+    });
+    told.collect()
+}
+
+#[test]
+fn a_maildir_made_of_a_dbox_that_dovecot_has_aged_tells_the_same() {
+    // The formats of the samples that can be read.
+    for format in ["sdbox"] {
+        let truth = fs::read(testdata(&format!("dovecot-2.3.19/{format}.json"))).unwrap();
+        let truth: Value = serde_json::from_slice(&truth).unwrap();
+        for keys in LAYOUTS {
+            let sample = unpacked(&format!("dovecot-2.3.19/{format}.tar.gz"));
+            let source = format!("{format}:{}", sample.path().join(format).display());
+            let made = sample.path().join("made");
+            let target = format!("maildir:{}{keys}", made.display());
+            convert(sample.path(), &source, &target, &[]).exits(0);
+            let store = read(&made, keys);
+            assert_eq!(store.findings, [""; 0]);
+            for mailbox in truth["mailboxes"].as_array().unwrap() {
+                let name = mailbox["name"].as_str().unwrap();
+                assert_eq!(told(&store, name), expected(mailbox), "{format}: {name}");
+                let read = store.mailbox(name);
+                assert_eq!(mailbox["uidvalidity"], read.uidvalidity);
+                assert_eq!(mailbox["uidnext"], read.uidnext);
+                assert_eq!(mailbox["guid"], read.guid);
+            }
+        }
+    }
+}
