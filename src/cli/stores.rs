@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mailtally::disk::{Dir, Disk, Owner, Real};
 use mailtally::error::At;
 use mailtally::format::location::{Driver, Keys, Layout, Location, Template};
-use mailtally::format::{self, OpenOptions, Room};
+use mailtally::format::{self, Elsewhere, OpenOptions, Room};
 use mailtally::ops::users::{self, Found, FoundAccount, Place, Selection};
 use mailtally::{Error, Result};
 
@@ -135,6 +135,14 @@ pub fn open_options(
         }
         None => Ok(None),
     };
+    let elsewhere = |template: &Option<Template>| {
+        Ok::<_, Error>(match at(template) {
+            Ok(None) => Elsewhere::NotNamed,
+            Ok(Some(dir)) => Elsewhere::At(dir),
+            Err(Error::Usage { what, help }) => return Err(Error::Usage { what, help }),
+            Err(error) => Elsewhere::Gone(error.chain()),
+        })
+    };
     let fs_layout = keys.layout == Some(Layout::Fs);
     let options = OpenOptions {
         fs_layout,
@@ -142,6 +150,8 @@ pub fn open_options(
         inbox: at(&keys.inbox)?,
         control: at(&keys.control)?,
         index: at(&keys.index)?,
+        alt: elsewhere(&keys.alt)?,
+        attachments: elsewhere(&keys.attachments)?,
         no_index: keys.index_in_memory,
         mailboxdir: keys.mailboxdir.clone(),
         subscriptions: keys.subscriptions.clone(),
@@ -154,22 +164,30 @@ pub fn open_options(
 
 /// Keys that a format does not read yet are refused, not skipped.
 fn supported(room: &Room, keys: &Keys) -> Result<()> {
-    let sdbox = room.name == "sdbox";
+    let dbox = matches!(room.name, "sdbox" | "mdbox");
+    if dbox && keys.index_in_memory {
+        return Err(Error::Usage {
+            what: format!(
+                "INDEX=MEMORY cannot be: the index of an {} store is data",
+                room.name
+            ),
+            help: "leave it out, or name the directory that holds the indexes".into(),
+        });
+    }
     for (named, key) in [
+        (keys.separator.is_some(), "SEPARATOR"),
+        (dbox && keys.inbox.is_some(), "INBOX of a dbox store"),
+        (!dbox && keys.alt.is_some(), "ALT of a maildir"),
         (
-            keys.alt.is_some() || keys.separator.is_some(),
-            "ALT and SEPARATOR",
+            !dbox && keys.attachments.is_some(),
+            "ATTACHMENTS of a maildir",
         ),
-        (sdbox && keys.index.is_some(), "INDEX of an sdbox store"),
-        (sdbox && keys.control.is_some(), "CONTROL of an sdbox store"),
-        (sdbox && keys.inbox.is_some(), "INBOX of an sdbox store"),
-        (sdbox && keys.dirname.is_some(), "DIRNAME of an sdbox store"),
         (
-            !sdbox && keys.mailboxdir.is_some(),
+            !dbox && keys.mailboxdir.is_some(),
             "MAILBOXDIR of a maildir",
         ),
         (
-            !sdbox && keys.dirname.is_some() && keys.layout != Some(Layout::Fs),
+            !dbox && keys.dirname.is_some() && keys.layout != Some(Layout::Fs),
             "DIRNAME without LAYOUT=fs",
         ),
     ] {

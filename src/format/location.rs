@@ -95,6 +95,8 @@ pub struct Keys {
     pub control: Option<Template>,
     /// `ALT=`.
     pub alt: Option<Template>,
+    /// `ATTACHMENTS=`, a key of ours: Dovecot's `mail_attachment_dir`.
+    pub attachments: Option<Template>,
     /// `MAILBOXDIR=`; empty if the mailboxes lie in the root.
     pub mailboxdir: Option<String>,
     /// `SUBSCRIPTIONS=`: the name of the file.
@@ -190,8 +192,8 @@ fn parts(text: &[u8]) -> Vec<BString> {
     parts
 }
 
-const KEYS: &str =
-    "LAYOUT, DIRNAME, INBOX, INDEX, CONTROL, ALT, MAILBOXDIR, SUBSCRIPTIONS, UTF-8, SEPARATOR";
+const KEYS: &str = "LAYOUT, DIRNAME, INBOX, INDEX, CONTROL, ALT, ATTACHMENTS, MAILBOXDIR, \
+                    SUBSCRIPTIONS, UTF-8, SEPARATOR";
 
 /// Keys of Dovecot's that change nothing about where mail lies.
 const WITHOUT_EFFECT: &[&str] = &["VOLATILEDIR", "LISTINDEX", "INDEXCACHE", "ITERINDEX"];
@@ -212,6 +214,7 @@ impl Keys {
             (b"INDEX", value) => self.index = Some(path(key, value)?),
             (b"CONTROL", value) => self.control = Some(path(key, value)?),
             (b"ALT", value) => self.alt = Some(path(key, value)?),
+            (b"ATTACHMENTS", value) => self.attachments = Some(path(key, value)?),
             (b"LAYOUT" | b"SEPARATOR", None) => return needs_value(key),
             _ => return unknown_key(key),
         }

@@ -96,6 +96,10 @@ pub struct OpenOptions {
     pub control: Option<Dir>,
     /// `INDEX`: where indexes lie.
     pub index: Option<Dir>,
+    /// `ALT`: where messages lie that were moved to slower storage.
+    pub alt: Elsewhere,
+    /// `ATTACHMENTS`: Dovecot's `mail_attachment_dir`.
+    pub attachments: Elsewhere,
     /// `INDEX=MEMORY`: there are none.
     pub no_index: bool,
     /// `MAILBOXDIR`: in place of `mailboxes`; empty: directly in the root.
@@ -109,6 +113,37 @@ pub struct OpenOptions {
     /// UIDNEXT of mailboxes as an earlier pass left them at the destination: a UID that was made up
     /// then is never made up again for another message.
     pub uidnext_before: BTreeMap<String, u32>,
+}
+
+/// A place that a location may name, and that matters only where something lies there.
+#[derive(Debug, Default)]
+pub enum Elsewhere {
+    /// The location names none.
+    #[default]
+    NotNamed,
+    /// It is there.
+    At(Dir),
+    /// It is named and cannot be opened, as where a disk is not mounted; why.
+    Gone(String),
+}
+
+impl Elsewhere {
+    /// The place, if it is there.
+    pub fn dir(&self) -> Option<&Dir> {
+        match self {
+            Self::At(dir) => Some(dir),
+            Self::NotNamed | Self::Gone(_) => None,
+        }
+    }
+
+    /// The same once more.
+    pub fn again(&self) -> Result<Self> {
+        Ok(match self {
+            Self::NotNamed => Self::NotNamed,
+            Self::At(dir) => Self::At(dir.again()?),
+            Self::Gone(why) => Self::Gone(why.clone()),
+        })
+    }
 }
 
 impl OpenOptions {
@@ -129,6 +164,8 @@ impl OpenOptions {
             inbox: again(&self.inbox)?,
             control: again(&self.control)?,
             index: again(&self.index)?,
+            alt: self.alt.again()?,
+            attachments: self.attachments.again()?,
             no_index: self.no_index,
             mailboxdir: self.mailboxdir.clone(),
             subscriptions: self.subscriptions.clone(),

@@ -307,17 +307,23 @@ rules! {
         "the index knows a message whose file is gone",
         "restore the file from a backup, or run repair";
     DBOX_ORPHAN = "dbox.orphan", Warning,
-        "a message file is in no index; Dovecot would bring it back at the next resync",
+        "a message file is in no index, though the index is sound; Dovecot would bring it back at the next resync",
         "look at it; repair --recover-orphans takes it in";
+    DBOX_RECOVERED = "dbox.recovered", Error,
+        "the index is damaged and does not know message files that are there; they are carried with the UIDs of their names, without flags",
+        "look whether expunged messages came back; restore dovecot.index from a backup for the flags";
+    DBOX_ALT = "dbox.alt", Error,
+        "the alternative storage of the account is not named or not there; messages that lie in it are not carried",
+        "name it with ALT=, or mount it, and run again";
     DBOX_METADATA = "dbox.metadata", Error,
-        "the metadata behind a message is missing or cannot be read",
-        "run repair";
+        "the metadata behind a message is missing or damaged; the message is carried, and what is not known of it is derived",
+        "restore the file from a backup, or run repair";
     DBOX_TRUNCATED = "dbox.truncated", Error,
-        "the message file ends before its message does",
+        "the message file ends before its message does; what could be recovered is carried",
         "restore the file from a backup";
     DBOX_HEADER = "dbox.header", Error,
-        "the message file does not begin as a dbox file",
-        "restore the file from a backup";
+        "the header of a message or of its file is damaged; the message is carried where its metadata tells how far it goes",
+        "restore the file from a backup, or run repair";
     DBOX_SIZE = "dbox.size", Warning,
         "a size in the metadata is not the size of the message",
         "run repair";
@@ -325,14 +331,14 @@ rules! {
         "a message file cannot be read",
         "make the file readable for the run (owner, mode, disk)";
     DBOX_DAMAGED = "dbox.damaged", Error,
-        "a compressed message does not decompress",
+        "a compressed message does not decompress, or a message is nothing but NULs; what could be recovered is carried",
         "restore the file from a backup";
     DBOX_EXTERNAL_ATTACHMENT = "dbox.external-attachment", Error,
-        "the message refers to attachments outside the store (mail_attachment_dir), which this version does not join",
-        "keep the attachment directory; a later version reads it";
+        "an attachment that lies outside the store (mail_attachment_dir) cannot be joined to its message, which is not carried",
+        "name the directory with ATTACHMENTS=, or restore the attachment from a backup";
     DBOX_ENCRYPTED = "dbox.encrypted", Warning,
-        "the message is encrypted by mail_crypt",
-        "keep the keys with the store";
+        "the message is encrypted by mail_crypt; it is carried as ciphertext",
+        "give the destination server the same keys";
     DBOX_STRAY = "dbox.stray", Warning,
         "a file in a mailbox folder is none that Dovecot puts there",
         "look at it and remove it";

@@ -42,11 +42,12 @@ pub const MESSAGE_HEADER: usize = 30;
 /// Stands before the metadata, directly behind the body.
 pub const METADATA_MAGIC: &[u8] = b"\n\x01\x03\n";
 
-const MESSAGE_MAGIC: &[u8] = b"\x01\x02";
+/// Begins a message header.
+pub(super) const MESSAGE_MAGIC: &[u8] = b"\x01\x02";
 /// A file header line is not longer; a file without a line end in its first bytes is no dbox file.
 const LONGEST_LINE: usize = 512;
 /// Where the 16 hex digits of the size begin in a message header.
-const SIZE_AT: usize = 13;
+pub(super) const SIZE_AT: usize = 13;
 
 /// The first line of a dbox file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

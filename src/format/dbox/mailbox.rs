@@ -3,24 +3,37 @@
 use std::io;
 
 use bstr::{BString, ByteSlice};
+use data_encoding::HEXLOWER;
 use zerocopy::FromBytes;
 
-use super::index::DATE_SAVE;
-use super::layout::{CACHE, MailboxHeader};
-use super::{Key, StoredMessage};
+use super::attachments::Attachments;
+use super::layout::MailboxHeader;
+use super::wound::Wounded;
+use super::{Key, StoredMessage, Wound};
 use crate::digest::Facts;
 use crate::disk::Dir;
-use crate::error::Result;
-use crate::format::compress;
-use crate::format::dovecot_index::{Cache, Index};
-use crate::format::{names, side_files};
+use crate::format::dovecot_index::Index;
+use crate::format::{Elsewhere, compress, names, side_files};
 use crate::model::{Flags, Mailbox, MailboxGuid, MailboxName, Message, Uid, UidValidity};
 use crate::report::catalogue::{
-    ACL_UNREADABLE, DBOX_DAMAGED, DBOX_ENCRYPTED, DBOX_GUID, DBOX_METADATA, DBOX_SIZE,
-    DBOX_UNREADABLE,
+    ACL_UNREADABLE, DBOX_DAMAGED, DBOX_ENCRYPTED, DBOX_EXTERNAL_ATTACHMENT, DBOX_GUID, DBOX_SIZE,
+    DBOX_UNREADABLE, INDEX_BROKEN,
 };
 use crate::report::{Finding, Rule};
-use crate::store::{Claims, Found};
+use crate::store::{Claims, Found, Opened};
+
+/// What a room knows of a message beside its record.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'f, 'a> {
+    /// The file that it lies in, for findings.
+    pub file: &'f str,
+    /// When it came into its mailbox.
+    pub saved: Option<i64>,
+    /// Where attachments lie.
+    pub attachments: &'a Elsewhere,
+    /// The files of attachments have mailbox and UID in their names, as in sdbox.
+    pub named_by_message: bool,
+}
 
 /// A mailbox as its index has it.
 #[derive(Debug)]
@@ -51,6 +64,10 @@ impl DboxMailbox {
         let guid = header.and_then(|header| MailboxGuid::new(header.mailbox_guid));
         if guid.is_none() {
             found(Finding::new(&DBOX_GUID, "a new one is made"));
+        }
+        if index.uid_validity == 0 && !index.uids.is_empty() {
+            let why = "there is no UIDVALIDITY; it becomes 1, and clients load all messages again";
+            found(Finding::new(&INDEX_BROKEN, why));
         }
         let acl = dir.read_if_there(side_files::ACL, side_files::MOST);
         let acl = acl.unwrap_or_else(|error| {
@@ -104,35 +121,109 @@ impl DboxMailbox {
         Box::new(finding.mailbox(&self.mailbox.name))
     }
 
-    /// The `nth` message, with what the file says of it.
-    pub fn message(
+    /// Opens the `nth` message: its coat taken off, its attachments joined, and what is wrong with it behind
+    /// what is sound.
+    pub fn opened<'a>(
         &self,
         nth: usize,
-        stored: &StoredMessage<'_>,
-        saved: Option<i64>,
-        file: &str,
-    ) -> Result<Message, Box<Finding>> {
+        mut stored: StoredMessage<'a>,
+        about: About<'_, 'a>,
+    ) -> Result<Opened<'a>, Box<Finding>> {
+        let message = self.message(nth, &mut stored, about.saved);
+        let attachments = self.attachments(&stored, &message, about);
+        let attachments = attachments
+            .map_err(|why| self.finding(&DBOX_EXTERNAL_ATTACHMENT, nth, about.file, why))?;
+        let (claims, coat) = (Self::claims(&stored), stored.coat());
+        let wound = stored.wound.clone();
+        let mut body = stored.plain_body();
+        if let Some(attachments) = attachments {
+            body = attachments.join(body);
+        }
+        if let Some(wound) = wound {
+            body = Box::new(Wounded::new(body, wound));
+        }
+        Ok(Opened {
+            message,
+            claims,
+            coat,
+            body,
+        })
+    }
+
+    /// The `nth` message, with what the file says of it. What a damaged one does not say is derived.
+    fn message(&self, nth: usize, stored: &mut StoredMessage<'_>, saved: Option<i64>) -> Message {
         let metadata = &stored.metadata;
-        let guid = metadata
-            .get(Key::Guid)
-            .ok_or_else(|| self.finding(&DBOX_METADATA, nth, file, "no GUID"))?;
-        let received = metadata.hex(Key::Received).unwrap_or(0);
+        let (guid, received) = (metadata.get(Key::Guid), metadata.hex(Key::Received));
         let sealed = compress::is_encrypted(&stored.head).then(|| {
             let plain = metadata.hex(Key::PlainSize).unwrap_or(stored.size);
             (plain, metadata.hex(Key::VirtualSize))
         });
         let (flags, keywords) = self.marks(nth);
-        Ok(Message {
+        let message = Message {
             uid: self.uid(nth),
             flags,
             keywords,
-            received: i64::try_from(received).unwrap_or(i64::MAX),
+            received: match received {
+                Some(received) => i64::try_from(received).unwrap_or(i64::MAX),
+                None => older(stored.mtime, saved),
+            },
             saved,
-            guid: guid.into(),
+            guid: guid.map_or_else(|| self.derived_guid(nth), BString::from),
             pop3_uidl: metadata.get(Key::Pop3Uidl).map(BString::from),
             pop3_order: metadata.decimal(Key::Pop3Order),
             sealed,
-        })
+        };
+        let derived = match (guid, received) {
+            (None, None) => "; the GUID is derived, the received date is that of the file",
+            (None, Some(_)) => "; the GUID is derived",
+            (Some(_), None) => "; the received date is that of the file",
+            (Some(_), Some(_)) => "",
+        };
+        if let Some(wound) = &mut stored.wound {
+            wound.why += derived;
+        }
+        message
+    }
+
+    /// What the index has of the message's GUID, or a function of where the message is.
+    fn derived_guid(&self, nth: usize) -> BString {
+        let held = self.index.extension("guid").map(|ext| ext.record(nth));
+        match held {
+            Some(guid) if guid.len() == 16 && guid.iter().any(|byte| *byte != 0) => {
+                HEXLOWER.encode(guid).into()
+            }
+            _ => {
+                let place = format!("{} {}", self.mailbox.guid, self.uid(nth));
+                names::made_message_guid(place.as_bytes()).into()
+            }
+        }
+    }
+
+    /// The attachments of a message that has any outside of the store.
+    fn attachments<'a>(
+        &self,
+        stored: &StoredMessage<'_>,
+        message: &Message,
+        about: About<'_, 'a>,
+    ) -> Result<Option<Attachments<'a>>, String> {
+        let Some(value) = stored.metadata.get(Key::External) else {
+            return Ok(None);
+        };
+        if message.sealed.is_some() {
+            return Err(
+                "the message is encrypted, so its attachments cannot be joined to it".into(),
+            );
+        }
+        let suffix = if about.named_by_message {
+            format!("-{}-{}", self.mailbox.guid, message.uid)
+        } else {
+            String::new()
+        };
+        match about.attachments {
+            Elsewhere::At(dir) => Attachments::find(value, dir, suffix).map(Some),
+            Elsewhere::NotNamed => Err("the location has no ATTACHMENTS=".into()),
+            Elsewhere::Gone(why) => Err(why.clone()),
+        }
     }
 
     /// What the metadata says of sizes against the bytes of the message.
@@ -149,6 +240,10 @@ impl DboxMailbox {
             found(*self.finding(&DBOX_ENCRYPTED, nth, file, "ciphertext"));
             return;
         }
+        if facts.traits.only_nuls(facts.size) {
+            let detail = format!("all {} bytes are NUL", facts.size);
+            found(*self.finding(&DBOX_DAMAGED, nth, file, detail));
+        }
         for (key, told, real) in [
             ("size", claims.size, facts.size),
             ("virtual size", claims.virtual_size, facts.virtual_size),
@@ -162,27 +257,13 @@ impl DboxMailbox {
 
     /// The finding for a body that broke off.
     pub fn broken(&self, nth: usize, file: &str, error: &io::Error, recovered: u64) -> Finding {
-        let rule = if error.kind() == io::ErrorKind::InvalidData {
-            &DBOX_DAMAGED
-        } else {
-            &DBOX_UNREADABLE
+        let rule = match Wound::of(error) {
+            Some(wound) => wound.rule,
+            None if error.kind() == io::ErrorKind::InvalidData => &DBOX_DAMAGED,
+            None => &DBOX_UNREADABLE,
         };
         let detail = format!("{error}; {recovered} bytes could be read");
         *self.finding(rule, nth, file, detail)
-    }
-
-    /// Saved dates by place, where the cache tells them.
-    pub fn saved_dates(index: &Index, dir: &Dir, found: Found<'_>) -> Result<Vec<Option<u32>>> {
-        let Some(cache) = Cache::open(dir, CACHE, index, found)? else {
-            return Ok(Vec::new());
-        };
-        if !cache.has(DATE_SAVE) {
-            return Ok(Vec::new());
-        }
-        let places = 0..index.uids.len();
-        Ok(places
-            .map(|nth| cache.u32_of(index, nth, DATE_SAVE))
-            .collect())
     }
 
     /// What metadata says of sizes.
@@ -202,6 +283,12 @@ impl DboxMailbox {
             None => finding.path(path),
         }
     }
+}
+
+/// When a message came, for want of better: it was there when its file was written, and when it was saved.
+fn older(mtime: Option<i64>, saved: Option<i64>) -> i64 {
+    let dates = [mtime, saved].into_iter().flatten();
+    dates.min().unwrap_or(0)
 }
 
 /// Servers before 2.2 wrote 20 bytes: without the flags.

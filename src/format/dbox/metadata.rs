@@ -1,6 +1,6 @@
 //! The metadata behind a message: one key a line, in file order; unknown keys are kept.
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 
 use super::METADATA_MAGIC;
 use crate::bytes::{Cursor, Decode};
@@ -57,6 +57,29 @@ impl Metadata {
         }
     }
 
+    /// The lines that are whole and that a server can have written, with the bytes up to the end of the
+    /// block or of what is there; `bytes` begin behind the magic.
+    pub fn what_is_sound(bytes: &[u8]) -> (Self, usize) {
+        let mut cursor = Cursor::new(bytes);
+        let mut lines = Vec::new();
+        while let Some(line) = cursor.line() {
+            let Some((key, value)) = line.split_first() else {
+                break;
+            };
+            if is_usual(*key, value) {
+                lines.push((*key, value.into()));
+            }
+        }
+        (Self { lines }, cursor.at())
+    }
+
+    /// A line that no server has written.
+    pub fn odd(&self) -> Option<&BStr> {
+        let mut lines = self.lines.iter();
+        let odd = lines.find(|(key, value)| !is_usual(*key, value));
+        odd.map(|(_, value)| value.as_bstr())
+    }
+
     /// The value of a key; the first of several holds.
     pub fn get(&self, key: Key) -> Option<&[u8]> {
         let found = self.lines.iter().find(|(held, _)| *held == key as u8);
@@ -89,6 +112,16 @@ impl Metadata {
             out.push(b'\n');
         }
         out.push(b'\n');
+    }
+}
+
+/// Keys are capital letters, or a space where a server left room; sizes and dates are numbers.
+fn is_usual(key: u8, value: &[u8]) -> bool {
+    match key {
+        b'R' | b'V' | b'Z' => !value.is_empty() && value.iter().all(u8::is_ascii_hexdigit),
+        b'O' => !value.is_empty() && value.iter().all(u8::is_ascii_digit),
+        b' ' => true,
+        _ => key.is_ascii_uppercase() && !value.contains(&0),
     }
 }
 

@@ -24,17 +24,25 @@
 //! A mailbox is its `dbox-Mails`; a directory without one only stands above others (`\NoSelect`).
 //!
 //! Source: Dovecot 2.3, `src/lib-storage/index/dbox-common/dbox-file.h`.
-//! Not supported: `X` (external attachments); reported as `dbox.external-attachment`.
+//! Parts may lie elsewhere ([`Places`]), and what is damaged is taken as far as it is sound ([`Wound`]).
 
+mod attachments;
 mod guid;
 mod index;
 mod layout;
 mod mailbox;
 mod metadata;
 mod names;
+mod places;
 pub mod record;
+mod salvage;
+mod shape;
 mod stored;
 mod tree;
+mod wound;
+
+#[cfg(test)]
+mod tests;
 
 pub use guid::guid_128;
 pub use index::{MailboxIndex, Own};
@@ -42,8 +50,10 @@ pub use layout::{
     CACHE, FileHeader, INDEX, LOG, MAILBOXES, MAILS, MESSAGE_HEADER, METADATA_MAGIC, MailboxHeader,
     file_header, message_header, read_message_header,
 };
-pub use mailbox::DboxMailbox;
+pub use mailbox::{About, DboxMailbox};
 pub use metadata::{Key, Metadata};
 pub use names::name_problem;
+pub use places::{Mails, Places};
 pub use stored::{Extent, Refused, StoredMessage};
 pub use tree::{OnlyAbove, Tree, finish_account, make_mailbox, stamp_tree};
+pub use wound::Wound;

@@ -4,16 +4,15 @@ use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 
-use super::{FileHeader, Key, METADATA_MAGIC, Metadata, read_message_header};
+use super::shape::{Seen, Shape};
+use super::wound::Wound;
+use super::{Key, Metadata, salvage};
 use crate::disk::File;
 use crate::format::compress::{self, Codec};
 use crate::report::Rule;
-use crate::report::catalogue::{DBOX_HEADER, DBOX_METADATA, DBOX_TRUNCATED};
 
 /// A message up to this size takes one read.
 pub const SMALL: usize = 128 * 1024;
-/// Metadata is far smaller; more than this is damage.
-const MOST_METADATA: u64 = 64 * 1024;
 
 /// Why a message cannot be read.
 #[derive(Debug)]
@@ -52,6 +51,10 @@ pub struct StoredMessage<'a> {
     pub head: Cow<'a, [u8]>,
     /// Bytes of the whole record.
     pub len: u64,
+    /// What is wrong, where it was taken as far as it is sound.
+    pub wound: Option<Wound>,
+    /// The time of the file, where a wound makes it needed.
+    pub mtime: Option<i64>,
     /// What follows `head`; `None` where the body is all there.
     rest: Option<Span>,
 }
@@ -63,67 +66,48 @@ impl<'a> StoredMessage<'a> {
         extent: Extent,
         scratch: &'a mut Vec<u8>,
     ) -> Result<Self, Refused> {
-        let from = extent.at.unwrap_or(0);
-        let there = extent.end.saturating_sub(from);
-        let room = usize::try_from(there).map_or(SMALL, |size| size.min(SMALL));
-        if scratch.len() < room {
-            scratch.resize(room, 0);
-        }
-        let read = file.read_at(from, &mut scratch[..room])?;
-        let bytes = &scratch[..read];
-        let refuse = |error: crate::bytes::Decode| {
-            Refused::Damaged(&DBOX_HEADER, shifted(error, from).to_string())
+        let seen = Seen::read(file, extent, scratch)?;
+        let shape = Shape::sound(&seen)?;
+        Ok(Self::of(shape, seen))
+    }
+
+    /// The same, for one that is known to lie there: where it is damaged, what is sound of it is taken, and
+    /// `wound` says so.
+    pub fn open(
+        file: Arc<File>,
+        extent: Extent,
+        scratch: &'a mut Vec<u8>,
+    ) -> Result<Self, Refused> {
+        let seen = Seen::read(file, extent, scratch)?;
+        let shape = match Shape::sound(&seen) {
+            Err(Refused::Damaged(rule, why)) => salvage::shape(&seen, Wound::new(rule, why)),
+            sound => sound,
         };
-        let (start, header) = match extent.at {
-            Some(_) => (0, extent.header),
-            None => {
-                let line = FileHeader::read(bytes).map_err(refuse)?;
-                (line.len, line.message_header)
-            }
-        };
-        let body_at = start + header;
-        let cut = |why: String| Refused::Damaged(&DBOX_TRUNCATED, why);
-        let message = bytes.get(start..body_at).ok_or_else(|| {
-            cut(format!(
-                "byte {}: ends in the message header",
-                from + read as u64
-            ))
-        })?;
-        let size = read_message_header(message).map_err(refuse)?;
-        let body_end = (body_at as u64).saturating_add(size);
-        if body_end > there {
-            let missing = body_end - there;
-            let at = from + start as u64;
-            return Err(cut(format!(
-                "byte {at}: the body needs {size} bytes, {missing} of them are not there"
-            )));
-        }
-        let kept;
-        let block = match usize::try_from(body_end) {
-            Ok(end) if read as u64 == there => bytes.get(end..).unwrap_or(&[]),
-            _ => {
-                kept = tail(&file, from + body_end, extent.end)?;
-                &kept
-            }
-        };
-        let (metadata, block) = Metadata::measure(block).map_err(|error| {
-            Refused::Damaged(&DBOX_METADATA, shifted(error, from + body_end).to_string())
-        })?;
-        let in_head = usize::try_from(size)
-            .unwrap_or(usize::MAX)
-            .min(read - body_at);
+        Ok(Self::of(shape?.judged(&seen), seen))
+    }
+
+    fn of(shape: Shape, seen: Seen<'a>) -> Self {
+        let Seen {
+            file, from, bytes, ..
+        } = seen;
+        let body_at = shape.body_at;
+        let in_head = usize::try_from(shape.size).unwrap_or(usize::MAX);
+        let in_head = in_head.min(bytes.len() - body_at);
+        let mtime = shape.wound.as_ref().and_then(|_| file.stat().ok());
         let rest = Span {
             file,
             at: from + (body_at + in_head) as u64,
-            end: from + body_end,
+            end: from + body_at as u64 + shape.size,
         };
-        Ok(Self {
-            metadata,
-            size,
+        Self {
+            metadata: shape.metadata,
+            size: shape.size,
             head: Cow::Borrowed(&bytes[body_at..body_at + in_head]),
-            len: header as u64 + size + block as u64,
+            len: (body_at - shape.start) as u64 + shape.size + shape.block,
+            wound: shape.wound,
+            mtime: mtime.map(|stat| stat.mtime),
             rest: (rest.at < rest.end).then_some(rest),
-        })
+        }
     }
 
     /// The same, with nothing borrowed.
@@ -133,6 +117,8 @@ impl<'a> StoredMessage<'a> {
             metadata: self.metadata,
             size: self.size,
             len: self.len,
+            wound: self.wound,
+            mtime: self.mtime,
             rest: self.rest,
         }
     }
@@ -146,9 +132,12 @@ impl<'a> StoredMessage<'a> {
         }
     }
 
-    /// The coat of the body: only one whose plain size is told apart from its stored size has any.
+    /// The coat of the body: only one whose plain size is told apart from its stored size has any. Where
+    /// the metadata is damaged, the first bytes tell.
     pub fn coat(&self) -> Option<Codec> {
-        self.metadata.get(Key::PlainSize).and(Codec::of(&self.head))
+        let codec = Codec::of(&self.head)?;
+        let told = self.metadata.get(Key::PlainSize).is_some();
+        (told || self.wound.is_some() && codec.is_sure_of(&self.head)).then_some(codec)
     }
 
     /// The body without its coat.
@@ -158,31 +147,6 @@ impl<'a> StoredMessage<'a> {
             None => self.raw_body(),
         }
     }
-}
-
-/// The place counted from the start of the file.
-fn shifted(mut error: crate::bytes::Decode, by: u64) -> crate::bytes::Decode {
-    error.at += by;
-    error
-}
-
-/// The metadata of a message whose body is larger than the first read.
-fn tail(file: &File, from: u64, end: u64) -> io::Result<Vec<u8>> {
-    let most = (end - from).min(MOST_METADATA);
-    let mut block = vec![0; usize::try_from(most).unwrap_or(0)];
-    // Most blocks are short, and those that are not are read once more.
-    for len in [1024.min(block.len()), block.len()] {
-        let read = file.read_at(from, &mut block[..len])?;
-        if read < len
-            || block[(METADATA_MAGIC.len() - 1).min(len)..len]
-                .windows(2)
-                .any(|pair| pair == b"\n\n")
-        {
-            block.truncate(read);
-            break;
-        }
-    }
-    Ok(block)
 }
 
 /// Bytes of a file from one place to another.

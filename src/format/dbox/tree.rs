@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use bstr::{BString, ByteSlice};
+use bstr::BString;
 
 use super::layout::{INDEX, LOG, MAILBOXES, MAILS};
+use super::places::{Mails, Places};
 use crate::digest::Facts;
 use crate::disk::{Dir, Kind};
 use crate::error::{Error, Result};
@@ -21,17 +22,20 @@ use crate::store::{
 
 /// Deeper trees are not made by any server.
 const DEEPEST: usize = 64;
+const SUBSCRIPTIONS: &str = "subscriptions";
 
 /// An account's mailboxes by name, and what belongs to it as a whole.
 #[derive(Debug)]
 pub struct Tree {
     /// In name order.
     pub names: Vec<MailboxName>,
-    /// The same, as they lie there.
+    /// Where everything lies.
+    pub places: Places,
+    /// The same as `names`, as they lie there.
     folders: Vec<Folder>,
     mailboxes: Dir,
-    /// From the account's root, for findings.
-    at: BString,
+    /// The name of the file.
+    subscriptions: String,
     /// What belongs to the account as a whole.
     pub account: Account,
 }
@@ -45,41 +49,40 @@ struct Folder {
 impl Tree {
     /// Finds the mailboxes of the account in `root`; `format` is for the message where there are none.
     pub fn open(root: &Dir, format: &str, options: &OpenOptions, found: Found<'_>) -> Result<Self> {
-        let name = options.mailboxdir.as_deref().unwrap_or(MAILBOXES);
-        let mailboxes = if name.is_empty() {
-            root.again()?
-        } else {
-            let there = root.dir_if_there(name)?;
-            there.ok_or_else(|| Error::Missing {
-                what: format!("{} holds no {format}: no {name}", root.path().display()),
-            })?
+        let places = Places::new(root, options, found)?;
+        let name = &places.mailboxes;
+        let mailboxes = root.dir_if_there(name)?;
+        let mailboxes = mailboxes.ok_or_else(|| Error::Missing {
+            what: format!("{} holds no {format}: no {name}", root.path().display()),
+        })?;
+        let mut walk = Walk {
+            mails: &places.mails,
+            utf8: options.utf8,
+            at: Vec::new(),
+            folders: BTreeMap::new(),
         };
-        let mut folders = BTreeMap::new();
-        walk(&mailboxes, &mut Vec::new(), options, &mut folders, found);
-        let (names, folders) = folders.into_iter().unzip();
+        walk.through(&mailboxes, found);
+        let (names, folders) = walk.folders.into_iter().unzip();
+        let subscriptions = options.subscriptions.as_deref().unwrap_or(SUBSCRIPTIONS);
         Ok(Self {
             names,
             folders,
+            account: account(root, &places, subscriptions, options.utf8, found),
             mailboxes,
-            at: name.into(),
-            account: account(root, options, found),
+            subscriptions: subscriptions.into(),
+            places,
         })
     }
 
-    /// The directory of the `nth` mailbox, and its path for findings; `None` for a name that only
-    /// stands above others.
-    pub fn mails(&self, nth: usize) -> Result<Option<(Dir, BString)>> {
+    /// Where the `nth` mailbox lies; `None` for a name that only stands above others.
+    pub fn mails(&self, nth: usize, found: Found<'_>) -> Result<Option<Mails>> {
         let folder = &self.folders[nth];
         if !folder.selectable {
             return Ok(None);
         }
-        let dir = self.mailboxes.descend(&folder.path)?.dir(MAILS)?;
-        let names = [self.at.as_bstr()]
-            .into_iter()
-            .chain(folder.path.iter().map(|level| level.as_bstr()))
-            .chain([MAILS.into()]);
-        let names: Vec<_> = names.filter(|name| !name.is_empty()).collect();
-        Ok(Some((dir, bstr::join("/", names).into())))
+        let mut told = |finding: Finding| found(finding.mailbox(&self.names[nth]));
+        let mails = self.places.of(&self.mailboxes, &folder.path, &mut told)?;
+        Ok(Some(mails))
     }
 
     /// The name of the `nth` mailbox on disk, `/` between levels.
@@ -93,67 +96,74 @@ impl Tree {
         all.filter(|(_, folder)| folder.selectable)
             .map(|(nth, _)| nth)
     }
-}
 
-/// Finds every name below `dir`; a name without messages stands above others, or is an empty folder.
-fn walk(
-    dir: &Dir,
-    at: &mut Vec<BString>,
-    options: &OpenOptions,
-    folders: &mut BTreeMap<MailboxName, Folder>,
-    found: Found<'_>,
-) {
-    let entries = match dir.entries() {
-        Ok(entries) => entries,
-        Err(error) => {
-            found(Finding::new(&MAILBOX_UNREADABLE, error.chain()).path(bstr::join("/", &*at)));
-            return;
+    /// Puts all that changes when a server works on the account into its stamp; `root` is the account's.
+    pub fn stamp(&self, root: &Dir, stamper: &mut Stamper) -> Result<()> {
+        let control = self.places.control.as_ref().unwrap_or(root);
+        stamper.file(control, &self.subscriptions)?;
+        stamp_folder(&self.mailboxes, stamper, 0)?;
+        let others = [self.places.index_mailboxes()?, self.places.alt_mailboxes()?];
+        for other in others.iter().flatten() {
+            stamp_folder(other, stamper, 0)?;
         }
-    };
-    for entry in entries {
-        if entry.kind != Kind::Dir || entry.name == MAILS || at.len() >= DEEPEST {
-            continue;
-        }
-        at.push(entry.name.clone());
-        match dir.dir(&entry.name) {
-            Ok(inner) => {
-                add(&inner, at, options, folders, found);
-                walk(&inner, at, options, folders, found);
-            }
-            Err(error) => {
-                found(Finding::new(&MAILBOX_UNREADABLE, error.chain()).path(bstr::join("/", &*at)));
-            }
-        }
-        at.pop();
+        Ok(())
     }
 }
 
-fn add(
-    dir: &Dir,
-    at: &[BString],
-    options: &OpenOptions,
-    folders: &mut BTreeMap<MailboxName, Folder>,
-    found: Found<'_>,
-) {
-    let mut spelling = Spelling::new(options.utf8);
-    let name = MailboxName::new(at.iter().map(|level| spelling.level(level)));
-    let path = bstr::join("/", at);
-    spelling.tell(&name, &path, found);
-    let selectable = matches!(dir.stat_if_there(MAILS), Ok(Some(stat)) if stat.kind == Kind::Dir);
-    folders.insert(
-        name,
-        Folder {
-            path: at.to_vec(),
-            selectable,
-        },
-    );
+/// On the way through the tree.
+struct Walk<'a> {
+    mails: &'a str,
+    utf8: bool,
+    /// The levels from `mailboxes` on.
+    at: Vec<BString>,
+    folders: BTreeMap<MailboxName, Folder>,
 }
 
-fn account(root: &Dir, options: &OpenOptions, found: Found<'_>) -> Account {
-    let name = options.subscriptions.as_deref().unwrap_or("subscriptions");
-    let subscriptions = match root.read_if_there(name, side_files::MOST) {
+impl Walk<'_> {
+    /// Finds every name below `dir`; a name without messages stands above others, or is an empty folder.
+    fn through(&mut self, dir: &Dir, found: Found<'_>) {
+        let entries = dir.entries().unwrap_or_else(|error| {
+            self.unreadable(&error, found);
+            Vec::new()
+        });
+        for entry in entries {
+            let deep = self.at.len() >= DEEPEST;
+            if entry.kind != Kind::Dir || entry.name == self.mails || deep {
+                continue;
+            }
+            self.at.push(entry.name.clone());
+            match dir.dir(&entry.name) {
+                Ok(inner) => {
+                    self.add(&inner, found);
+                    self.through(&inner, found);
+                }
+                Err(error) => self.unreadable(&error, found),
+            }
+            self.at.pop();
+        }
+    }
+
+    fn unreadable(&self, error: &Error, found: Found<'_>) {
+        let path = bstr::join("/", &self.at);
+        found(Finding::new(&MAILBOX_UNREADABLE, error.chain()).path(path));
+    }
+
+    fn add(&mut self, dir: &Dir, found: Found<'_>) {
+        let mut spelling = Spelling::new(self.utf8);
+        let name = MailboxName::new(self.at.iter().map(|level| spelling.level(level)));
+        spelling.tell(&name, &bstr::join("/", &self.at), found);
+        let stat = dir.stat_if_there(self.mails);
+        let selectable = matches!(stat, Ok(Some(stat)) if stat.kind == Kind::Dir);
+        let path = self.at.clone();
+        self.folders.insert(name, Folder { path, selectable });
+    }
+}
+
+fn account(root: &Dir, places: &Places, name: &str, utf8: bool, found: Found<'_>) -> Account {
+    let control = places.control.as_ref().unwrap_or(root);
+    let subscriptions = match control.read_if_there(name, side_files::MOST) {
         Ok(bytes) => side_files::read_subscriptions(&bytes.unwrap_or_default(), b'/', |level| {
-            names::level(level, options.utf8)
+            names::level(level, utf8)
         }),
         Err(error) => {
             found(Finding::new(&SUBSCRIPTIONS_UNREADABLE, error.chain()).path(name));
@@ -164,13 +174,13 @@ fn account(root: &Dir, options: &OpenOptions, found: Found<'_>) -> Account {
         subscriptions,
         sieve: side_files::read_sieve(root, found),
         quota: None,
-        last_uidvalidity: side_files::read_uidvalidity(root).unwrap_or(0),
+        last_uidvalidity: side_files::read_uidvalidity(control).unwrap_or(0),
     }
 }
 
 /// A digest of all that changes in the tree when a server works on the account.
 pub fn stamp_tree(root: &Dir, stamper: &mut Stamper) -> Result<()> {
-    stamper.file(root, "subscriptions")?;
+    stamper.file(root, SUBSCRIPTIONS)?;
     stamp_folder(&root.dir(MAILBOXES)?, stamper, 0)
 }
 
@@ -207,7 +217,7 @@ pub fn make_mailbox(root: &Dir, mailbox: &Mailbox, writing: &Writing) -> Result<
 /// Writes what belongs to the account as a whole.
 pub fn finish_account(root: &Dir, account: &Account, writing: &Writing) -> Result<()> {
     let subscriptions = side_files::write_subscriptions(&account.subscriptions);
-    writing.write(root, "subscriptions", &subscriptions)?;
+    writing.write(root, SUBSCRIPTIONS, &subscriptions)?;
     side_files::write_uidvalidity(root, account.last_uidvalidity, writing)?;
     side_files::write_sieve(root, &account.sieve, writing)
 }

@@ -179,6 +179,11 @@ fn read_records(
         complain(cursor.broken("records", why));
     }
     let records = cursor.take("records", count * size)?;
+    let over = cursor.rest().len() / size;
+    if over > 0 {
+        let why = format!("{claimed} messages are told, {over} more are there and are left out");
+        complain(cursor.broken("records", why));
+    }
     fill_columns(records.chunks_exact(size), map, fields, || {
         complain(cursor.broken("records", "UIDs do not ascend; such records are left out"));
     });

@@ -47,6 +47,25 @@ impl Index {
         self.uids.binary_search(&uid).ok()
     }
 
+    /// Adds messages that the index does not have: without flags, all fields zero. `next_uid` follows.
+    pub fn take_in(&mut self, uids: &[u32]) {
+        let mut order: Vec<(u32, Option<usize>)> = Vec::new();
+        let held = self.uids.iter().enumerate();
+        order.extend(held.map(|(nth, uid)| (*uid, Some(nth))));
+        let new = uids.iter().filter(|uid| self.position(**uid).is_none());
+        order.extend(new.map(|uid| (*uid, None)));
+        order.sort_unstable_by_key(|(uid, _)| *uid);
+        order.dedup_by_key(|(uid, _)| *uid);
+        for extension in &mut self.extensions {
+            extension.reorder(&order);
+        }
+        let flags = |nth: &Option<usize>| nth.map_or(0, |nth| self.flags[nth]);
+        self.flags = order.iter().map(|(_, nth)| flags(nth)).collect();
+        self.uids = order.iter().map(|(uid, _)| *uid).collect();
+        let above = self.uids.last().map_or(1, |uid| uid.saturating_add(1));
+        self.next_uid = self.next_uid.max(above);
+    }
+
     /// The keyword names in bit order; of a damaged list, what stands before the damage.
     pub fn keyword_names(&self) -> Vec<BString> {
         self.extension(KEYWORDS)
@@ -110,6 +129,19 @@ impl Extension {
         self.column.get_mut(at..at + size).unwrap_or_default()
     }
 
+    /// Fields in a new order; a message without a place so far gets a zeroed one.
+    fn reorder(&mut self, order: &[(u32, Option<usize>)]) {
+        let size = usize::from(self.record_size);
+        let mut column = vec![0; order.len() * size];
+        for (to, (_, from)) in column.chunks_exact_mut(size.max(1)).zip(order) {
+            let field = from.map_or(&[][..], |nth| self.record(nth));
+            if field.len() == to.len() {
+                to.copy_from_slice(field);
+            }
+        }
+        self.column = column;
+    }
+
     /// A zeroed field for one more message.
     pub(super) fn grow(&mut self) {
         let size = self.column.len() + usize::from(self.record_size);
@@ -132,5 +164,33 @@ impl Extension {
         }
         self.column = column;
         self.record_size = size;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_taken_in_between_those_that_are_there() {
+        let extension = Extension {
+            name: "x".into(),
+            record_size: 2,
+            column: vec![1, 1, 2, 2],
+            ..Extension::default()
+        };
+        let mut index = Index {
+            uids: vec![3, 7],
+            flags: vec![8, 1],
+            next_uid: 8,
+            extensions: vec![extension, Extension::default()],
+            ..Index::default()
+        };
+        index.take_in(&[5, 3, 9, 5]);
+        assert_eq!(index.uids, [3, 5, 7, 9]);
+        assert_eq!(index.flags, [8, 0, 1, 0]);
+        assert_eq!(index.next_uid, 10);
+        assert_eq!(index.extensions[0].column, [1, 1, 0, 0, 2, 2, 0, 0]);
+        assert_eq!(index.extensions[1].record(3), [0; 0]);
     }
 }

@@ -34,7 +34,7 @@ fn expand(template: &Template, user: &str) -> crate::Result<PathBuf> {
 fn what_an_administrator_pastes_from_doveconf_is_understood() {
     let location = read(
         "maildir:/var/vmail/%d/%n:INDEX=/fast/%u:CONTROL=/c/%u:LAYOUT=fs:DIRNAME=.mail:\
-         INBOX=/var/vmail/%d/%n/inbox:ALT=/slow/%u:MAILBOXDIR=boxes:SUBSCRIPTIONS=subs:\
+         INBOX=/var/vmail/%d/%n/inbox:ALT=/slow/%u:ATTACHMENTS=/att/%u:MAILBOXDIR=boxes:SUBSCRIPTIONS=subs:\
          UTF-8:SEPARATOR=/",
     );
     assert_eq!(location.driver, Some(Driver::Maildir));
@@ -45,13 +45,20 @@ fn what_an_administrator_pastes_from_doveconf_is_understood() {
     assert_eq!(keys.subscriptions.as_deref(), Some("subs"));
     assert_eq!((keys.utf8, keys.separator), (true, Some('/')));
     assert!(!keys.index_in_memory);
-    let paths = [keys.inbox, keys.index, keys.control, keys.alt];
+    let paths = [
+        keys.inbox,
+        keys.index,
+        keys.control,
+        keys.alt,
+        keys.attachments,
+    ];
     let paths = paths.map(|path| expand(&path.unwrap(), "u@d.org").unwrap());
     let expected = [
         "/var/vmail/d.org/u/inbox",
         "/fast/u@d.org",
         "/c/u@d.org",
         "/slow/u@d.org",
+        "/att/u@d.org",
     ];
     assert_eq!(paths, expected.map(PathBuf::from));
 }

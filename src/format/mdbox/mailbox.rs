@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bstr::BString;
 use zerocopy::FromBytes;
 
 use super::layout::{GUID, HEADER, MAIL, MailRecord, STORAGE, file_name};
@@ -12,10 +11,12 @@ use super::map::Place;
 use super::read::Mdbox;
 use super::storage::StorageFile;
 use crate::digest::Facts;
-use crate::disk::Dir;
+use crate::disk::File;
 use crate::error::Result;
-use crate::format::dbox::{DboxMailbox, Extent, INDEX, Key, Refused, StoredMessage, guid_128};
-use crate::format::dovecot_index::{self, Index};
+use crate::format::dbox::{
+    About, DboxMailbox, Extent, Key, Mails, Refused, StoredMessage, guid_128,
+};
+use crate::format::dovecot_index::Index;
 use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, Rule, counted};
@@ -34,17 +35,19 @@ pub(super) struct MdboxMailbox<'a> {
 /// Why a message is not where it should be.
 type Astray = (&'static Rule, String);
 
+/// How a message is read: only if it holds up, or as far as it does.
+type How<'s> = fn(Arc<File>, Extent, &'s mut Vec<u8>) -> Result<StoredMessage<'s>, Refused>;
+
 impl<'a> MdboxMailbox<'a> {
     pub(super) fn open(
         store: &'a Mdbox,
         nth: usize,
-        dir: &Dir,
-        path: &BString,
+        mails: &Mails,
         found: Found<'_>,
     ) -> Result<Self> {
         let name = &store.tree.names[nth];
-        let mut told = |finding: Finding| found(DboxMailbox::within(finding, name, path));
-        let index = dovecot_index::load(dir, INDEX, &mut told)?;
+        let index = mails.load(name, found)?;
+        let mut told = |finding: Finding| found(DboxMailbox::within(finding, name, &mails.path));
         let made = index.is_none().then(|| {
             store
                 .storage
@@ -58,7 +61,8 @@ impl<'a> MdboxMailbox<'a> {
             }
             made_from(messages)
         });
-        let dbox = DboxMailbox::new(name, dir, path.clone(), index, HEADER, &mut told);
+        let path = mails.path.clone();
+        let dbox = DboxMailbox::new(name, &mails.dir, path, index, HEADER, &mut told);
         let this = Self {
             store,
             nth,
@@ -130,16 +134,27 @@ impl<'a> MdboxMailbox<'a> {
         let name = file_name(place.file_id);
         match self.store.storage.file(place.file_id) {
             Ok(Some(file)) => Ok(file),
-            Ok(None) => Err((&rules::MDBOX_LOST, format!("{name} is not there"))),
+            Ok(None) => Err((&rules::MDBOX_LOST, self.not_there(&name))),
             Err(error) => Err((&rules::DBOX_UNREADABLE, error.chain())),
         }
     }
 
-    /// Reads the message at `place`, which must be the one that the index means.
+    fn not_there(&self, name: &str) -> String {
+        let why = if self.store.tree.places.alt_is_missing() {
+            "; nor is the alternative storage (ALT=)"
+        } else {
+            ""
+        };
+        format!("{name} is not there{why}")
+    }
+
+    /// Reads the message at `place`, which must be the one that the index means. A damaged one is read as
+    /// far as it is sound where `how` does so.
     fn read<'s>(
         &self,
         nth: usize,
         place: Place,
+        how: How<'s>,
         scratch: &'s mut Vec<u8>,
     ) -> Result<StoredMessage<'s>, Astray> {
         let file = self.file(place)?;
@@ -153,7 +168,7 @@ impl<'a> MdboxMailbox<'a> {
             header: file.header,
             end,
         };
-        let stored = StoredMessage::read(Arc::clone(&file.file), extent, scratch);
+        let stored = how(Arc::clone(&file.file), extent, scratch);
         let stored = stored.map_err(|refused| match refused {
             Refused::Io(error) => (&rules::DBOX_UNREADABLE, format!("{name}: {error}")),
             Refused::Damaged(rule, why) => (rule, format!("{name}, {why}")),
@@ -180,7 +195,8 @@ impl<'a> MdboxMailbox<'a> {
             return None;
         }
         let mut own = Vec::new();
-        let stored = self.read(nth, place, &mut own).ok()?.into_owned();
+        let stored = self.read(nth, place, StoredMessage::read, &mut own);
+        let stored = stored.ok()?.into_owned();
         // Without a map, all messages are found in this way, and that was said once.
         if self.store.storage.map.is_none() {
             return Some((place, stored));
@@ -190,6 +206,13 @@ impl<'a> MdboxMailbox<'a> {
         let note = self.finding(&rules::MDBOX_ASTRAY, nth, &name, detail);
         self.notes().insert(nth, note);
         Some((place, stored))
+    }
+
+    /// What is sound of a damaged message.
+    fn salvage(&self, nth: usize, place: Place) -> Option<StoredMessage<'static>> {
+        let mut own = Vec::new();
+        let stored = self.read(nth, place, StoredMessage::open, &mut own);
+        Some(stored.ok()?.into_owned())
     }
 
     fn notes(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Box<Finding>>> {
@@ -217,23 +240,18 @@ impl<'a> MdboxMailbox<'a> {
     }
 
     fn opened<'s>(
-        &self,
+        &'s self,
         nth: usize,
         place: Place,
         stored: StoredMessage<'s>,
     ) -> Result<Opened<'s>, Box<Finding>> {
-        let name = file_name(place.file_id);
-        if stored.metadata.get(Key::External).is_some() {
-            return Err(self.finding(&rules::DBOX_EXTERNAL_ATTACHMENT, nth, &name, "not joined"));
-        }
-        let saved = self.record(nth).map(|record| record.save_date.get().into());
-        let path = format!("{STORAGE}/{name}");
-        Ok(Opened {
-            message: self.dbox.message(nth, &stored, saved, &path)?,
-            claims: DboxMailbox::claims(&stored),
-            coat: stored.coat(),
-            body: stored.plain_body(),
-        })
+        let about = About {
+            file: &format!("{STORAGE}/{}", file_name(place.file_id)),
+            saved: self.record(nth).map(|record| record.save_date.get().into()),
+            attachments: self.store.tree.places.attachments(),
+            named_by_message: false,
+        };
+        self.dbox.opened(nth, stored, about)
     }
 }
 
@@ -280,13 +298,17 @@ impl MailboxSource for MdboxMailbox<'_> {
     ) -> Result<Opened<'a>, Box<Finding>> {
         let place = self.place(nth);
         let ((rule, why), place) = match place {
-            Ok(place) => match self.read(nth, place, scratch) {
+            Ok(place) => match self.read(nth, place, StoredMessage::read, scratch) {
                 Ok(stored) => return self.opened(nth, place, stored),
                 Err(astray) => (astray, Some(place)),
             },
             Err(astray) => (astray, None),
         };
-        match self.rescue(nth, place, &why) {
+        if let Some((place, stored)) = self.rescue(nth, place, &why) {
+            return self.opened(nth, place, stored);
+        }
+        let salvaged = place.and_then(|place| Some((place, self.salvage(nth, place)?)));
+        match salvaged {
             Some((place, stored)) => self.opened(nth, place, stored),
             None => Err(self.finding(rule, nth, &self.shown_file(nth), why)),
         }

@@ -25,8 +25,13 @@ pub fn open(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result<Box<dy
     let storage = root.dir_if_there(STORAGE)?.ok_or_else(|| Error::Missing {
         what: format!("{} holds no mdbox: no {STORAGE}", root.path().display()),
     })?;
-    let map_dir = storage.again()?;
-    let storage = Storage::open(vec![storage], Some(&map_dir), found)?;
+    let map_dir = tree.places.map_index(&root, STORAGE)?;
+    let dirs = [Some(storage), tree.places.alt_storage(STORAGE)?];
+    let storage = Storage::open(
+        dirs.into_iter().flatten().collect(),
+        map_dir.as_ref(),
+        found,
+    )?;
     tell_storage(&storage, found)?;
     Ok(Box::new(Mdbox {
         seen: Mutex::new(Seen::of(storage.map.as_ref())),
@@ -41,11 +46,14 @@ pub fn stamp(root: &Dir) -> Result<Digest> {
     let mut stamper = Stamper::default();
     stamp_tree(root, &mut stamper)?;
     let storage = root.dir(STORAGE)?;
-    stamper.dir(&storage)?;
-    for name in [MAP, MAP_LOG] {
-        stamper.file(&storage, name)?;
-    }
+    stamp_storage(&storage, Some(&storage), &mut stamper)?;
     Ok(stamper.digest())
+}
+
+fn stamp_storage(storage: &Dir, map: Option<&Dir>, stamper: &mut Stamper) -> Result<()> {
+    stamper.dir(storage)?;
+    let files = map.into_iter().flat_map(|dir| [(dir, MAP), (dir, MAP_LOG)]);
+    { files }.try_for_each(|(dir, name)| stamper.file(dir, name))
 }
 
 /// An mdbox account.
@@ -177,8 +185,8 @@ impl Source for Mdbox {
     }
 
     fn mailbox<'a>(&'a self, nth: usize, found: Found<'_>) -> Result<Box<dyn MailboxSource + 'a>> {
-        Ok(match self.tree.mails(nth)? {
-            Some((dir, path)) => Box::new(MdboxMailbox::open(self, nth, &dir, &path, found)?),
+        Ok(match self.tree.mails(nth, found)? {
+            Some(mails) => Box::new(MdboxMailbox::open(self, nth, &mails, found)?),
             None => Box::new(OnlyAbove::new(&self.tree.names[nth], &self.root)),
         })
     }
@@ -192,6 +200,10 @@ impl Source for Mdbox {
     }
 
     fn stamp(&self) -> Result<Digest> {
-        stamp(&self.root)
+        let mut stamper = Stamper::default();
+        self.tree.stamp(&self.root, &mut stamper)?;
+        let map_dir = self.tree.places.map_index(&self.root, STORAGE)?;
+        stamp_storage(&self.root.dir(STORAGE)?, map_dir.as_ref(), &mut stamper)?;
+        Ok(stamper.digest())
     }
 }

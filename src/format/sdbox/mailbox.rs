@@ -3,94 +3,104 @@
 use std::io;
 use std::sync::Arc;
 
-use bstr::BString;
-
-use super::layout::{HEADER, file_name, uid_of};
+use super::layout::{HEADER, file_name};
+use super::listing;
 use crate::digest::Facts;
-use crate::disk::{Dir, Kind};
+use crate::disk::File;
 use crate::error::Result;
+use crate::format::Elsewhere;
 use crate::format::dbox::{
-    DboxMailbox, Extent, INDEX, Key, MESSAGE_HEADER, Refused, StoredMessage,
+    About, DboxMailbox, Extent, MESSAGE_HEADER, Mails, Places, Refused, StoredMessage,
 };
-use crate::format::dovecot_index::{self, Index};
 use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
-use crate::report::catalogue::{
-    DBOX_EXTERNAL_ATTACHMENT, DBOX_LOST, DBOX_ORPHAN, DBOX_STRAY, DBOX_UNREADABLE, INDEX_MISSING,
-};
-use crate::report::{Finding, counted};
+use crate::report::catalogue::{DBOX_LOST, DBOX_UNREADABLE};
+use crate::report::{Finding, Rule};
 use crate::store::{Claims, Found, MailboxSource, Opened};
 
-pub(super) struct SdboxMailbox {
+/// The index's mark for a message in alternative storage.
+const IN_ALT: u8 = 0x40;
+
+pub(super) struct SdboxMailbox<'a> {
     dbox: DboxMailbox,
-    dir: Dir,
+    mails: Mails,
     /// Saved dates by place, where the cache tells them.
     saved: Vec<Option<u32>>,
+    attachments: &'a Elsewhere,
+    /// Messages may be missing because the alternative storage is.
+    alt_is_missing: bool,
 }
 
-impl SdboxMailbox {
+impl<'a> SdboxMailbox<'a> {
     pub(super) fn open(
         name: &MailboxName,
-        dir: Dir,
-        path: &BString,
+        mails: Mails,
+        places: &'a Places,
         found: Found<'_>,
     ) -> Result<Self> {
-        let mut told = |finding: Finding| found(DboxMailbox::within(finding, name, path));
-        let index = dovecot_index::load(&dir, INDEX, &mut told)?;
-        let files = list(&dir, &mut told)?;
-        let index = index.unwrap_or_else(|| {
-            if !files.is_empty() {
-                told(Finding::new(
-                    &INDEX_MISSING,
-                    counted(files.len() as u64, "message file"),
-                ));
-            }
-            made_from(&files)
-        });
-        compare(&index, &files, &mut told);
-        let saved = DboxMailbox::saved_dates(&index, &dir, &mut told)?;
-        let dbox = DboxMailbox::new(name, &dir, path.clone(), index, HEADER, &mut told);
-        Ok(Self { dbox, dir, saved })
+        let mut in_doubt = false;
+        let index = mails.load(name, &mut |finding| {
+            in_doubt |= listing::casts_doubt(&finding);
+            found(finding);
+        })?;
+        let mut told = |finding: Finding| found(DboxMailbox::within(finding, name, &mails.path));
+        let files = listing::list(&mails, &mut told)?;
+        let mut index = match index {
+            Some(index) => index,
+            None => listing::made_from(&files, places.index_is_elsewhere(), &mut told),
+        };
+        listing::compare(&mut index, &files, in_doubt, &mut told);
+        let path = mails.path.clone();
+        let saved = mails.saved_dates(&index, name, found)?;
+        let mut told = |finding: Finding| found(DboxMailbox::within(finding, name, &mails.path));
+        Ok(Self {
+            dbox: DboxMailbox::new(name, &mails.dir, path, index, HEADER, &mut told),
+            saved,
+            attachments: places.attachments(),
+            alt_is_missing: places.alt_is_missing(),
+            mails,
+        })
     }
 
     /// Where the file of a message is, for findings.
     fn path(&self, nth: usize) -> String {
-        format!("{}/{}", self.dbox.path, file_name(self.uid(nth).get()))
+        let name = file_name(self.uid(nth).get());
+        match &self.mails.alt {
+            Some(alt) if self.in_alt(nth) => alt.path_of(name.as_bytes()).display().to_string(),
+            _ => format!("{}/{name}", self.dbox.path),
+        }
+    }
+
+    /// What the index says; the file may be in either place.
+    fn in_alt(&self, nth: usize) -> bool {
+        self.dbox.index.flags[nth] & IN_ALT != 0
+    }
+
+    /// The file of a message, in the one place or the other.
+    fn file(&self, nth: usize) -> Result<File> {
+        let name = file_name(self.uid(nth).get());
+        match (self.mails.dir.file(&name), &self.mails.alt) {
+            (Err(error), Some(alt)) if error.is_not_found() => alt.file(&name),
+            (opened, _) => opened,
+        }
+    }
+
+    /// Why a message cannot be opened.
+    fn unreadable(&self, nth: usize, error: &crate::Error) -> (&'static Rule, String) {
+        let mut detail = error.chain();
+        if !error.is_not_found() {
+            return (&DBOX_UNREADABLE, detail);
+        }
+        if self.in_alt(nth) {
+            detail += "; the index says that it lies in the alternative storage";
+        }
+        if self.alt_is_missing {
+            detail += "; the alternative storage (ALT=) is not there";
+        }
+        (&DBOX_LOST, detail)
     }
 }
 
-/// The UIDs that have a file, ascending.
-fn list(dir: &Dir, found: Found<'_>) -> Result<Vec<u32>> {
-    let mut files = Vec::new();
-    dir.each_entry(|name, kind| {
-        if let (Some(uid), Kind::File) = (uid_of(name), kind) {
-            files.push(uid);
-        } else if !name.starts_with(b"dovecot") && !name.starts_with(b".temp.") {
-            found(Finding::new(&DBOX_STRAY, "not a message").path(name));
-        }
-    })?;
-    files.sort_unstable();
-    Ok(files)
-}
-
-/// What is left of a mailbox without an index: the numbers in the file names.
-fn made_from(files: &[u32]) -> Index {
-    let mut index = Index::default();
-    index.uids = files.to_vec();
-    index.flags = vec![0; files.len()];
-    index.next_uid = files.last().map_or(1, |uid| uid.saturating_add(1));
-    index.first_recent_uid = 1;
-    index
-}
-
-fn compare(index: &Index, files: &[u32], found: Found<'_>) {
-    for uid in files {
-        if index.position(*uid).is_none() && !index.requested_expunges.contains(uid) {
-            found(Finding::new(&DBOX_ORPHAN, "not in the index").path(file_name(*uid)));
-        }
-    }
-}
-
-impl MailboxSource for SdboxMailbox {
+impl MailboxSource for SdboxMailbox<'_> {
     fn mailbox(&self) -> &Mailbox {
         &self.dbox.mailbox
     }
@@ -112,40 +122,28 @@ impl MailboxSource for SdboxMailbox {
         nth: usize,
         scratch: &'a mut Vec<u8>,
     ) -> Result<Opened<'a>, Box<Finding>> {
-        let path = || self.path(nth);
-        let refuse = |rule, detail: String| self.dbox.finding(rule, nth, &path(), detail);
-        let unreadable = |error: crate::Error| {
-            let rule = if error.is_not_found() {
-                &DBOX_LOST
-            } else {
-                &DBOX_UNREADABLE
-            };
-            refuse(rule, error.chain())
-        };
-        let file = self.dir.file(file_name(self.uid(nth).get()));
-        let file = file.map_err(unreadable)?;
+        let refuse = |(rule, detail)| self.dbox.finding(rule, nth, &self.path(nth), detail);
+        let unreadable = |error: crate::Error| refuse(self.unreadable(nth, &error));
+        let file = self.file(nth).map_err(unreadable)?;
         let stat = file.stat().map_err(unreadable)?;
         let extent = Extent {
             at: None,
             header: MESSAGE_HEADER,
             end: stat.size,
         };
-        let stored = StoredMessage::read(Arc::new(file), extent, scratch);
+        let stored = StoredMessage::open(Arc::new(file), extent, scratch);
         let stored = stored.map_err(|refused| match refused {
-            Refused::Io(error) => refuse(&DBOX_UNREADABLE, error.to_string()),
-            Refused::Damaged(rule, why) => refuse(rule, why),
+            Refused::Io(error) => refuse((&DBOX_UNREADABLE, error.to_string())),
+            Refused::Damaged(rule, why) => refuse((rule, why)),
         })?;
-        if stored.metadata.get(Key::External).is_some() {
-            return Err(refuse(&DBOX_EXTERNAL_ATTACHMENT, "not joined".into()));
-        }
         let saved = self.saved.get(nth).copied().flatten();
-        let saved = saved.map_or(stat.ctime, i64::from);
-        Ok(Opened {
-            message: self.dbox.message(nth, &stored, Some(saved), &path())?,
-            claims: DboxMailbox::claims(&stored),
-            coat: stored.coat(),
-            body: stored.plain_body(),
-        })
+        let about = About {
+            file: &self.path(nth),
+            saved: Some(saved.map_or(stat.ctime, i64::from)),
+            attachments: self.attachments,
+            named_by_message: true,
+        };
+        self.dbox.opened(nth, stored, about)
     }
 
     fn judge(

@@ -7,9 +7,10 @@
 //! ```
 //!
 //! Source: Dovecot 2.3, `src/lib-storage/index/dbox-single/`.
-//! Not supported: ALT storage, LAYOUT=index, external attachments.
+//! Not supported: LAYOUT=index.
 
 mod layout;
+mod listing;
 mod mailbox;
 mod read;
 mod write;

@@ -38,8 +38,8 @@ impl Source for Sdbox {
 
     fn mailbox<'a>(&'a self, nth: usize, found: Found<'_>) -> Result<Box<dyn MailboxSource + 'a>> {
         let name = &self.tree.names[nth];
-        Ok(match self.tree.mails(nth)? {
-            Some((dir, path)) => Box::new(SdboxMailbox::open(name, dir, &path, found)?),
+        Ok(match self.tree.mails(nth, found)? {
+            Some(mails) => Box::new(SdboxMailbox::open(name, mails, &self.tree.places, found)?),
             None => Box::new(OnlyAbove::new(name, &self.root)),
         })
     }
@@ -50,11 +50,15 @@ impl Source for Sdbox {
 
     fn estimate(&self) -> u64 {
         let dirs = self.tree.selectable();
-        let dirs = dirs.filter_map(|nth| self.tree.mails(nth).ok().flatten());
-        dirs.map(|(dir, _)| dir.count()).sum()
+        let mails = dirs.filter_map(|nth| self.tree.mails(nth, &mut |_| ()).ok().flatten());
+        mails
+            .map(|mails| mails.dir.count() + mails.alt.map_or(0, |alt| alt.count()))
+            .sum()
     }
 
     fn stamp(&self) -> Result<Digest> {
-        stamp(&self.root)
+        let mut stamper = Stamper::default();
+        self.tree.stamp(&self.root, &mut stamper)?;
+        Ok(stamper.digest())
     }
 }

@@ -1,5 +1,10 @@
 //! The golden vectors of the format description, and a store that a real Dovecot has used.
 
+mod damage;
+mod places;
+
+use std::fs;
+
 use super::ROOM;
 use crate::format::OpenOptions;
 use crate::format::golden::{
@@ -8,7 +13,6 @@ use crate::format::golden::{
 };
 use crate::model::MailboxName;
 use crate::store::Form;
-use std::fs;
 
 #[test]
 fn message_files_are_the_golden_ones_byte_for_byte() {
@@ -79,49 +83,6 @@ fn a_store_that_dovecot_has_used_is_read_as_dovecot_tells_it() {
         .map(ToString::to_string)
         .collect();
     assert_eq!(subscribed, ["Archive/2020/Qä", "Sent", "Projects/Sub one"]);
-}
-
-#[test]
-fn a_truncated_message_file_is_a_finding_at_any_length() {
-    let temp = tempfile::tempdir().unwrap();
-    write_golden(&ROOM, temp.path());
-    let path = temp.path().join("mailboxes/INBOX/dbox-Mails/u.3");
-    let whole = fs::read(&path).unwrap();
-    for len in 0..whole.len() {
-        fs::write(&path, &whole[..len]).unwrap();
-        let source = (ROOM.open)(open_dir(temp.path()), &OpenOptions::default(), &mut |_| ());
-        let source = source.unwrap();
-        let mailbox = source.mailbox(0, &mut |_| ()).unwrap();
-        let mut scratch = Vec::new();
-        let finding = mailbox
-            .open(0, &mut scratch)
-            .err()
-            .expect("damage is found");
-        assert_eq!(finding.place.uid, Some(3));
-        assert!(finding.rule.code.starts_with("dbox."), "{finding:?}");
-    }
-}
-
-#[test]
-fn a_file_without_record_and_a_record_without_file_are_findings() {
-    let temp = tempfile::tempdir().unwrap();
-    write_golden(&ROOM, temp.path());
-    let mails = temp.path().join("mailboxes/INBOX/dbox-Mails");
-    fs::rename(mails.join("u.3"), mails.join("u.99")).unwrap();
-    fs::write(mails.join("notes.txt"), "x").unwrap();
-    let source = (ROOM.open)(open_dir(temp.path()), &OpenOptions::default(), &mut |_| ()).unwrap();
-    let mut codes = Vec::new();
-    let mailbox = source
-        .mailbox(0, &mut |finding| codes.push(finding.rule.code))
-        .unwrap();
-    codes.sort_unstable();
-    assert_eq!(codes, ["dbox.orphan", "dbox.stray"]);
-    let mut scratch = Vec::new();
-    let lost = mailbox
-        .open(0, &mut scratch)
-        .err()
-        .expect("its file is gone");
-    assert_eq!(lost.rule.code, "dbox.lost");
 }
 
 #[test]

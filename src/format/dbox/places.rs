@@ -1,0 +1,223 @@
+//! Where the parts of a dbox account lie: beside one another, or where the location says.
+//!
+//! ```text
+//! PATH/mailboxes/NAME/dbox-Mails      messages of sdbox, and the index where INDEX= names no place
+//! INDEX/mailboxes/NAME                the index: no dbox-Mails there     INDEX/storage   the map of mdbox
+//! ALT/mailboxes/NAME/dbox-Mails       messages that were moved (sdbox)   ALT/storage     the same, mdbox
+//! CONTROL                             subscriptions, dovecot-uidvalidity
+//! MAILBOXDIR= stands for `mailboxes` in all of them, DIRNAME= for `dbox-Mails`
+//! ```
+//! Source: Dovecot 2.3, `src/lib-storage/mailbox-list.c`, `dbox-common/dbox-storage.c`; looked at in stores
+//! that it made.
+
+use bstr::BString;
+
+use super::layout::{CACHE, MAILBOXES, MAILS};
+use super::{DboxMailbox, INDEX};
+use crate::disk::{Dir, Kind};
+use crate::error::Result;
+use crate::format::dovecot_index::{self, Cache, Index};
+use crate::format::{Elsewhere, OpenOptions};
+use crate::model::MailboxName;
+use crate::report::Finding;
+use crate::report::catalogue::DBOX_ALT;
+use crate::store::Found;
+
+use super::index::DATE_SAVE;
+
+/// A link that a server leaves in the root where `ALT` was ever named.
+const ALT_ROOT: &str = "dbox-alt-root";
+
+/// Where the parts of an account lie.
+#[derive(Debug)]
+pub struct Places {
+    /// `mailboxes`, or what `MAILBOXDIR=` says.
+    pub(super) mailboxes: String,
+    /// `dbox-Mails`, or what `DIRNAME=` says.
+    pub(super) mails: String,
+    pub(super) index: Option<Dir>,
+    pub(super) control: Option<Dir>,
+    alt: Elsewhere,
+    /// What it is where messages may be missing because ALT is not there.
+    alt_missing: bool,
+    attachments: Elsewhere,
+}
+
+/// Where one mailbox lies.
+#[derive(Debug)]
+pub struct Mails {
+    /// The directory that makes it a mailbox: the messages of an sdbox, the ACL.
+    pub dir: Dir,
+    /// The same from the account's root, for findings.
+    pub path: BString,
+    /// Where its index lies, and what that is called in findings; `None` where INDEX has no such directory.
+    pub index: Option<(Dir, BString)>,
+    /// The place of messages of an sdbox that were moved.
+    pub alt: Option<Dir>,
+}
+
+impl Places {
+    /// What the location says of them.
+    pub fn new(root: &Dir, options: &OpenOptions, found: Found<'_>) -> Result<Self> {
+        // As to Dovecot, an empty name is the usual one.
+        let name = |told: &Option<String>, usual: &str| {
+            let told = told.clone().filter(|name| !name.is_empty());
+            told.unwrap_or_else(|| usual.into())
+        };
+        let again = |dir: &Option<Dir>| dir.as_ref().map(Dir::again).transpose();
+        let mut this = Self {
+            mailboxes: name(&options.mailboxdir, MAILBOXES),
+            mails: name(&options.dirname, MAILS),
+            index: again(&options.index)?,
+            control: again(&options.control)?,
+            alt: options.alt.again()?,
+            alt_missing: false,
+            attachments: options.attachments.again()?,
+        };
+        if let Some(why) = this.why_alt_is_missing(root)? {
+            this.alt_missing = true;
+            found(Finding::new(&DBOX_ALT, why).path(ALT_ROOT));
+        }
+        Ok(this)
+    }
+
+    /// The link is the user's and is not followed; where it points is only said.
+    fn why_alt_is_missing(&self, root: &Dir) -> Result<Option<String>> {
+        let why = match &self.alt {
+            Elsewhere::At(_) => return Ok(None),
+            Elsewhere::Gone(why) => return Ok(Some(why.clone())),
+            Elsewhere::NotNamed => root.stat_if_there(ALT_ROOT)?,
+        };
+        Ok(match why {
+            Some(stat) if stat.kind == Kind::Link => {
+                let target = root.read_link(ALT_ROOT)?;
+                Some(format!(
+                    "the location has no ALT=, and the store had {target}"
+                ))
+            }
+            _ => None,
+        })
+    }
+
+    /// True where messages may be missing because the alternative storage is.
+    pub fn alt_is_missing(&self) -> bool {
+        self.alt_missing
+    }
+
+    /// True where the location has INDEX.
+    pub fn index_is_elsewhere(&self) -> bool {
+        self.index.is_some()
+    }
+
+    /// Dovecot's `mail_attachment_dir`.
+    pub fn attachments(&self) -> &Elsewhere {
+        &self.attachments
+    }
+
+    /// Where the map index of an mdbox lies; `root` is the account's.
+    pub fn map_index(&self, root: &Dir, storage: &str) -> Result<Option<Dir>> {
+        self.index.as_ref().unwrap_or(root).dir_if_there(storage)
+    }
+
+    /// Where the storage files of an mdbox lie that were moved.
+    pub fn alt_storage(&self, storage: &str) -> Result<Option<Dir>> {
+        match self.alt.dir() {
+            Some(alt) => alt.dir_if_there(storage),
+            None => Ok(None),
+        }
+    }
+
+    /// Where ALT has the mailboxes.
+    pub(super) fn alt_mailboxes(&self) -> Result<Option<Dir>> {
+        match self.alt.dir() {
+            Some(alt) => alt.dir_if_there(&self.mailboxes),
+            None => Ok(None),
+        }
+    }
+
+    /// Where INDEX has the mailboxes.
+    pub(super) fn index_mailboxes(&self) -> Result<Option<Dir>> {
+        match &self.index {
+            Some(index) => index.dir_if_there(&self.mailboxes),
+            None => Ok(None),
+        }
+    }
+
+    /// The places of the mailbox whose directory, in `mailboxes`, this is.
+    pub(super) fn of(
+        &self,
+        mailboxes: &Dir,
+        levels: &[BString],
+        found: Found<'_>,
+    ) -> Result<Mails> {
+        let dir = mailboxes.descend(levels)?.dir(&self.mails)?;
+        let names = [self.mailboxes.as_bytes()]
+            .into_iter()
+            .chain(levels.iter().map(|level| level.as_slice()))
+            .chain([self.mails.as_bytes()]);
+        let path = BString::from(bstr::join("/", names.collect::<Vec<_>>()));
+        let index = match &self.index {
+            None => Some((dir.again()?, path.clone())),
+            Some(_) => beneath(self.index_mailboxes()?, levels)?.map(|index| {
+                let named = index.path().as_os_str().as_encoded_bytes().into();
+                (index, named)
+            }),
+        };
+        let alt = self.alt_of(levels).unwrap_or_else(|error| {
+            found(Finding::new(&DBOX_ALT, error.chain()).path(&path));
+            None
+        });
+        Ok(Mails {
+            dir,
+            path,
+            index,
+            alt,
+        })
+    }
+
+    fn alt_of(&self, levels: &[BString]) -> Result<Option<Dir>> {
+        match beneath(self.alt_mailboxes()?, levels)? {
+            Some(dir) => dir.dir_if_there(&self.mails),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The directory of these names, if it is there.
+fn beneath(dir: Option<Dir>, names: &[BString]) -> Result<Option<Dir>> {
+    names.iter().try_fold(dir, |dir, name| match dir {
+        Some(dir) => dir.dir_if_there(name),
+        None => Ok(None),
+    })
+}
+
+impl Mails {
+    /// The index, with what was found in it put into its place.
+    pub fn load(&self, name: &MailboxName, found: Found<'_>) -> Result<Option<Index>> {
+        let Some((dir, path)) = &self.index else {
+            return Ok(None);
+        };
+        let mut told = |finding: Finding| found(DboxMailbox::within(finding, name, path));
+        dovecot_index::load(dir, INDEX, &mut told)
+    }
+
+    /// Saved dates by place, where the cache tells them.
+    pub fn saved_dates(
+        &self,
+        index: &Index,
+        name: &MailboxName,
+        found: Found<'_>,
+    ) -> Result<Vec<Option<u32>>> {
+        let Some((dir, path)) = &self.index else {
+            return Ok(Vec::new());
+        };
+        let mut told = |finding: Finding| found(DboxMailbox::within(finding, name, path));
+        let cache = Cache::open(dir, CACHE, index, &mut told)?;
+        let Some(cache) = cache.filter(|cache| cache.has(DATE_SAVE)) else {
+            return Ok(Vec::new());
+        };
+        let places = 0..index.uids.len();
+        let dates = places.map(|nth| cache.u32_of(index, nth, DATE_SAVE));
+        Ok(dates.collect())
+    }
+}

@@ -1,0 +1,87 @@
+//! The message files of a mailbox, and what its index knows of them.
+//!
+//! ```text
+//! index    files
+//!   3       3       a message
+//!   4               lost: said when it is opened
+//!           5       orphan: said; carried only where the index cannot be trusted
+//! ```
+
+use super::layout::{file_name, uid_of};
+use crate::disk::{Dir, Kind};
+use crate::error::Result;
+use crate::format::dbox::Mails;
+use crate::format::dovecot_index::Index;
+use crate::report::catalogue::{
+    DBOX_ALT, DBOX_ORPHAN, DBOX_RECOVERED, DBOX_STRAY, INDEX_MISSING, INDEX_PENDING_EXPUNGE,
+};
+use crate::report::{Finding, counted};
+use crate::store::Found;
+
+/// The UIDs that have a file, ascending.
+pub(super) fn list(mails: &Mails, found: Found<'_>) -> Result<Vec<u32>> {
+    let mut files = list_one(&mails.dir, found)?;
+    if let Some(alt) = &mails.alt {
+        match list_one(alt, found) {
+            Ok(moved) => files.extend(moved),
+            Err(error) => found(Finding::new(&DBOX_ALT, error.chain())),
+        }
+    }
+    files.sort_unstable();
+    files.dedup();
+    Ok(files)
+}
+
+fn list_one(dir: &Dir, found: Found<'_>) -> Result<Vec<u32>> {
+    let mut files = Vec::new();
+    dir.each_entry(|name, kind| {
+        if let (Some(uid), Kind::File) = (uid_of(name), kind) {
+            files.push(uid);
+        } else if !name.starts_with(b"dovecot") && !name.starts_with(b".temp.") {
+            found(Finding::new(&DBOX_STRAY, "not a message").path(name));
+        }
+    })?;
+    Ok(files)
+}
+
+/// True for what may have cost the index a message.
+pub(super) fn casts_doubt(finding: &Finding) -> bool {
+    finding.rule != &INDEX_PENDING_EXPUNGE
+}
+
+/// What is left of a mailbox without an index: the numbers in the file names.
+pub(super) fn made_from(files: &[u32], index_elsewhere: bool, found: Found<'_>) -> Index {
+    if !files.is_empty() {
+        let files = counted(files.len() as u64, "message file");
+        let hint = if index_elsewhere {
+            "there is none where INDEX= says"
+        } else {
+            "if the server has INDEX= in its mail_location, name it"
+        };
+        found(Finding::new(&INDEX_MISSING, format!("{files}; {hint}")));
+    }
+    let mut index = Index::default();
+    index.next_uid = 1;
+    index.first_recent_uid = 1;
+    index.take_in(files);
+    index
+}
+
+/// Says which files the index does not know. Where it is in doubt, or knows messages without files, such
+/// files are messages: as in Dovecot, which makes a new index then.
+pub(super) fn compare(index: &mut Index, files: &[u32], in_doubt: bool, found: Found<'_>) {
+    let unknown =
+        |uid: &&u32| index.position(**uid).is_none() && !index.requested_expunges.contains(uid);
+    let orphans: Vec<u32> = files.iter().filter(unknown).copied().collect();
+    let lost = |uid: &u32| files.binary_search(uid).is_err();
+    if !in_doubt && !index.uids.iter().any(lost) {
+        for uid in orphans {
+            found(Finding::new(&DBOX_ORPHAN, "not in the index").path(file_name(uid)));
+        }
+    } else if let Some(first) = orphans.first() {
+        let count = counted(orphans.len() as u64, "message");
+        let detail = format!("{count}, the first is {}", file_name(*first));
+        found(Finding::new(&DBOX_RECOVERED, detail));
+        index.take_in(&orphans);
+    }
+}
