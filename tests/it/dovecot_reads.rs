@@ -3,6 +3,7 @@
 
 mod attachments; // mail_attachment_dir
 mod coats; // compressed and encrypted messages
+mod damage; // what is left of a damaged store, carried to a Dovecot that is content with it
 mod life; // deliveries, flags, copies, moves, expunges
 mod places; // ALT, INDEX, CONTROL, DIRNAME
 
