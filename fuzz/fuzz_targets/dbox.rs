@@ -1,8 +1,10 @@
-//! A dbox file of any bytes: what is accepted can be written and read again.
+//! A dbox file of any bytes: what is accepted can be written and read again, and what is damaged is taken as
+//! far as it goes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use mailtally::format::dbox::{FileHeader, Metadata, message_header, read_message_header};
+use mailtally_fuzz::salvage;
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(header) = FileHeader::read(data) {
@@ -16,4 +18,5 @@ fuzz_target!(|data: &[u8]| {
         metadata.write(&mut written);
         assert_eq!(Metadata::read(&written), Ok(metadata));
     }
+    salvage(data);
 });

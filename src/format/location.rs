@@ -97,7 +97,7 @@ pub struct Keys {
     pub alt: Option<Template>,
     /// `ATTACHMENTS=`, a key of ours: Dovecot's `mail_attachment_dir`.
     pub attachments: Option<Template>,
-    /// `MAILBOXDIR=`; empty if the mailboxes lie in the root.
+    /// `MAILBOXDIR=`; empty is the same as left out.
     pub mailboxdir: Option<String>,
     /// `SUBSCRIPTIONS=`: the name of the file.
     pub subscriptions: Option<String>,

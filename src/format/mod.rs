@@ -92,7 +92,7 @@ pub struct OpenOptions {
     pub dirname: Option<String>,
     /// `INBOX`: where the INBOX lies, if not in the root.
     pub inbox: Option<Dir>,
-    /// `CONTROL`: where uidlists, keywords and subscriptions lie.
+    /// `CONTROL`: where uidlists, keywords and subscriptions lie; of a dbox, the subscriptions.
     pub control: Option<Dir>,
     /// `INDEX`: where indexes lie.
     pub index: Option<Dir>,
@@ -102,7 +102,7 @@ pub struct OpenOptions {
     pub attachments: Elsewhere,
     /// `INDEX=MEMORY`: there are none.
     pub no_index: bool,
-    /// `MAILBOXDIR`: in place of `mailboxes`; empty: directly in the root.
+    /// `MAILBOXDIR`: in place of `mailboxes`; empty: as if it were not there.
     pub mailboxdir: Option<String>,
     /// `SUBSCRIPTIONS`: the name of that file.
     pub subscriptions: Option<String>,

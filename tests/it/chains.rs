@@ -25,6 +25,11 @@ struct Link {
 }
 
 impl Link {
+    /// The keys of its location.
+    fn keys(&self) -> &'static str {
+        if self.form.fs_layout { "LAYOUT=fs" } else { "" }
+    }
+
     fn open(&self) -> OpenOptions {
         OpenOptions {
             now: 1_800_000_000,
@@ -113,7 +118,7 @@ proptest! {
             prop_assert_eq!(Some(&line.digest.source), line.digest.destination.as_ref());
         }
         let last = chain.len() - 1;
-        let read = Store::of(chain[last].format, &place(last), &chain[last].open());
+        let read = Store::of(chain[last].format, &place(last), chain[last].keys());
         let holds_all = chain.iter().all(Link::holds_all);
         let mut mailboxes = read.mailboxes;
         mailboxes.retain(|_, mailbox| mailbox.selectable);

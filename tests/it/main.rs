@@ -7,6 +7,7 @@
 mod cases; // damage that real mail stores hold, and what is made of it
 mod chains; // generated accounts, along any chain of formats
 mod dovecot; // converted accounts, opened by the real Dovecot
+mod dovecot_reads; // dbox stores as a live Dovecot leaves them, read as it reads them
 mod harness; // scenarios, the binary, the server
 mod mdbox; // what a server does to an mdbox only
 mod pairs; // every pair of formats

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use mailtally::format::OpenOptions;
 use serde_json::json;
 
 use crate::harness::dovecot::{Account, Server};
@@ -45,7 +44,7 @@ impl Stores {
 
 /// What the library reads; saved dates are those of files where a Maildir was on the way.
 fn read(format: &str, root: &Path) -> Store {
-    let mut store = Store::of(format, root, &OpenOptions::default());
+    let mut store = Store::of(format, root, "");
     for mailbox in store.mailboxes.values_mut() {
         for message in mailbox.messages.values_mut() {
             message.saved = None;

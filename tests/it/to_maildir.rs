@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mailtally::format::OpenOptions;
 use serde_json::{Value, json};
 
 use crate::harness::maildir::{Indexed, Maildir, VALIDITY, mail, name};
@@ -27,12 +26,7 @@ fn convert(temp: &Path, source: &str, target: &str, more: &[&str]) -> Ran {
 
 /// A Maildir of this layout, read.
 fn read(root: &Path, keys: &str) -> Store {
-    let options = OpenOptions {
-        fs_layout: !keys.is_empty(),
-        now: 1_800_000_000,
-        ..OpenOptions::default()
-    };
-    Store::of("maildir", root, &options)
+    Store::of("maildir", root, keys.trim_start_matches(':'))
 }
 
 /// An account with some of everything, and the places of what is made of it.

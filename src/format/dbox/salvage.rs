@@ -28,7 +28,7 @@ pub(super) fn shape(seen: &Seen<'_>, wound: Wound) -> Result<Shape, Refused> {
     let body_at = start + header;
     let claim = claimed_size(&seen.bytes[start..body_at]);
     let found = match claim {
-        Some(size) => where_the_size_says(seen, body_at as u64 + size)?,
+        Some(size) => where_the_size_says(seen, (body_at as u64).saturating_add(size))?,
         None => None,
     };
     if let Some(found) = found {

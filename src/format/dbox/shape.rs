@@ -61,6 +61,14 @@ impl<'a> Seen<'a> {
         })
     }
 
+    /// Ends the extent where the file does, if that is earlier.
+    pub fn within_file(mut self) -> Self {
+        if let Ok(stat) = self.file.stat() {
+            self.there = self.there.min(stat.size.saturating_sub(self.from));
+        }
+        self
+    }
+
     /// A place counted from the start of the file.
     pub fn shifted(&self, mut error: Decode, by: u64) -> Decode {
         error.at += self.from + by;

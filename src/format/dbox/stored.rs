@@ -78,9 +78,12 @@ impl<'a> StoredMessage<'a> {
         extent: Extent,
         scratch: &'a mut Vec<u8>,
     ) -> Result<Self, Refused> {
-        let seen = Seen::read(file, extent, scratch)?;
+        let mut seen = Seen::read(file, extent, scratch)?;
         let shape = match Shape::sound(&seen) {
-            Err(Refused::Damaged(rule, why)) => salvage::shape(&seen, Wound::new(rule, why)),
+            Err(Refused::Damaged(rule, why)) => {
+                seen = seen.within_file();
+                salvage::shape(&seen, Wound::new(rule, why))
+            }
             sound => sound,
         };
         Ok(Self::of(shape?.judged(&seen), seen))

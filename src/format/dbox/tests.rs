@@ -108,6 +108,33 @@ fn a_header_of_zeros_does_not_cost_the_body_before_sound_metadata() {
 }
 
 #[test]
+fn a_record_that_its_file_does_not_hold_to_the_end_is_taken_as_far_as_it_goes() {
+    let (bytes, extent) = storage();
+    let at = usize::try_from(extent.at.unwrap()).unwrap();
+    for len in 1..BODY.len() {
+        let (_temp, file) = file(&bytes[..at + MESSAGE_HEADER + len]);
+        let mut scratch = Vec::new();
+        let stored = StoredMessage::open(file, extent, &mut scratch).unwrap();
+        assert_eq!(stored.wound.as_ref().unwrap().rule.code, "dbox.truncated");
+        let mut read = Vec::new();
+        stored.raw_body().read_to_end(&mut read).unwrap();
+        assert_eq!(read, BODY[..len]);
+    }
+}
+
+#[test]
+fn a_size_beyond_everything_is_a_claim() {
+    let (mut bytes, extent) = storage();
+    let at = usize::try_from(extent.at.unwrap()).unwrap();
+    bytes[at..at + MESSAGE_HEADER].copy_from_slice(&message_header(u64::MAX));
+    let (_temp, file) = file(&bytes);
+    let mut scratch = Vec::new();
+    let stored = StoredMessage::open(file, extent, &mut scratch).unwrap();
+    assert_eq!(stored.head, BODY);
+    assert_eq!(stored.wound.unwrap().rule.code, "dbox.header");
+}
+
+#[test]
 fn a_wound_travels_in_an_error_and_is_found_again() {
     let wound = Wound::new(&crate::report::catalogue::DBOX_TRUNCATED, "cut");
     let error = wound.behind_what_is_sound();

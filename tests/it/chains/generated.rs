@@ -355,6 +355,7 @@ impl Box_ {
             uidnext: self.uidnext(),
             first_recent: self.first_recent(),
             guid: MailboxGuid::new(self.guid).unwrap().to_string(),
+            highest_modseq: 1,
             acl: self.acl().map(BString::from),
             messages: messages.collect(),
         }

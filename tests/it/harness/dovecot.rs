@@ -35,6 +35,7 @@ pub use imap::Imap;
 const DOVEADM: &str = "/usr/bin/doveadm";
 const DOVECOT: &str = "/usr/sbin/dovecot";
 const IMAP: &str = "/usr/lib/dovecot/imap";
+const LDA: &str = "/usr/lib/dovecot/dovecot-lda";
 const USER: &str = "tester";
 /// Whom Dovecot runs as when the tests run as root: the number of `nobody`, known by name or not.
 const NOBODY: u32 = 65534;
@@ -171,6 +172,35 @@ impl Dovecot {
     /// Where its copy of the store is.
     pub fn mail(&self) -> PathBuf {
         self.folder.path().join("mail")
+    }
+
+    /// The home of its user, `%h` in a location.
+    pub fn home(&self) -> PathBuf {
+        self.folder.path().join("run")
+    }
+
+    /// Delivers a message as an MTA would.
+    pub fn deliver(&self, mailbox: &str, message: &[u8]) {
+        let path = self.file("delivery", message);
+        let mut command = self.command(LDA);
+        run(command.args(["-m", mailbox, "-p"]).arg(path));
+    }
+
+    /// A directory in the user's home that belongs to the user.
+    pub fn make_dir(&self, name: &str) {
+        let path = self.home().join(name);
+        fs::create_dir_all(&path).unwrap();
+        if is_root() {
+            std::os::unix::fs::chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
+
+    /// A file in the user's home that Dovecot can read, as Dovecot calls it.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.home().join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        self.seen_by_dovecot("run").join(name)
     }
 
     /// Runs a doveadm command on the mail: `["mailbox", "list"]`. What it complains about is in the log too.

@@ -6,8 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bstr::BString;
+use mailtally::digest::Measured;
 use mailtally::disk::{Dir, Real};
-use mailtally::format::{OpenOptions, room};
+use mailtally::format::{Elsewhere, OpenOptions, room};
+use mailtally::report::Finding;
 use mailtally::store::MailboxSource;
 
 /// A store: its mailboxes by name.
@@ -29,6 +31,7 @@ pub struct Mailbox {
     pub uidnext: u32,
     pub first_recent: u32,
     pub guid: String,
+    pub highest_modseq: u64,
     pub acl: Option<BString>,
     pub messages: BTreeMap<u32, Message>,
 }
@@ -66,22 +69,22 @@ impl fmt::Debug for Message {
 impl Store {
     /// Reads an sdbox account.
     pub fn sdbox(root: &Path) -> Self {
-        Self::of("sdbox", root, &OpenOptions::default())
+        Self::of("sdbox", root, "")
     }
 
-    /// Reads an account of this format.
-    pub fn of(format: &str, root: &Path, options: &OpenOptions) -> Self {
+    /// Reads an account; `keys` as in a location, without variables: `INDEX=/i:ALT=/a`.
+    pub fn of(format: &str, root: &Path, keys: &str) -> Self {
         let mut findings = Vec::new();
-        let mut found = |finding: mailtally::report::Finding| {
+        let mut found = |finding: Finding| {
             findings.push(format!("{} {}", finding.rule.code, finding.detail));
         };
         let dir = Dir::open(root, Arc::new(Real)).unwrap();
         let open = room(format).unwrap().open;
-        let source = open(dir, options, &mut found).unwrap();
+        let source = open(dir, &options(keys), &mut found).unwrap();
         let mut mailboxes = BTreeMap::new();
         for (nth, name) in source.mailboxes().iter().enumerate() {
             let mailbox = source.mailbox(nth, &mut found).unwrap();
-            mailboxes.insert(name.to_string(), Mailbox::of(mailbox.as_ref()));
+            mailboxes.insert(name.to_string(), Mailbox::of(mailbox.as_ref(), &mut found));
         }
         let account = source.account();
         let subscriptions = account.subscriptions.iter().map(ToString::to_string);
@@ -140,26 +143,63 @@ impl Message {
 }
 
 impl Mailbox {
-    fn of(source: &dyn MailboxSource) -> Self {
+    fn of(source: &dyn MailboxSource, found: &mut dyn FnMut(Finding)) -> Self {
         let mailbox = source.mailbox();
-        let messages = (0..source.len()).map(|nth| message(source, nth));
+        let messages = (0..source.len()).filter_map(|nth| message(source, nth, found));
         Self {
             selectable: mailbox.selectable,
             uidvalidity: mailbox.uidvalidity.get(),
             uidnext: mailbox.uidnext,
             first_recent: mailbox.first_recent,
             guid: mailbox.guid.to_string(),
+            highest_modseq: mailbox.highest_modseq,
             acl: mailbox.acl.clone().map(BString::from),
             messages: messages.collect(),
         }
     }
 }
 
-fn message(source: &dyn MailboxSource, nth: usize) -> (u32, Message) {
+/// What a location's keys are to a room.
+fn options(keys: &str) -> OpenOptions {
+    let mut options = OpenOptions::default();
+    for key in keys.split_terminator(':') {
+        let (key, value) = key.split_once('=').unwrap();
+        let dir = || Dir::open(Path::new(value), Arc::new(Real)).unwrap();
+        match key {
+            "INDEX" => options.index = Some(dir()),
+            "CONTROL" => options.control = Some(dir()),
+            "ALT" => options.alt = Elsewhere::At(dir()),
+            "ATTACHMENTS" => options.attachments = Elsewhere::At(dir()),
+            "DIRNAME" => options.dirname = Some(value.into()),
+            "LAYOUT" => options.fs_layout = value == "fs",
+            "MAILBOXDIR" => options.mailboxdir = Some(value.into()),
+            _ => panic!("{key} is not known here"),
+        }
+    }
+    options
+}
+
+/// A message, or what stands against reading it; what is damaged is there as far as it goes.
+fn message(
+    source: &dyn MailboxSource,
+    nth: usize,
+    found: &mut dyn FnMut(Finding),
+) -> Option<(u32, Message)> {
     let mut scratch = Vec::new();
-    let mut opened = source.open(nth, &mut scratch).unwrap();
+    let mut opened = match source.open(nth, &mut scratch) {
+        Ok(opened) => opened,
+        Err(finding) => {
+            found(*finding);
+            return None;
+        }
+    };
     let mut body = Vec::new();
-    opened.body.read_to_end(&mut body).unwrap();
+    if let Err(error) = opened.body.read_to_end(&mut body) {
+        found(source.broken(nth, &error, body.len() as u64));
+    } else {
+        let facts = Measured::new(Box::new(&body[..])).drain().unwrap();
+        source.judge(nth, &opened.message, opened.claims, &facts, found);
+    }
     let message = opened.message;
     let names = &source.mailbox().keywords;
     let keywords = message.keywords.iter();
@@ -176,5 +216,5 @@ fn message(source: &dyn MailboxSource, nth: usize) -> (u32, Message) {
         pop3_order: message.pop3_order,
         body: body.into(),
     };
-    (message.uid.get(), told)
+    Some((message.uid.get(), told))
 }

@@ -31,6 +31,16 @@ fn a_wrong_command_line_says_what_to_write() {
         (&["convert", "SRC:LAYOUT=spiral", "DST"], "help: "),
         (&["convert", "SRC:DIRNAME=x", "DST"], "help: "),
         (&["convert", "SRC:MAILBOXDIR=x", "DST"], "help: "),
+        (&["convert", "SRC:ALT=/x", "DST"], "ALT of a maildir"),
+        (
+            &["convert", "SRC:ATTACHMENTS=/x", "DST"],
+            "ATTACHMENTS of a maildir",
+        ),
+        (
+            &["inspect", "sdbox:/x:INDEX=MEMORY"],
+            "the index of an sdbox store is data",
+        ),
+        (&["inspect", "sdbox:/x:INBOX=/y"], "INBOX of a dbox store"),
         (
             &["convert", "SRC", "/somewhere"],
             "help: write it before the path, such as sdbox:PATH",

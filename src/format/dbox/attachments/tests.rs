@@ -79,6 +79,14 @@ fn what_does_not_fit_is_told_and_nothing_is_read() {
 
 proptest! {
     #[test]
+    fn any_value_is_read_or_refused(
+        value in "([0-9]{1,20} [0-9]{1,20} (-|B[0-9]{0,20}|C|CB4) [5e/6a.]{0,9}[ ]?){0,3}",
+    ) {
+        let (_temp, dir) = directory(&[("a-0123-7", b"AAAA")]);
+        let _ = joined(&value, &dir, b"body");
+    }
+
+    #[test]
     fn lines_of_base64_are_those_of_any_encoder(
         len in prop_oneof![0..200usize, 49_000..50_000usize],
         groups in 1..30usize,

@@ -256,10 +256,10 @@ fn whatever_happens_to_an_index_no_message_is_lost_in_silence() {
             fs::write(path, &bytes).unwrap();
             let told = read(&root);
             for (place, body) in &sound.bodies {
-                let named = format!("u.{}", place.1);
+                let named = format!("/u.{}", place.1);
                 let said = told.findings.iter().any(|finding| {
                     let path = finding.place.path.as_deref().unwrap_or_default();
-                    path.ends_with(&named) || finding.rule.code == "dbox.orphan"
+                    path.ends_with(&named) && finding.place.mailbox.as_ref() == Some(&place.0)
                 });
                 let there = told.bodies.get(place) == Some(body);
                 assert!(

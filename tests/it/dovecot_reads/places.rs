@@ -1,0 +1,97 @@
+//! Stores whose parts lie where `mail_location` says.
+
+use super::{each_format, keys, life, mail, same_as_dovecot};
+use crate::harness::run::Run;
+use crate::harness::store::Store;
+
+/// Every place at once, and each key that changes names alone.
+const EVERYWHERE: &[&str] = &[
+    "INDEX=%h/index",
+    "CONTROL=%h/control",
+    "ALT=%h/alt",
+    "DIRNAME=msgs",
+    "MAILBOXDIR=boxes",
+    "MAILBOXDIR=", // as if it were not there
+    "MAILBOXDIR=boxes:DIRNAME=msgs:INDEX=%h/index:CONTROL=%h/control:ALT=%h/alt",
+];
+
+#[test]
+fn a_store_is_read_wherever_its_parts_lie() {
+    let test = "a_store_is_read_wherever_its_parts_lie";
+    for place in EVERYWHERE {
+        each_format(test, place, "", |dovecot, format| {
+            for name in ["index", "control", "alt"] {
+                dovecot.make_dir(name);
+            }
+            life::live(dovecot);
+            dovecot.ask(&["altmove", "mailbox", "INBOX", "seen"]);
+            dovecot.deliver("INBOX", &mail("after the move"));
+            same_as_dovecot(dovecot, format, place);
+            dovecot.ask(&["altmove", "-r", "mailbox", "INBOX", "flagged"]);
+            dovecot.force_resync();
+            same_as_dovecot(dovecot, format, place);
+        });
+    }
+}
+
+#[test]
+fn the_command_line_names_the_same_places() {
+    let test = "the_command_line_names_the_same_places";
+    let place = "INDEX=%h/index:CONTROL=%h/control:ALT=%h/alt";
+    each_format(test, place, "", |dovecot, format| {
+        life::live(dovecot);
+        dovecot.ask(&["altmove", "mailbox", "INBOX", "seen"]);
+        let temp = tempfile::tempdir().unwrap();
+        let source = format!(
+            "{format}:{}:{}",
+            dovecot.mail().display(),
+            keys(dovecot, place)
+        );
+        let destination = format!("sdbox:{}", temp.path().join("sdbox").display());
+        let ran = Run::new(temp.path()).args(["convert", &source, &destination]);
+        ran.done().exits(0);
+        let theirs = Store::of(format, &dovecot.mail(), &keys(dovecot, place));
+        let ours = Store::sdbox(&temp.path().join("sdbox"));
+        assert_eq!(ours.mailboxes["INBOX"], theirs.mailboxes["INBOX"]);
+        assert_eq!(ours.subscriptions, theirs.subscriptions);
+        // Without ALT= the run says what is missing, and carries the rest.
+        let source = source.rsplit_once(":ALT=").unwrap().0;
+        let ran = Run::new(temp.path())
+            .args(["inspect", "--json", source])
+            .done()
+            .exits(1);
+        ran.says(
+            "dbox.alt",
+            &serde_json::json!({"severity": "error", "path": "dbox-alt-root"}),
+        );
+        assert_eq!(ran.summary()["findings"]["dbox.lost"], 6, "{ran}");
+        assert!(
+            ran.stdout
+                .contains("says that it lies in the alternative storage"),
+            "{ran}"
+        );
+        // Named and not there is the same finding.
+        let ran =
+            Run::new(temp.path()).args(["inspect", "--json", &format!("{source}:ALT=/not/there")]);
+        let ran = ran.done().exits(1);
+        ran.says("dbox.alt", &serde_json::json!({"severity": "error"}));
+    });
+}
+
+#[test]
+fn an_index_that_is_not_named_is_missed_aloud() {
+    let test = "an_index_that_is_not_named_is_missed_aloud";
+    each_format(test, "INDEX=%h/index", "", |dovecot, format| {
+        if format == "mdbox" {
+            return; // without any index an mdbox is rebuilt from its storage: its own tests
+        }
+        dovecot.deliver("INBOX", &mail("one"));
+        let store = Store::of(format, &dovecot.mail(), "");
+        let missing = store
+            .findings
+            .iter()
+            .find(|found| found.starts_with("index.missing"));
+        assert!(missing.unwrap().contains("INDEX="), "{:?}", store.findings);
+        assert_eq!(store.uids("INBOX"), [1]);
+    });
+}
