@@ -1,5 +1,6 @@
 //! Maildirs that are made: of an sdbox, of another Maildir, in both layouts.
 
+mod coats;
 mod limits;
 
 use std::collections::BTreeSet;
@@ -250,64 +251,6 @@ fn the_same_names_are_made_whatever_the_threads_do() {
         listed.contains(".mailtally,S="),
         "and the next one with it has a made name"
     );
-}
-
-#[test]
-fn messages_get_the_coat_that_was_chosen() {
-    const GZ: &[u8] = b"\x1f\x8b";
-    const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
-    let plain = mail(&"long subject ".repeat(300));
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    std::io::Write::write_all(&mut packed, &plain).unwrap();
-    let account = Maildir::new()
-        .message("INBOX", "1700000001.M1P1.h:2,S", packed.finish().unwrap())
-        .message("INBOX", "1700000002.M1P1.h:2,S", &plain)
-        .uidlist(
-            "INBOX",
-            3,
-            &[
-                (1, "1700000001.M1P1.h".into()),
-                (2, "1700000002.M1P1.h".into()),
-            ],
-        );
-    for (coat, wanted) in [
-        ("none", [None, None]),
-        ("keep", [Some(GZ), None]),
-        ("gz", [Some(GZ), Some(GZ)]),
-        ("zstd", [Some(ZSTD), Some(ZSTD)]),
-    ] {
-        let made = account.temp().join(coat);
-        let target = format!("maildir:{}", made.display());
-        let more = ["--compress", coat];
-        convert(account.temp(), &account.location(), &target, &more).exits(0);
-        let mut files: Vec<_> = fs::read_dir(made.join("cur"))
-            .unwrap()
-            .map(|it| it.unwrap().path())
-            .collect();
-        files.sort();
-        for (file, magic) in files.iter().zip(wanted) {
-            let stored = fs::read(file).unwrap();
-            match magic {
-                Some(magic) => assert!(stored.starts_with(magic), "{coat}"),
-                None => assert!(stored == plain, "{coat}"),
-            }
-            let sizes = format!(",S={},W={}:", plain.len(), plain.len() + 4);
-            assert!(
-                file.to_str().unwrap().contains(&sizes),
-                "{coat}: {}",
-                file.display()
-            );
-        }
-        assert_eq!(files.len(), 2);
-        let store = read(&made, "");
-        assert!(
-            store
-                .mailbox("INBOX")
-                .messages
-                .values()
-                .all(|message| message.body == plain)
-        );
-    }
 }
 
 #[test]
