@@ -104,6 +104,7 @@ pub fn account(expected: &Account, read: &Account, teller: &Teller<'_>) {
         ));
     }
     if expected.quota != read.quota {
+        let limits = |account: &Account| json!(account.quota.map(|it| [it.bytes, it.messages]));
         let (one, other) = (limits(expected), limits(read));
         teller.differs(difference(Place::default(), "quota", one, other));
     }
@@ -118,11 +119,6 @@ pub fn account(expected: &Account, read: &Account, teller: &Teller<'_>) {
         let (one, other) = (shown(expected), shown(read));
         teller.differs(difference(Place::default(), "sieve", one, other));
     }
-}
-
-/// Quota limits, as JSON.
-fn limits(account: &Account) -> Value {
-    json!(account.quota.map(|limits| [limits.bytes, limits.messages]))
 }
 
 /// Compares which mailboxes there are. Returns the destination's place of each expected name.

@@ -37,6 +37,7 @@ mod opening;
 pub mod quota;
 mod read;
 pub mod uidlist;
+mod wrapping;
 mod write;
 
 #[cfg(test)]

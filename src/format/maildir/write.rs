@@ -15,6 +15,7 @@ use bstr::BString;
 
 use super::base_name::{BaseNames, Choice, Sizes, info};
 use super::names::{self, PLACES};
+use super::wrapping::Wrapping;
 use super::{keywords, quota, read, uidlist};
 use crate::digest::{Facts, Measured};
 use crate::disk::{Dir, NewFile};
@@ -178,12 +179,16 @@ impl<'a> MaildirMailbox<'a> {
     ) -> Result<(Facts, Option<io::Error>), StoreError> {
         buffer.clear();
         let poured = pour(body, coat, buffer, &mut |buffer| {
+            large.wrapping.wrap(buffer)?;
             large.open(&self.account.writing)?.append(buffer)?;
             buffer.clear();
             Ok(())
         });
         match poured {
-            Ok(damage) => Ok((body.facts(), damage)),
+            Ok(damage) => {
+                large.wrapping.finish(buffer)?;
+                Ok((body.facts(), damage))
+            }
             Err(error) => {
                 if let StoreError::Source { .. } = error {
                     large.remove()?;
@@ -222,6 +227,7 @@ struct Large<'a> {
     tmp: &'a Dir,
     name: String,
     file: Option<NewFile>,
+    wrapping: Wrapping,
 }
 
 impl Large<'_> {
@@ -253,6 +259,7 @@ impl MailboxWriter for MaildirMailbox<'_> {
             tmp: &self.tmp,
             name: format!("{}.mailtally", message.uid),
             file: None,
+            wrapping: Wrapping::new(coat.is_none() && message.sealed.is_none()),
         };
         BUFFER.with_borrow_mut(|buffer| {
             let (facts, damage) = self.pour(&mut body, coat, buffer, &mut large)?;
