@@ -124,7 +124,10 @@ fn keys(dovecot: &Dovecot, keys: &str) -> String {
 #[track_caller]
 fn same_as_dovecot(dovecot: &Dovecot, format: &str, of: &str) -> Store {
     let store = Store::of(format, &dovecot.mail(), &keys(dovecot, of));
-    assert_eq!(store.findings, [""; 0], "{format} {of}");
+    let mut findings = store.findings.clone();
+    // Dovecot says nothing of what waits for a purge.
+    findings.retain(|finding| !finding.starts_with("mdbox.unpurged"));
+    assert_eq!(findings, [""; 0], "{format} {of}");
     let account = dovecot.account();
     let mut subscribed = store.subscriptions.clone();
     subscribed.sort();

@@ -42,10 +42,12 @@ impl Stores {
     }
 }
 
-/// What the library reads; saved dates are those of files where a Maildir was on the way.
+/// What the library reads; where a Maildir was on the way, saved dates are those of files, and changes are
+/// counted anew.
 fn read(format: &str, root: &Path) -> Store {
     let mut store = Store::of(format, root, "");
     for mailbox in store.mailboxes.values_mut() {
+        mailbox.highest_modseq = 1;
         for message in mailbox.messages.values_mut() {
             message.saved = None;
         }

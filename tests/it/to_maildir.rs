@@ -311,8 +311,7 @@ fn expected(mailbox: &Value) -> Vec<Value> {
 
 #[test]
 fn a_maildir_made_of_a_dbox_that_dovecot_has_aged_tells_the_same() {
-    // The formats of the samples that can be read.
-    for format in ["sdbox"] {
+    for format in ["sdbox", "mdbox"] {
         let truth = fs::read(testdata(&format!("dovecot-2.3.19/{format}.json"))).unwrap();
         let truth: Value = serde_json::from_slice(&truth).unwrap();
         for keys in LAYOUTS {

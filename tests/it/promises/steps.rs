@@ -70,7 +70,7 @@ fn account() -> Maildir {
 }
 
 /// The formats that are written.
-const FORMATS: [&str; 2] = ["sdbox", "maildir"];
+const FORMATS: [&str; 3] = ["sdbox", "mdbox", "maildir"];
 
 fn convert(from: &Maildir, format: &str, to: &Path, disk: &Arc<dyn Disk>) -> Result<UserLine> {
     let destination = Place::named(to.to_owned(), disk);
