@@ -8,9 +8,9 @@ fuzz_target!(|data: &[u8]| {
     let list = uidlist::read(data);
     assert!(list.rows.is_sorted_by(|one, next| one.uid < next.uid));
     for row in &list.rows {
-        assert!(!data[row.base.clone()].is_empty());
+        assert!(!data[row.base.range()].is_empty());
         for key in b'A'..=b'Z' {
-            let _ = uidlist::word(&data[row.words.clone()], key);
+            let _ = uidlist::word(&data[row.words.range()], key);
         }
     }
 });

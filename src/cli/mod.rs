@@ -10,6 +10,7 @@ mod exit;
 mod findings_page;
 mod global;
 mod inspect;
+mod memory;
 mod pages;
 mod progress;
 mod render;
@@ -51,6 +52,7 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    memory::give_back();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),

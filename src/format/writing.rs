@@ -1,8 +1,11 @@
 //! How the files and directories of a new account are made: one owner, and modes that follow from
 //! the mode of the account's own directory, as Dovecot derives them.
 
+use std::io::{self, BufWriter, Write};
+
 use crate::disk::{Dir, NewFile};
-use crate::error::Result;
+use crate::error::{At, Result};
+use crate::format::pour::PIECE;
 use crate::store::CreateOptions;
 
 /// Makes files and directories of one account.
@@ -57,6 +60,19 @@ impl Writing {
     /// A new file with this content.
     pub fn write(&self, dir: &Dir, name: impl AsRef<[u8]>, content: &[u8]) -> Result<()> {
         self.create(dir, name)?.append(content)
+    }
+
+    /// A new file that `fill` writes piece by piece.
+    pub fn fill(
+        &self,
+        dir: &Dir,
+        name: impl AsRef<[u8]>,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<()> {
+        let name = name.as_ref();
+        let mut out = BufWriter::with_capacity(PIECE, self.create(dir, name)?);
+        let filled = fill(&mut out).and_then(|()| out.flush());
+        filled.at("write", &dir.path_of(name))
     }
 
     /// A new symbolic link.

@@ -136,6 +136,7 @@ pub fn mailbox(
     workers: &Workers,
 ) -> Result<CarriedMailbox> {
     let mut sum = Sum::new(teller, name, source.mailbox());
+    sum.messages.reserve_exact(source.len());
     let turns = Turns::default();
     let each = |nth, into: Option<&dyn MailboxWriter>| {
         let turn = turns.of(nth);
@@ -173,7 +174,7 @@ fn one(
     nth: usize,
     scratch: &mut Vec<u8>,
     load: &Load,
-    turn: Turn<'_>,
+    turn: Turn,
     writer: Option<&dyn MailboxWriter>,
 ) -> Passed {
     let mut passed = Passed {

@@ -347,6 +347,7 @@ impl Run<'_> {
             .max();
         let account = self.account(last.unwrap_or(0));
         destination.finish(&account)?;
+        drop(destination);
         let line = self.prove(staging, &account, &carried, &options)?;
         if let Some(owner) = owner {
             staging.dir.give_self(owner)?;

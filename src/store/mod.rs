@@ -195,7 +195,7 @@ pub struct Incoming<'a> {
     /// About how many bytes it has, where the source tells.
     pub hint: Option<u64>,
     /// Its place among the messages of its mailbox.
-    pub turn: Turn<'a>,
+    pub turn: Turn,
 }
 
 impl Incoming<'_> {

@@ -8,11 +8,14 @@
 //! waits, waits for messages that are at work on other threads and do not wait for it.
 
 use std::collections::BTreeSet;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The order of the messages of one mailbox.
+#[derive(Debug, Default, Clone)]
+pub struct Turns(Arc<Order>);
+
 #[derive(Debug, Default)]
-pub struct Turns {
+struct Order {
     through: Mutex<Through>,
     moved: Condvar,
 }
@@ -29,36 +32,57 @@ struct Through {
 
 impl Turns {
     /// The turn of the `nth` message. Each is taken once, in ascending order, by who works on it.
-    pub fn of(&self, nth: usize) -> Turn<'_> {
-        Turn { turns: self, nth }
+    pub fn of(&self, nth: usize) -> Turn {
+        Turn {
+            turns: self.clone(),
+            nth,
+        }
     }
 
     fn through(&self) -> MutexGuard<'_, Through> {
-        self.through.lock().unwrap_or_else(PoisonError::into_inner)
+        let through = self.0.through.lock();
+        through.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// One message's place in the order; when it is dropped, the message is through.
 #[derive(Debug)]
-pub struct Turn<'a> {
-    turns: &'a Turns,
+pub struct Turn {
+    turns: Turns,
     nth: usize,
 }
 
-impl Turn<'_> {
+impl Turn {
+    /// Its place.
+    pub fn nth(&self) -> usize {
+        self.nth
+    }
+
     /// Returns when every message before this one is through.
     pub fn wait(&self) {
+        if let Some(before) = self.nth.checked_sub(1) {
+            self.wait_for_a_move(before);
+        }
+    }
+
+    /// Whose turn it is now.
+    pub fn now(&self) -> usize {
+        self.turns.through().next
+    }
+
+    /// Returns when it is no longer the turn of `seen`.
+    pub fn wait_for_a_move(&self, seen: usize) {
         let mut through = self.turns.through();
         through.waiting += 1;
-        while through.next < self.nth {
-            let moved = self.turns.moved.wait(through);
+        while through.next <= seen {
+            let moved = self.turns.0.moved.wait(through);
             through = moved.unwrap_or_else(PoisonError::into_inner);
         }
         through.waiting -= 1;
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
         let mut through = self.turns.through();
         let Through {
@@ -72,7 +96,7 @@ impl Drop for Turn<'_> {
                 *next += 1;
             }
             if *waiting > 0 {
-                self.turns.moved.notify_all();
+                self.turns.0.moved.notify_all();
             }
         } else {
             early.insert(self.nth);

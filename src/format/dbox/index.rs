@@ -137,7 +137,8 @@ impl MailboxIndex {
             writing.write(dir, CACHE, &cache.into_bytes())?;
         }
         writing.write(dir, LOG, &self.index.log_bytes())?;
-        writing.write(dir, INDEX, &self.index.index_bytes())
+        let index = &self.index;
+        writing.fill(dir, INDEX, |out| index.write_index(out))
     }
 }
 

@@ -232,7 +232,7 @@ impl Listing {
     pub fn join(&mut self, list: &Uidlist, bytes: &[u8]) -> Joined {
         let mut joined = Joined::default();
         for row in &list.rows {
-            match self.find(&bytes[row.base.clone()]) {
+            match self.find(&bytes[row.base.range()]) {
                 Some(nth) => {
                     joined.doubled += u64::from(self.slots[nth].uid != 0);
                     self.enter(nth, row, bytes);
@@ -258,7 +258,7 @@ impl Listing {
 
     /// The later line holds, as in Dovecot.
     fn enter(&mut self, nth: usize, row: &Row, bytes: &[u8]) {
-        let words = &bytes[row.words.clone()];
+        let words = &bytes[row.words.range()];
         let at = self.keep(words);
         let slot = &mut self.slots[nth];
         slot.uid = row.uid;

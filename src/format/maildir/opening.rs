@@ -173,7 +173,7 @@ impl Opening<'_, '_> {
         let odd_names: HashSet<&[u8]> = oddities.iter().map(|odd| base(&odd.name)).collect();
         let mut listed = HashSet::new();
         if !odd_names.is_empty() {
-            let rows = list.rows.iter().map(|row| &bytes[row.base.clone()]);
+            let rows = list.rows.iter().map(|row| &bytes[row.base.range()]);
             listed.extend(rows.filter(|name| odd_names.contains(name)));
         }
         for odd in &oddities {

@@ -69,10 +69,32 @@ pub struct Row {
     /// The UID.
     pub uid: u32,
     /// The base name.
-    pub base: Range<usize>,
+    pub base: Piece,
     /// The words between UID and name.
-    pub words: Range<usize>,
-    line: usize,
+    pub words: Piece,
+    line: u32,
+}
+
+/// A piece of the file, in few bytes: a large mailbox has many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    at: u32,
+    len: u32,
+}
+
+impl Piece {
+    fn of(range: Range<usize>) -> Option<Self> {
+        Some(Self {
+            at: u32::try_from(range.start).ok()?,
+            len: u32::try_from(range.len()).ok()?,
+        })
+    }
+
+    /// Where it is.
+    pub fn range(self) -> Range<usize> {
+        let at = self.at as usize;
+        at..at + self.len as usize
+    }
 }
 
 /// The header alone: what the account needs to know of every mailbox before one is opened.
@@ -163,7 +185,7 @@ impl Uidlist {
     fn row(&mut self, line_number: usize, start: usize, line: &[u8]) {
         match self.parse_row(start, line) {
             Ok(mut row) => {
-                row.line = line_number;
+                row.line = u32::try_from(line_number).unwrap_or(u32::MAX);
                 self.rows.push(row);
             }
             Err(why) => self.faults.line(line_number, why),
@@ -189,10 +211,11 @@ impl Uidlist {
         if name.is_empty() || name.contains(&b'/') {
             return Err("broken file name");
         }
+        let place = |range| Piece::of(range).ok_or("beyond 4 GiB");
         Ok(Row {
             uid: u32::try_from(uid).map_err(|_| "UID too high")?,
-            base: start + name_at..start + name_at + name.len(),
-            words: start + words..start + words_end,
+            base: place(start + name_at..start + name_at + name.len())?,
+            words: place(start + words..start + words_end)?,
             line: 0,
         })
     }
@@ -209,7 +232,7 @@ impl Uidlist {
             if kept.next_if_eq(&nth).is_some() {
                 self.rows.push(row);
             } else {
-                self.faults.line(row.line, "UIDs not ordered");
+                self.faults.line(row.line as usize, "UIDs not ordered");
             }
         }
     }
@@ -271,7 +294,7 @@ mod tests {
 
     fn listed(text: &str) -> (Vec<(u32, String)>, Faults) {
         let list = read(text.as_bytes());
-        let name = |row: &Row| text[row.base.clone()].to_owned();
+        let name = |row: &Row| text[row.base.range()].to_owned();
         (
             list.rows.iter().map(|row| (row.uid, name(row))).collect(),
             list.faults,
@@ -289,8 +312,8 @@ mod tests {
             "872ee00e617c026b541f000083ecc375"
         );
         let row = &list.rows[1];
-        assert_eq!(&text[row.base.clone()], "b c");
-        let words = text[row.words.clone()].as_bytes();
+        assert_eq!(&text[row.base.range()], "b c");
+        let words = text[row.words.range()].as_bytes();
         for (key, value) in [
             (b'G', "abc"),
             (b'W', "187"),
@@ -301,7 +324,7 @@ mod tests {
             assert_eq!(word(words, key), Some(value.as_bytes()));
         }
         assert_eq!(
-            word(text[list.rows[0].words.clone()].as_bytes(), b'G'),
+            word(text[list.rows[0].words.range()].as_bytes(), b'G'),
             None
         );
         assert_eq!(list.faults, Faults::default());
@@ -354,8 +377,8 @@ mod tests {
             let list = read(&bytes);
             prop_assert!(list.rows.is_sorted_by(|a, b| a.uid < b.uid));
             for row in &list.rows {
-                prop_assert!(!bytes[row.base.clone()].is_empty());
-                prop_assert!(row.words.end <= bytes.len());
+                prop_assert!(!bytes[row.base.range()].is_empty());
+                prop_assert!(row.words.range().end <= bytes.len());
             }
         }
     }

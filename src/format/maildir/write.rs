@@ -151,7 +151,7 @@ impl<'a> MaildirMailbox<'a> {
     }
 
     /// Gives a message its name when it is its turn.
-    fn name(&self, message: &Message, sizes: Sizes, turn: &Turn<'_>) -> (Choice, BString) {
+    fn name(&self, message: &Message, sizes: Sizes, turn: &Turn) -> (Choice, BString) {
         turn.wait();
         let mut names = self.names();
         let choice = names.take(message, sizes);

@@ -18,6 +18,7 @@ mod layout;
 mod mailbox;
 mod map;
 mod pool;
+mod queue;
 mod read;
 pub mod scan;
 mod storage;

@@ -164,6 +164,7 @@ impl Pool {
     pub(super) fn finish(&self) -> Result<()> {
         let mut state = self.state();
         let state = &mut *state;
+        state.known = HashMap::new();
         // What was begun and forgotten may have left a file without a message.
         for filling in state.filling.iter().flatten() {
             if filling.end == state.header.len() as u64 {
@@ -186,7 +187,9 @@ impl Pool {
         state.map.set_next_uid(next);
         self.writing
             .write(&self.dir, MAP_LOG, &state.map.log_bytes())?;
-        self.writing.write(&self.dir, MAP, &state.map.index_bytes())
+        let map = &state.map;
+        self.writing
+            .fill(&self.dir, MAP, |out| map.write_index(out))
     }
 }
 

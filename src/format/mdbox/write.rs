@@ -7,13 +7,12 @@
 //! ```
 //! A message that is too large for that is written in its turn, as it is read.
 
-use std::cell::RefCell;
-
 use bstr::BString;
 use zerocopy::IntoBytes;
 
 use super::layout::{GUID, HEADER, MAIL, MailRecord, STORAGE};
 use super::pool::Pool;
+use super::queue::{Queue, Ready};
 use crate::digest::Facts;
 use crate::disk::Dir;
 use crate::error::Result;
@@ -22,7 +21,6 @@ use crate::format::dbox::{
     MAILBOXES, MailboxIndex, OnlyAbove, Own, finish_account, guid_128, make_mailbox,
 };
 use crate::format::dovecot_index::ExtId;
-use crate::format::pour::PIECE;
 use crate::format::writing::Writing;
 use crate::model::{Account, Mailbox, MailboxName, Message, mutf7};
 use crate::store::{CreateOptions, Destination, Form, Incoming, MailboxWriter, StoreError, Stored};
@@ -63,6 +61,7 @@ impl Destination for MdboxAccount {
             account: self,
             dir,
             index,
+            queue: Queue::default(),
             mail: fields[0],
             guid: fields[1],
             name: storage_name(&mailbox.name),
@@ -85,6 +84,7 @@ struct MdboxMailbox<'a> {
     account: &'a MdboxAccount,
     dir: Dir,
     index: MailboxIndex,
+    queue: Queue,
     mail: ExtId,
     guid: ExtId,
     name: BString,
@@ -93,24 +93,64 @@ struct MdboxMailbox<'a> {
 /// A message up to this size is held in memory until its turn comes.
 const MOST_IN_MEMORY: usize = 4 << 20;
 
-thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(PIECE + PIECE / 2));
-}
-
 impl MailboxWriter for MdboxMailbox<'_> {
     fn store(&self, incoming: Incoming<'_>) -> Result<Stored, StoreError> {
-        BUFFER.with_borrow_mut(|buffer| {
-            buffer.clear();
-            let stored = self.put(incoming, buffer);
-            buffer.shrink_to(MOST_IN_MEMORY);
-            stored
-        })
+        let pool = &self.account.pool;
+        let head = Head {
+            message: incoming.message,
+            coat: incoming.new_coat(&self.account.form),
+            first_mailbox: Some(&self.name),
+        };
+        let uid = incoming.message.uid.get();
+        let (mut body, turn, hint) = (incoming.body, incoming.turn, incoming.hint);
+        let mut bytes = self.queue.spare();
+        let mut large = None;
+        let record = record::write(head, &mut body, &mut bytes, &mut |buffer| {
+            let large = match &mut large {
+                Some(large) => large,
+                None if buffer.len() < MOST_IN_MEMORY => return Ok(()),
+                None => {
+                    self.queue.until_turn(&turn, pool)?;
+                    large.insert(pool.begin_large(hint)?)
+                }
+            };
+            large.append(buffer)
+        });
+        match (large, record) {
+            (None, record) => {
+                let record = record?;
+                let identity = identity(&head, &record.facts);
+                let ready = Ready {
+                    turn,
+                    bytes,
+                    identity,
+                    uid,
+                };
+                self.queue.put(ready, pool)?;
+                Ok(stored(record))
+            }
+            (Some(mut large), Ok(record)) => {
+                large.append(&mut bytes)?;
+                let identity = identity(&head, &record.facts);
+                self.queue.placed(uid, large.finish(&identity, &record)?);
+                drop(turn);
+                self.queue.go_on(pool)?;
+                Ok(stored(record))
+            }
+            (Some(large), Err(error)) => {
+                large.forget()?;
+                Err(error)
+            }
+        }
     }
 
-    fn commit(&mut self, message: &Message, stored: &Stored) -> Result<()> {
+    fn commit(&mut self, message: &Message, _: &Stored) -> Result<()> {
         let nth = self.index.push(message);
         let saved = message.saved.map_or(self.account.writing.now(), seconds);
-        let map_uid = u32::try_from(stored.place).expect("BUG: a place is a map UID");
+        // Who waited for a message that could not be stored.
+        self.queue.go_on(&self.account.pool)?;
+        let map_uid = self.queue.map_uid(message.uid.get());
+        let map_uid = map_uid.expect("BUG: what is stored is in place before it is entered");
         let record = MailRecord {
             map_uid: map_uid.into(),
             save_date: saved.into(),
@@ -128,58 +168,10 @@ impl MailboxWriter for MdboxMailbox<'_> {
     }
 }
 
-impl MdboxMailbox<'_> {
-    fn put(&self, incoming: Incoming<'_>, buffer: &mut Vec<u8>) -> Result<Stored, StoreError> {
-        let pool = &self.account.pool;
-        let head = Head {
-            message: incoming.message,
-            coat: incoming.new_coat(&self.account.form),
-            first_mailbox: Some(&self.name),
-        };
-        let (mut body, turn, hint) = (incoming.body, incoming.turn, incoming.hint);
-        let mut large = None;
-        let record = record::write(head, &mut body, buffer, &mut |buffer| {
-            let large = match &mut large {
-                Some(large) => large,
-                None if buffer.len() < MOST_IN_MEMORY => return Ok(()),
-                None => {
-                    turn.wait();
-                    large.insert(pool.begin_large(hint)?)
-                }
-            };
-            large.append(buffer)
-        });
-        let Some(mut large) = large else {
-            // All of it is in the buffer.
-            let record = record?;
-            let identity = identity(&head, &record.facts);
-            turn.wait();
-            let (map_uid, place) = pool.place(&identity, record.len)?;
-            drop(turn);
-            if let Some(place) = place {
-                place.write(buffer)?;
-            }
-            return Ok(stored(record, map_uid));
-        };
-        match record {
-            Ok(record) => {
-                large.append(buffer)?;
-                let identity = identity(&head, &record.facts);
-                let map_uid = large.finish(&identity, &record)?;
-                Ok(stored(record, map_uid))
-            }
-            Err(error) => {
-                large.forget()?;
-                Err(error)
-            }
-        }
-    }
-}
-
-fn stored(record: Record, map_uid: u32) -> Stored {
+fn stored(record: Record) -> Stored {
     Stored {
         facts: record.facts,
-        place: map_uid.into(),
+        place: 0,
         damage: record.damage,
     }
 }

@@ -81,8 +81,8 @@ mod tests {
         assert_eq!(list.uidvalidity, Some(u32::MAX));
         assert_eq!((list.next_uid, list.guid), (u32::MAX, Some(mailbox.guid)));
         assert_eq!((list.rows[0].uid, list.rows[1].uid), (7, 9));
-        assert_eq!(&text[list.rows[1].base.clone()], b"b");
-        let words = &text[list.rows[1].words.clone()];
+        assert_eq!(&text[list.rows[1].base.range()], b"b");
+        let words = &text[list.rows[1].words.range()];
         assert_eq!(word(words, b'P'), Some(&b"00000007.x"[..]));
         assert_eq!(word(words, b'O'), Some(&b"3"[..]));
         assert_eq!(word(words, b'G'), Some(&b"my-guid"[..]));
