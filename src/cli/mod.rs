@@ -11,10 +11,12 @@ mod findings_page;
 mod global;
 mod inspect;
 mod pages;
+mod parties;
 mod progress;
 mod render;
 mod run;
 mod stores;
+mod verify;
 mod watch;
 
 use std::process::ExitCode;
@@ -45,6 +47,7 @@ struct Cli {
 enum Command {
     Inspect(inspect::Inspect),
     Convert(convert::Convert),
+    Verify(verify::Verify),
     Completions(pages::Completions),
     Man(pages::Man),
 }
@@ -59,6 +62,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Inspect(inspect) => inspect.run(&cli.global),
         Command::Convert(convert) => convert.run(&cli.global),
+        Command::Verify(verify) => verify.run(&cli.global),
         Command::Completions(completions) => Ok(completions.run(&mut Cli::command())),
         Command::Man(man) => man.run(&Cli::command()),
     };

@@ -13,6 +13,7 @@ mod scripts;
 mod staging;
 mod teller;
 pub mod users;
+pub mod verify;
 pub mod workers;
 
 pub use teller::Teller;
