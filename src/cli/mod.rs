@@ -10,6 +10,8 @@ mod exit;
 mod findings_page;
 mod global;
 mod inspect;
+mod manifest;
+mod output;
 mod pages;
 mod parties;
 mod progress;
@@ -48,6 +50,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Convert(convert::Convert),
     Verify(verify::Verify),
+    Manifest(manifest::ManifestOf),
     Completions(pages::Completions),
     Man(pages::Man),
 }
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(inspect) => inspect.run(&cli.global),
         Command::Convert(convert) => convert.run(&cli.global),
         Command::Verify(verify) => verify.run(&cli.global),
+        Command::Manifest(manifest) => manifest.run(&cli.global),
         Command::Completions(completions) => Ok(completions.run(&mut Cli::command())),
         Command::Man(man) => man.run(&Cli::command()),
     };

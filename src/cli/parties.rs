@@ -141,9 +141,14 @@ pub fn store(
     account: &FoundAccount,
     context: &Context,
 ) -> Result<Party<'static>> {
+    at(location, account, context).map(|store| Party::Store(Box::new(store)))
+}
+
+/// The same, as it is.
+pub fn at(location: &Location, account: &FoundAccount, context: &Context) -> Result<StoreAt> {
     let root = account.place.open()?;
     let (room, open) = stores::open_options(location, account, &root, context)?;
-    Ok(Party::Store(Box::new(StoreAt { room, root, open })))
+    Ok(StoreAt { room, root, open })
 }
 
 /// Accounts of both sides, and the users that are on one side only: the source's, the destination's.

@@ -144,6 +144,11 @@ impl Run {
         self.watch.next(next);
     }
 
+    /// Standard output is something else's.
+    pub fn results_to_stderr(&mut self) {
+        self.watch.results_to_stderr();
+    }
+
     /// Says how it went.
     pub fn conclude(self, results: &[Result<UserLine>]) -> Exit {
         let failures: Vec<_> = results

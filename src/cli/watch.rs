@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Write, stdout};
+use std::io::{ErrorKind, Write, stderr, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -66,6 +66,8 @@ pub struct Watch {
     heard: Mutex<Heard>,
     next: Option<Next>,
     progress: Progress,
+    /// Standard output is something else's.
+    to_stderr: bool,
     /// Standard output took no more, and not because nobody reads it.
     lost: AtomicBool,
 }
@@ -90,6 +92,7 @@ impl Watch {
             heard: Mutex::default(),
             next: None,
             progress: Progress::new(global, command),
+            to_stderr: false,
             lost: AtomicBool::new(false),
         }
     }
@@ -97,6 +100,11 @@ impl Watch {
     /// What to do next, where that is not the same for every run of the command.
     pub fn next(&mut self, next: Next) {
         self.next = Some(next);
+    }
+
+    /// Standard output is something else's.
+    pub fn results_to_stderr(&mut self) {
+        self.to_stderr = true;
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
@@ -146,6 +154,10 @@ impl Watch {
     }
 
     fn write(&self, bytes: &[u8]) {
+        if self.to_stderr {
+            let _ = stderr().lock().write_all(bytes);
+            return;
+        }
         let mut out = stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
             // A closed pipe ends quietly.

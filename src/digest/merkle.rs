@@ -103,13 +103,35 @@ pub fn account<'a>(mailboxes: impl IntoIterator<Item = &'a Digest>) -> Digest {
 
 /// The digest of a whole store, from its accounts in name order: user and hex digest.
 pub fn store<'a>(accounts: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let mut hasher = blake3::Hasher::new_derive_key("mailtally 2026 store");
+    let mut digest = StoreDigest::default();
     for (user, account) in accounts {
-        text(&mut hasher, user.as_bytes());
-        let digest = data_encoding::HEXLOWER.decode(account.as_bytes());
-        hasher.update(&digest.unwrap_or_default());
+        digest.push(user, account);
     }
-    super::hex(hasher.finalize().as_bytes())
+    digest.finish()
+}
+
+/// Takes the accounts of a store in name order.
+#[derive(Debug)]
+pub struct StoreDigest(blake3::Hasher);
+
+impl Default for StoreDigest {
+    fn default() -> Self {
+        Self(blake3::Hasher::new_derive_key("mailtally 2026 store"))
+    }
+}
+
+impl StoreDigest {
+    /// The next account and its digest, in hex.
+    pub fn push(&mut self, user: &str, account: &str) {
+        text(&mut self.0, user.as_bytes());
+        let digest = data_encoding::HEXLOWER.decode(account.as_bytes());
+        self.0.update(&digest.unwrap_or_default());
+    }
+
+    /// The digest, in hex.
+    pub fn finish(&self) -> String {
+        super::hex(self.0.finalize().as_bytes())
+    }
 }
 
 #[cfg(test)]

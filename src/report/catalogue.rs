@@ -89,6 +89,10 @@ rules! {
         "a dovecot-acl file cannot be read, so its rights are not carried",
         "make it readable and convert again";
 
+    FILE_UNREADABLE = "file.unreadable", Error,
+        "a file of the store cannot be read, so the list of SHA-256 has no line for it",
+        "make the file readable for the run (owner, mode, disk) and run again";
+
     MAILBOX_RENAMED = "mailbox.renamed", Warning,
         "the destination cannot hold the mailbox's name as it is, so the mailbox gets another one",
         "tell the user, or rename the mailbox at the source first";

@@ -103,7 +103,8 @@ pub fn show(
 fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, shown: Shown) {
     let word = match (command, summary.verdict) {
         ("inspect", Verdict::Go) => shown.paint("1;32", "SOUND"),
-        ("inspect", Verdict::NoGo) => shown.paint("1;31", "ATTENTION"),
+        ("inspect" | "manifest", Verdict::NoGo) => shown.paint("1;31", "ATTENTION"),
+        ("manifest", Verdict::Go) => shown.paint("1;32", "WRITTEN"),
         (_, Verdict::Go) => shown.paint("1;32", "GO"),
         (_, Verdict::NoGo) => shown.paint("1;31", "NO-GO"),
     };

@@ -41,7 +41,7 @@ pub struct Head {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub destination_stamp: String,
     /// Nothing was left that needs a person.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub clean: bool,
 }
 

@@ -41,6 +41,8 @@ pub struct Reader {
     path: PathBuf,
     buffer: Vec<u8>,
     number: u64,
+    /// Where the line begins, without compression.
+    at: u64,
     user: Option<String>,
     /// The mailbox, and as its lines call it.
     mailbox: Option<(MailboxName, String)>,
@@ -63,7 +65,7 @@ impl Reader {
 
     /// Reads a stream; `path` is for messages.
     pub fn new(stream: impl Read + Send + 'static, path: PathBuf) -> Result<Self> {
-        let foreign = |why: String| refusal(&path, "head", why);
+        let foreign = |why: String| refusal(&path, 0, format!("line 1: {why}"));
         let zstd = zstd::Decoder::new(stream).and_then(|mut zstd| {
             zstd.window_log_max(WINDOW_LOG)?;
             Ok(zstd)
@@ -83,6 +85,7 @@ impl Reader {
             path,
             buffer,
             number: 1,
+            at: 0,
             user: None,
             mailbox: None,
             uid: 0,
@@ -93,6 +96,7 @@ impl Reader {
     /// The next record; `None` behind the last.
     pub fn next_record(&mut self) -> Result<Option<Record>> {
         self.number += 1;
+        self.at += self.buffer.len() as u64 + 1;
         let mut buffer = std::mem::take(&mut self.buffer);
         let read = next_line(&mut self.lines, &mut buffer);
         let record = match read {
@@ -183,15 +187,19 @@ impl Reader {
     /// The file is not what it should be, and where.
     pub fn refuse<'w>(&self, why: impl Into<Cow<'w, str>>) -> Error {
         let why = format!("line {}: {}", self.number, why.into());
-        refusal(&self.path, "tally", why)
+        refusal(&self.path, self.at, why)
     }
 }
 
-fn refusal(path: &Path, field: &'static str, why: String) -> Error {
+fn refusal(path: &Path, at: u64, why: String) -> Error {
     Error::Format {
         format: "tally",
         path: path.to_owned(),
-        source: Decode { at: 0, field, why },
+        source: Decode {
+            at,
+            field: "tally",
+            why,
+        },
     }
 }
 

@@ -25,7 +25,10 @@ mod suspects;
 mod tally_side;
 pub mod terms;
 
+pub(super) use look::Look;
 pub use party::{Party, StoreAt, account};
+pub(super) use side::{Side, Voice};
+pub(super) use store_side::StoreSide;
 pub use tally_side::Tally;
 
 /// How much is read.
