@@ -32,7 +32,11 @@ impl Exit {
     pub fn of(error: &Error) -> Self {
         match error {
             Error::Usage { .. } => Self::Usage,
-            Error::Missing { .. } => Self::NoInput,
+            // A tally that cannot be read is no input.
+            Error::Missing { .. }
+            | Error::Format {
+                format: "tally", ..
+            } => Self::NoInput,
             Error::Occupied { .. } => Self::CantCreate,
             Error::Locked { .. } | Error::Interrupted => Self::TempFail,
             Error::Io { source, .. } => Self::of_io(source.kind()),

@@ -10,12 +10,16 @@ mod exit;
 mod findings_page;
 mod global;
 mod inspect;
+mod manifest;
 mod memory;
+mod output;
 mod pages;
+mod parties;
 mod progress;
 mod render;
 mod run;
 mod stores;
+mod verify;
 mod watch;
 
 use std::process::ExitCode;
@@ -46,6 +50,8 @@ struct Cli {
 enum Command {
     Inspect(inspect::Inspect),
     Convert(convert::Convert),
+    Verify(verify::Verify),
+    Manifest(manifest::ManifestOf),
     Completions(pages::Completions),
     Man(pages::Man),
 }
@@ -61,6 +67,8 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Inspect(inspect) => inspect.run(&cli.global),
         Command::Convert(convert) => convert.run(&cli.global),
+        Command::Verify(verify) => verify.run(&cli.global),
+        Command::Manifest(manifest) => manifest.run(&cli.global),
         Command::Completions(completions) => Ok(completions.run(&mut Cli::command())),
         Command::Man(man) => man.run(&Cli::command()),
     };

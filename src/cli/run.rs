@@ -1,5 +1,6 @@
 //! One run over accounts: threads, signals, the summary and the exit code.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -11,13 +12,14 @@ use mailtally::ops::users::{Found, FoundAccount};
 use mailtally::ops::workers::Workers;
 use mailtally::report::catalogue::{ACCOUNT_FAILED, ACCOUNT_MISSING};
 use mailtally::report::{
-    Digests, Event, Finding, Observer, Status, Summary, UserLine, Users, Verdict,
+    Digests, Event, Finding, Observer, Rule, Status, Summary, UserLine, Users, Verdict,
 };
 use mailtally::{Error, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::exit::{Exit, complain};
 use super::global::Global;
+use super::render::Next;
 use super::watch::Watch;
 
 /// A run that has begun.
@@ -39,6 +41,18 @@ impl Run {
         global: &Global,
         found: &Found,
         location: &Location,
+        dry_run: bool,
+    ) -> Result<Self> {
+        let single = !location.path.names_users();
+        Self::start_for(command, global, found, single, dry_run)
+    }
+
+    /// The same; `single` says that there is one account, whose error is the run's.
+    pub fn start_for(
+        command: &'static str,
+        global: &Global,
+        found: &Found,
+        single: bool,
         dry_run: bool,
     ) -> Result<Self> {
         let workers = Workers::new(global.jobs())?;
@@ -69,7 +83,7 @@ impl Run {
             command,
             watch,
             workers,
-            single: !location.path.names_users(),
+            single,
             missing: !found.missing.is_empty(),
             started: Instant::now(),
             ended_by: Mutex::new(None),
@@ -83,22 +97,60 @@ impl Run {
         one: impl Fn(&FoundAccount, &Teller<'_>, &Workers) -> Result<UserLine> + Sync,
     ) -> Exit {
         let results = self.workers.each(accounts, |account| {
-            let started = Instant::now();
-            let teller = Teller::new(&account.user, &self.watch);
-            let result = one(account, &teller, &self.workers);
-            match &result {
-                Ok(line) => tracing::info!(
-                    user = line.user,
-                    messages = line.messages,
-                    bytes = line.bytes,
-                    findings = line.findings,
-                    seconds = line.seconds,
-                    "account done"
-                ),
-                Err(error) => self.tell_failure(error, &teller, started),
-            }
-            result
+            self.one(&account.user, |teller, workers| {
+                one(account, teller, workers)
+            })
         });
+        self.conclude(&results)
+    }
+
+    /// Works on one account.
+    pub fn one(
+        &self,
+        user: &str,
+        one: impl FnOnce(&Teller<'_>, &Workers) -> Result<UserLine>,
+    ) -> Result<UserLine> {
+        let started = Instant::now();
+        let teller = Teller::new(user, &self.watch);
+        let result = one(&teller, &self.workers);
+        match &result {
+            Ok(line) => tracing::info!(
+                user = line.user,
+                messages = line.messages,
+                bytes = line.bytes,
+                findings = line.findings,
+                seconds = line.seconds,
+                "account done"
+            ),
+            Err(error) => self.tell_failure(error, &teller, started),
+        }
+        result
+    }
+
+    /// A user is on one side only.
+    pub fn absent(&self, user: &str, rule: &'static Rule) {
+        let teller = Teller::new(user, &self.watch);
+        teller.found(Finding::new(rule, "no store on the other side"));
+        let line = UserLine {
+            status: Status::Attention,
+            error: None,
+            ..failed(user, String::new(), 0.0)
+        };
+        self.watch.on(Event::UserDone(&line));
+    }
+
+    /// What to do next, where that is not the same for every run of the command.
+    pub fn next(&mut self, next: Next) {
+        self.watch.next(next);
+    }
+
+    /// Standard output is something else's.
+    pub fn results_to_stderr(&mut self) {
+        self.watch.results_to_stderr();
+    }
+
+    /// Says how it went.
+    pub fn conclude(self, results: &[Result<UserLine>]) -> Exit {
         let failures: Vec<_> = results
             .iter()
             .filter_map(|result| result.as_ref().err())
@@ -164,6 +216,10 @@ impl Run {
         };
         let both = lines.iter().all(|line| line.digest.destination.is_some());
         let store = |side: fn(&UserLine) -> &str| {
+            // Where no content was read, nothing is to be compared with.
+            if lines.iter().all(|line| side(line).is_empty()) {
+                return String::new();
+            }
             merkle::store(lines.iter().map(|line| (line.user.as_str(), side(line))))
         };
         let destination = |line: &UserLine| line.digest.destination.is_some();
@@ -190,6 +246,12 @@ impl Run {
                 destination: (both && lines.iter().any(destination))
                     .then(|| store(|line| line.digest.destination.as_deref().unwrap_or(""))),
             },
+            not_compared: lines
+                .iter()
+                .flat_map(|line| line.not_compared.iter().cloned())
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
             seconds: self.started.elapsed().as_secs_f64(),
             exit_code: exit.code(),
         }
@@ -221,6 +283,7 @@ fn failed(user: &str, error: String, seconds: f64) -> UserLine {
         findings: 1,
         differences: 0,
         digest: Digests::default(),
+        not_compared: Vec::new(),
         seconds,
         error: Some(error),
     }

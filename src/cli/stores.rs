@@ -45,15 +45,7 @@ pub fn find(location: &Location, global: &Global, context: &Context) -> Result<F
     if let Some(driver) = location.driver {
         supported(room_of(driver)?, &location.keys)?;
     }
-    let listed = match &global.user_file {
-        Some(file) => Some(listed(file)?),
-        None => None,
-    };
-    let selection = Selection {
-        masks: global.users.clone(),
-        listed,
-        shard: global.shard,
-    };
+    let selection = selection(global)?;
     let found = users::find(location, &selection, &context.homes, &real())?;
     let nobody = found.accounts.is_empty() && found.missing.is_empty() && found.refused.is_empty();
     if nobody && global.shard.is_none() {
@@ -62,6 +54,19 @@ pub fn find(location: &Location, global: &Global, context: &Context) -> Result<F
         });
     }
     Ok(found)
+}
+
+/// Which users the options choose.
+pub fn selection(global: &Global) -> Result<Selection> {
+    let listed = match &global.user_file {
+        Some(file) => Some(listed(file)?),
+        None => None,
+    };
+    Ok(Selection {
+        masks: global.users.clone(),
+        listed,
+        shard: global.shard,
+    })
 }
 
 fn real() -> Arc<dyn Disk> {

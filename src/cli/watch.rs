@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Write, stdout};
+use std::io::{ErrorKind, Write, stderr, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,14 +13,17 @@ use serde::Serialize;
 
 use super::global::Global;
 use super::progress::Progress;
-use super::render::{Shown, show};
+use super::render::{Next, Shown, show};
 
 /// So many findings of a kind are kept to be shown; all are counted.
 const KEPT: usize = 10;
 const KEPT_VERBOSE: usize = 10_000;
 
+/// So many places with differences are told apart; all are counted.
+const PLACES: usize = 10_000;
+
 /// How many there were, and the first of them.
-type Kept<T> = (u64, Vec<T>);
+pub type Kept<T> = (u64, Vec<T>);
 
 /// What was heard so far.
 #[derive(Debug, Default)]
@@ -29,10 +32,29 @@ pub struct Heard {
     pub findings: BTreeMap<(Reverse<Severity>, &'static str), Kept<Finding>>,
     /// Differences by code.
     pub differences: BTreeMap<&'static str, Kept<Difference>>,
+    /// Differences by user and mailbox, and then by code.
+    pub places: BTreeMap<(String, String), BTreeMap<&'static str, Kept<Difference>>>,
     /// Mailboxes in the order they were done.
     pub mailboxes: Vec<MailboxLine>,
     /// Accounts.
     pub users: Vec<UserLine>,
+}
+
+impl Heard {
+    /// Counts a difference at its place; of those beyond what is kept only the first there.
+    fn place(&mut self, difference: &Difference, keep: bool) {
+        let mailbox = difference.place.mailbox.clone().unwrap_or_default();
+        let place = (difference.user.clone(), mailbox);
+        if self.places.len() >= PLACES && !self.places.contains_key(&place) {
+            return;
+        }
+        let codes = self.places.entry(place).or_default();
+        let (count, kept) = codes.entry(difference.code).or_default();
+        *count += 1;
+        if keep || kept.is_empty() {
+            kept.push(difference.clone());
+        }
+    }
 }
 
 /// The observer of a run.
@@ -42,7 +64,10 @@ pub struct Watch {
     shown: Shown,
     kept: usize,
     heard: Mutex<Heard>,
+    next: Option<Next>,
     progress: Progress,
+    /// Standard output is something else's.
+    to_stderr: bool,
     /// Standard output took no more, and not because nobody reads it.
     lost: AtomicBool,
 }
@@ -65,9 +90,21 @@ impl Watch {
                 KEPT
             },
             heard: Mutex::default(),
+            next: None,
             progress: Progress::new(global, command),
+            to_stderr: false,
             lost: AtomicBool::new(false),
         }
+    }
+
+    /// What to do next, where that is not the same for every run of the command.
+    pub fn next(&mut self, next: Next) {
+        self.next = Some(next);
+    }
+
+    /// Standard output is something else's.
+    pub fn results_to_stderr(&mut self) {
+        self.to_stderr = true;
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
@@ -117,6 +154,10 @@ impl Watch {
     }
 
     fn write(&self, bytes: &[u8]) {
+        if self.to_stderr {
+            let _ = stderr().lock().write_all(bytes);
+            return;
+        }
         let mut out = stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
             // A closed pipe ends quietly.
@@ -141,7 +182,8 @@ impl Watch {
         if self.json {
             return;
         }
-        let text = show(self.command, summary, &self.heard(), self.shown);
+        let next = self.next.as_ref();
+        let text = show(self.command, summary, &self.heard(), self.shown, next);
         self.write(text.as_bytes());
     }
 }
@@ -168,6 +210,9 @@ impl Observer for Watch {
                 *count += 1;
                 if kept.len() < self.kept {
                     kept.push(difference.clone());
+                    heard.place(difference, true);
+                } else {
+                    heard.place(difference, false);
                 }
                 if self.json {
                     self.record(difference);

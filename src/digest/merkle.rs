@@ -10,13 +10,14 @@
 //! `H` is BLAKE3 in its key derivation mode with the quoted text as context. Numbers are
 //! little-endian; a text is its length in bytes as u32, then its UTF-8 or raw bytes. Flags are the bits
 //! 1 `\Answered`, 2 `\Flagged`, 4 `\Deleted`, 8 `\Seen`, 16 `\Draft`. Keywords are in lower case
-//! (ASCII), sorted by bytes. Names have `/` between levels. The content digest is BLAKE3 of the body,
+//! (ASCII), control characters and what is not UTF-8 as `\xNN`, sorted by bytes. Names have `/` between levels. The content digest is BLAKE3 of the body,
 //! its storage coat taken off, CRLF read as LF.
 
 use bstr::BString;
 
 use super::{Digest, Facts};
-use crate::model::{MailboxName, Message};
+use crate::model::{Flags, MailboxName, Message, Uid};
+use crate::report::escape;
 
 fn text(hasher: &mut blake3::Hasher, bytes: &[u8]) {
     let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
@@ -26,29 +27,46 @@ fn text(hasher: &mut blake3::Hasher, bytes: &[u8]) {
 
 /// The digest of one message; `names` are the keywords of its mailbox.
 pub fn message(message: &Message, names: &[BString], facts: &Facts) -> Digest {
-    let mut hasher = blake3::Hasher::new_derive_key("mailtally 2026 message");
-    hasher.update(&message.uid.get().to_le_bytes());
-    hasher.update(&[message.flags.bits()]);
-    hasher.update(&message.received.to_le_bytes());
     let keywords = keywords(message, names);
+    let (uid, flags) = (message.uid, message.flags);
+    parts(uid, flags, message.received, &keywords, &facts.content)
+}
+
+/// The same, of what a tally has of the message.
+pub fn parts(
+    uid: Uid,
+    flags: Flags,
+    received: i64,
+    keywords: &[String],
+    content: &Digest,
+) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key("mailtally 2026 message");
+    hasher.update(&uid.get().to_le_bytes());
+    hasher.update(&[flags.bits()]);
+    hasher.update(&received.to_le_bytes());
     let count = u32::try_from(keywords.len()).unwrap_or(u32::MAX);
     hasher.update(&count.to_le_bytes());
-    for keyword in &keywords {
-        text(&mut hasher, keyword);
+    for keyword in keywords {
+        text(&mut hasher, keyword.as_bytes());
     }
-    hasher.update(&facts.content);
+    hasher.update(content);
     *hasher.finalize().as_bytes()
 }
 
 /// The keywords of a message in lower case, sorted.
-pub fn keywords(message: &Message, names: &[BString]) -> Vec<Vec<u8>> {
+pub fn keywords(message: &Message, names: &[BString]) -> Vec<String> {
     let known = message.keywords.iter();
     let mut keywords: Vec<_> = known
         .filter_map(|place| names.get(*place as usize))
-        .map(|name| name.to_ascii_lowercase())
+        .map(|name| keyword(name))
         .collect();
     keywords.sort();
     keywords
+}
+
+/// A keyword as it is compared: in lower case, and fit to be shown.
+pub fn keyword(name: &[u8]) -> String {
+    escape(&name.to_ascii_lowercase())
 }
 
 /// Takes the messages of a mailbox in UID order.
@@ -85,20 +103,41 @@ pub fn account<'a>(mailboxes: impl IntoIterator<Item = &'a Digest>) -> Digest {
 
 /// The digest of a whole store, from its accounts in name order: user and hex digest.
 pub fn store<'a>(accounts: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let mut hasher = blake3::Hasher::new_derive_key("mailtally 2026 store");
+    let mut digest = StoreDigest::default();
     for (user, account) in accounts {
-        text(&mut hasher, user.as_bytes());
-        let digest = data_encoding::HEXLOWER.decode(account.as_bytes());
-        hasher.update(&digest.unwrap_or_default());
+        digest.push(user, account);
     }
-    super::hex(hasher.finalize().as_bytes())
+    digest.finish()
+}
+
+/// Takes the accounts of a store in name order.
+#[derive(Debug)]
+pub struct StoreDigest(blake3::Hasher);
+
+impl Default for StoreDigest {
+    fn default() -> Self {
+        Self(blake3::Hasher::new_derive_key("mailtally 2026 store"))
+    }
+}
+
+impl StoreDigest {
+    /// The next account and its digest, in hex.
+    pub fn push(&mut self, user: &str, account: &str) {
+        text(&mut self.0, user.as_bytes());
+        let digest = data_encoding::HEXLOWER.decode(account.as_bytes());
+        self.0.update(&digest.unwrap_or_default());
+    }
+
+    /// The digest, in hex.
+    pub fn finish(&self) -> String {
+        super::hex(self.0.finalize().as_bytes())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::digest::Measure;
-    use crate::model::{Flags, Uid};
 
     /// The example of the rustdoc, worked out byte by byte.
     #[test]

@@ -73,6 +73,12 @@ impl NewFile {
         self.seam.step(Action::Own, step)
     }
 
+    /// Waits until the content is on the device.
+    pub fn sync(&self) -> Result<()> {
+        let step = || self.inner.sync_all();
+        self.seam.step(Action::Sync, step)
+    }
+
     /// Gives the file to `owner`.
     pub fn give(&self, owner: Owner) -> Result<()> {
         let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
@@ -165,6 +171,14 @@ impl Dir {
                 }
                 done => Ok(done?),
             }
+        })
+    }
+
+    /// Puts a file of ours in the place of another, or where nothing is, in one step.
+    pub fn replace(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> Result<()> {
+        let from = OsStr::from_bytes(from.as_ref());
+        self.step(Action::Rename, to.as_ref(), |to| {
+            Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
         })
     }
 

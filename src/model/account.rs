@@ -1,6 +1,7 @@
 //! One user's mail: mailboxes and what belongs to the account as a whole.
 
 use bstr::BString;
+use serde::{Deserialize, Serialize};
 
 use super::{MailboxGuid, MailboxName, UidValidity};
 
@@ -44,7 +45,7 @@ pub struct Account {
 }
 
 /// Limits that the store itself keeps.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuotaLimits {
     /// Bytes.
     pub bytes: Option<u64>,

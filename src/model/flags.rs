@@ -46,6 +46,12 @@ impl Flags {
         Self(bits) & Self::ALL
     }
 
+    /// The flag of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        let mut all = Self::NAMES.into_iter();
+        all.find(|(_, known)| *known == name).map(|(flag, _)| flag)
+    }
+
     /// The names, in alphabetical order.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         let held = Self::NAMES.into_iter();

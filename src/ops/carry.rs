@@ -66,7 +66,7 @@ fn envelope(message: &Message, names: &[BString], holds: &Holds) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&[message.flags.bits()]);
     for keyword in merkle::keywords(message, names) {
-        hasher.update(&keyword);
+        hasher.update(keyword.as_bytes());
         hasher.update(&[0]);
     }
     let number = |value: i64| value.to_le_bytes();

@@ -20,7 +20,7 @@ use super::{plan_names, rfc3339, scripts};
 use crate::digest::{Digest, hex, merkle};
 use crate::disk::{Dir, Owner};
 use crate::error::{Error, Result};
-use crate::format::tally::{Head, StateWriter};
+use crate::format::tally::{AccountLine, AccountPrint, Head, StateWriter};
 use crate::format::writing::Writing;
 use crate::format::{OpenOptions, Room};
 use crate::model::{Account, Mailbox, MailboxName};
@@ -169,6 +169,7 @@ fn unchanged(
             source: head.digest.clone(),
             destination: Some(head.digest.clone()),
         },
+        not_compared: Vec::new(),
         seconds: started.elapsed().as_secs_f64(),
         error: None,
     };
@@ -462,6 +463,9 @@ impl Run<'_> {
         head.clean = !self.teller.counts().attention;
         let mut state = StateWriter::create(&staging.dir, &Writing::new(options))?;
         state.line(&head)?;
+        let user = head.user.clone();
+        let print = AccountPrint::of(read.account());
+        state.line(&AccountLine { user, print })?;
         Ok(state)
     }
 
@@ -483,6 +487,7 @@ impl Run<'_> {
                 source: hex(&source),
                 destination: destination.map(hex),
             },
+            not_compared: Vec::new(),
             seconds: 0.0,
             error: None,
         }

@@ -37,6 +37,7 @@ pub fn account(
         findings: 0,
         differences: 0,
         digest: Digests::default(),
+        not_compared: Vec::new(),
         seconds: 0.0,
         error: None,
     };

@@ -5,14 +5,17 @@ pub mod convert;
 pub mod inspect;
 mod left_behind;
 mod load;
+pub mod manifest;
 mod notes;
 mod plan_keywords;
 mod plan_names;
 mod prove;
 mod scripts;
+pub mod sha256;
 mod staging;
 mod teller;
 pub mod users;
+pub mod verify;
 pub mod workers;
 
 pub use teller::Teller;

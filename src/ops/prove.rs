@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::sync::OnceLock;
 
-use bstr::{BString, ByteSlice};
+use bstr::BString;
 use serde_json::{Value, json};
 
 use super::carry::{Carried, CarriedMailbox, dated};
@@ -13,7 +13,7 @@ use super::workers::Workers;
 use crate::digest::merkle::{self, MailboxDigest};
 use crate::digest::{Digest, Facts, Measured, hex};
 use crate::error::Result;
-use crate::format::tally::{self, MessageLine, StateWriter};
+use crate::format::tally::{self, Body, MessagePrint, StateWriter};
 use crate::model::{Account, Mailbox, MailboxName, Message, Uid};
 use crate::report::{Difference, Event, MailboxLine, Place, escape};
 use crate::store::{Holds, MailboxSource, Source};
@@ -284,7 +284,7 @@ impl ReadBack {
         Self {
             carried: Carried::of(nth, &message, names, &facts, holds),
             digest: merkle::message(&message, names, &facts),
-            line: tally::text(&line(within, &message, names, &facts)),
+            line: line(within, &message, names, &facts, holds),
             message,
             facts,
         }
@@ -344,10 +344,7 @@ fn explain(
     pair.carried.load.fit(&mut source);
     let flags = |message: &Message| json!(message.flags.names().collect::<Vec<_>>());
     differs("message.flags", flags(&source), flags(read));
-    let keywords = |message: &Message, names: &[BString]| {
-        let keywords = merkle::keywords(message, names);
-        json!(keywords.iter().map(|name| escape(name)).collect::<Vec<_>>())
-    };
+    let keywords = |message: &Message, names: &[BString]| json!(merkle::keywords(message, names));
     let source_names = &pair.carried.load.keywords.names;
     differs(
         "message.keywords",
@@ -375,26 +372,16 @@ fn explain(
     differs("message.pop3-uidl", pop3(&source), pop3(read));
 }
 
-fn line<'a>(
-    within: &'a MailboxLine,
+fn line(
+    within: &MailboxLine,
     message: &Message,
     names: &[BString],
     facts: &Facts,
-) -> MessageLine<'a> {
-    let keywords = message.keywords.iter();
-    let keywords = keywords.filter_map(|place| names.get(*place as usize));
-    MessageLine {
-        user: &within.user,
-        mailbox: &within.mailbox,
-        uid: message.uid.get(),
-        flags: message.flags.names().collect(),
-        keywords: keywords
-            .map(|name| name.to_str_lossy().into_owned())
-            .collect(),
-        received: super::rfc3339(message.received),
-        guid: escape(&message.guid),
-        size: facts.size,
-        crc32: format!("{:08x}", facts.crc32),
-        content: hex(&facts.content),
+    holds: &Holds,
+) -> Vec<u8> {
+    let mut print = MessagePrint::of(message, names, Body::Read(facts.into()));
+    if !holds.saved_dates {
+        print.forget_saved();
     }
+    tally::message_text(&within.user, &within.mailbox, &print)
 }

@@ -63,6 +63,17 @@ impl Workers {
         Ok(())
     }
 
+    /// Runs `work` on a range of numbers side by side; the results are in order. What is held at once is
+    /// the caller's choice.
+    pub fn batch<T: Send>(
+        &self,
+        range: Range<usize>,
+        work: impl Fn(usize) -> T + Sync,
+    ) -> Result<Vec<T>> {
+        self.go_on()?;
+        Ok(self.side_by_side(range, &work))
+    }
+
     /// Threads take the numbers in order: whoever has one can wait for those below it.
     fn side_by_side<T: Send>(
         &self,

@@ -67,6 +67,12 @@ rules! {
     ACCOUNT_MISSING = "account.missing", Error,
         "a user was named that has no store at the location",
         "check the spelling and the location's variables";
+    ACCOUNT_EXTRA = "account.extra", Error,
+        "a user has a store at the destination and none at the source",
+        "look whether the user is to be there; check the spelling and the locations' variables";
+    ACCOUNT_MOVES = "account.moves", Warning,
+        "so many messages are on one side only that it was not looked for all of them in other places; some that are said to be missing or extra may have moved",
+        "nothing; what is said to differ does differ";
     ACCOUNT_OWNER = "account.owner", Warning,
         "files could not be given to the owner of the source, because the run is not root",
         "run as root, or as the mail user, or name --owner";
@@ -82,6 +88,10 @@ rules! {
     ACL_UNREADABLE = "acl.unreadable", Error,
         "a dovecot-acl file cannot be read, so its rights are not carried",
         "make it readable and convert again";
+
+    FILE_UNREADABLE = "file.unreadable", Error,
+        "a file of the store cannot be read, so the list of SHA-256 has no line for it",
+        "make the file readable for the run (owner, mode, disk) and run again";
 
     MAILBOX_RENAMED = "mailbox.renamed", Warning,
         "the destination cannot hold the mailbox's name as it is, so the mailbox gets another one",
@@ -124,6 +134,9 @@ rules! {
     MESSAGE_MIXED_LINE_ENDS = "message.mixed-line-ends", Info,
         "messages mix LF and CRLF line ends; they are kept as they are",
         "nothing";
+    MESSAGE_CHANGED = "message.changed", Error,
+        "a message did not hold still while it was compared: it was read twice, and was not the same, or was gone",
+        "stop deliveries and sessions, and verify again";
     MESSAGE_REFUSED = "message.refused", Error,
         "the destination's format cannot hold the message; it is not carried",
         "see the detail; convert the account to another format";
@@ -255,6 +268,10 @@ rules! {
     UIDLIST_HIGH = "uidlist.high", Warning,
         "UIDs are above 2^31, which some clients take for negative numbers",
         "nothing, or let the user move the messages into a new folder";
+
+    TALLY_UNREAD = "tally.unread", Error,
+        "a message could not be read when the tally was made, so nobody knows whether it is the same",
+        "mend the store that the tally was made of, and make the tally again";
 
     SUBSCRIPTION_UNKNOWN = "subscription.unknown", Info,
         "a subscribed name has no mailbox; the subscription is kept",

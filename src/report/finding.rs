@@ -19,11 +19,23 @@ pub struct Place {
     pub path: Option<String>,
 }
 
+/// One of two stores that are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// The one named first.
+    Source,
+    /// The one named second.
+    Destination,
+}
+
 /// Something an administrator should know of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Which account; filled in by who works through the accounts.
     pub user: String,
+    /// On which side, where two stores are compared.
+    pub side: Option<Side>,
     /// Where in it.
     pub place: Place,
     /// Which rule it breaks: code, severity, remedy.
@@ -37,6 +49,7 @@ impl Finding {
     pub fn new(rule: &'static Rule, detail: impl Into<String>) -> Self {
         Self {
             user: String::new(),
+            side: None,
             place: Place::default(),
             rule,
             detail: escape(detail.into().as_bytes()),
@@ -75,6 +88,9 @@ impl Serialize for Finding {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", "finding")?;
         map.serialize_entry("user", &self.user)?;
+        if let Some(side) = self.side {
+            map.serialize_entry("side", &side)?;
+        }
         serialize_place(&mut map, &self.place)?;
         map.serialize_entry("code", self.rule.code)?;
         map.serialize_entry("severity", &self.rule.severity)?;

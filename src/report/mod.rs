@@ -8,6 +8,6 @@ mod text;
 
 pub use catalogue::{Rule, Severity};
 pub use event::{Event, Observer};
-pub use finding::{Difference, Finding, Place};
+pub use finding::{Difference, Finding, Place, Side};
 pub use sum::{Digests, MailboxLine, Status, Summary, UserLine, Users, Verdict};
 pub use text::{counted, escape};

@@ -76,6 +76,9 @@ pub struct UserLine {
     pub differences: u64,
     /// Digests of the account.
     pub digest: Digests,
+    /// What was not compared, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_compared: Vec<String>,
     /// Wall-clock time.
     pub seconds: f64,
     /// Why it failed.
@@ -129,6 +132,9 @@ pub struct Summary {
     pub differences: BTreeMap<&'static str, u64>,
     /// Digests of all accounts.
     pub digest: Digests,
+    /// What was not compared, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_compared: Vec<String>,
     /// Wall-clock time.
     pub seconds: f64,
     /// What the process ends with.

@@ -8,10 +8,12 @@
 //!                                            -- finish()
 //! ```
 
+mod look;
 mod turn;
 
 use std::io::{self, BufRead};
 
+pub use look::{Access, MadeUp, Peek};
 pub use turn::{Turn, Turns};
 
 use crate::digest::{Digest, Facts, Measured};
@@ -62,6 +64,28 @@ pub trait MailboxSource: Send + Sync {
     fn broken(&self, nth: usize, error: &io::Error, recovered: u64) -> Finding;
     /// What shows only after the last message.
     fn conclude(&self, found: Found<'_>);
+    /// What of the `nth` message shows without its body. Formats that know a shorter way take it.
+    fn peek(&self, nth: usize, scratch: &mut Vec<u8>) -> Result<Peek, Box<Finding>> {
+        let opened = self.open(nth, scratch)?;
+        let (message, claims) = (opened.message, opened.claims);
+        Ok(Peek { message, claims })
+    }
+    /// What was made up because the store does not tell it.
+    fn made_up(&self) -> MadeUp {
+        MadeUp::default()
+    }
+    /// True where the saved date of the `nth` message is told, and not taken from a file's times.
+    fn tells_saved(&self, _: usize) -> bool {
+        true
+    }
+    /// Who may touch the file of the `nth` message, where it has one of its own.
+    fn access(&self, _: usize) -> Option<Access> {
+        None
+    }
+    /// Who may touch the directory of the mailbox.
+    fn dir_access(&self) -> Option<Access> {
+        None
+    }
 }
 
 /// What a store says of a message's sizes, its storage coat taken off: claims, until they are counted.

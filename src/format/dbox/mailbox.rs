@@ -20,7 +20,7 @@ use crate::report::catalogue::{
     DBOX_UNREADABLE, INDEX_BROKEN,
 };
 use crate::report::{Finding, Rule};
-use crate::store::{Claims, Found, Opened};
+use crate::store::{Access, Claims, Found, MadeUp, Opened};
 
 /// What a room knows of a message beside its record.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +44,8 @@ pub struct DboxMailbox {
     pub index: Index,
     /// From the account's root, for findings.
     pub path: BString,
+    /// Who may touch the directory of its messages.
+    pub access: Option<Access>,
     /// Where the header of the mailbox is in its index.
     header: Option<MailboxHeader>,
 }
@@ -89,6 +91,7 @@ impl DboxMailbox {
             mailbox,
             index,
             path,
+            access: dir.own_stat().ok().map(Access::from),
             header,
         }
     }
@@ -96,6 +99,16 @@ impl DboxMailbox {
     /// The first word of the mailbox's header, where it has one.
     pub fn first_word(&self) -> Option<u32> {
         self.header.map(|header| header.first_word.get())
+    }
+
+    /// What the index does not tell.
+    pub fn made_up(&self) -> MadeUp {
+        let guid = self.header.map(|header| header.mailbox_guid);
+        MadeUp {
+            uids: false,
+            guid: guid.and_then(MailboxGuid::new).is_none(),
+            uidvalidity: UidValidity::new(self.index.uid_validity).is_none(),
+        }
     }
 
     /// The UID of the `nth` message.

@@ -25,7 +25,7 @@ use crate::format::{names, side_files};
 use crate::model::{Flags, Mailbox, MailboxGuid, MailboxName, Message, Uid, UidValidity};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, Rule, counted, escape};
-use crate::store::{Claims, Found, MailboxSource, Opened};
+use crate::store::{Access, Claims, Found, MadeUp, MailboxSource, Opened, Peek};
 
 /// A message up to this size takes one read.
 const SMALL: usize = 128 * 1024;
@@ -38,7 +38,7 @@ pub(super) struct MaildirMailbox<'a> {
     folder: &'a Folder,
     cur: Option<Dir>,
     new: Option<Dir>,
-    listing: Listing,
+    pub(super) listing: Listing,
     links: Links,
     /// The place in `mailbox.keywords` of each letter.
     letters: Vec<Option<u32>>,
@@ -52,6 +52,8 @@ pub(super) struct MaildirMailbox<'a> {
     notes: Mutex<Notes>,
     /// Compressed messages of which nothing can be decompressed, and why, until they are judged.
     torn: Mutex<BTreeMap<usize, String>>,
+    made_up: MadeUp,
+    access: Option<Access>,
 }
 
 /// A keyword as the index knows it.
@@ -105,11 +107,16 @@ impl<'a> MaildirMailbox<'a> {
             opening.tell(&rules::ACL_UNREADABLE, error.chain());
             None
         });
-        let uidvalidity = list
+        let told = list
             .uidvalidity
             .or(index.as_ref().map(|index| index.uid_validity))
-            .and_then(UidValidity::new)
-            .unwrap_or(uidvalidity);
+            .and_then(UidValidity::new);
+        let made_up = MadeUp {
+            uids: list.version == 0 && listing.len() > 0,
+            guid: guid.is_none(),
+            uidvalidity: told.is_none(),
+        };
+        let uidvalidity = told.unwrap_or(uidvalidity);
         let mailbox = Mailbox {
             name: name.clone(),
             selectable: true,
@@ -138,6 +145,8 @@ impl<'a> MaildirMailbox<'a> {
             cached_dates,
             notes: Mutex::default(),
             torn: Mutex::default(),
+            made_up,
+            access: dir.own_stat().ok().map(Access::from),
         };
         this.name_keywords(found);
         Ok(this)
@@ -196,7 +205,7 @@ impl<'a> MaildirMailbox<'a> {
         Box::new(finding)
     }
 
-    fn place(&self, place: Place) -> Option<&Dir> {
+    pub(super) fn place(&self, place: Place) -> Option<&Dir> {
         match place {
             Place::Cur => self.cur.as_ref(),
             Place::New => self.new.as_ref(),
@@ -204,7 +213,7 @@ impl<'a> MaildirMailbox<'a> {
     }
 
     /// The file, under its name of today: a session that is still open may have changed its flags.
-    fn open_file(&self, nth: usize) -> Result<(File, BString), Box<Finding>> {
+    pub(super) fn open_file(&self, nth: usize) -> Result<(File, BString), Box<Finding>> {
         let slot = self.listing.slot(nth);
         let name = self.listing.name(nth);
         if let Some((dir, target)) = self.links.target(slot.link) {
@@ -256,7 +265,7 @@ impl<'a> MaildirMailbox<'a> {
         None
     }
 
-    fn message(&self, nth: usize, name: &[u8], stat: &Stat) -> Message {
+    pub(super) fn message(&self, nth: usize, name: &[u8], stat: &Stat) -> Message {
         let slot = self.listing.slot(nth);
         let words = self.listing.words(nth);
         let uid = self.uid(nth);
@@ -322,7 +331,7 @@ impl<'a> MaildirMailbox<'a> {
         self.torn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn claims(&self, nth: usize) -> Claims {
+    pub(super) fn claims(&self, nth: usize) -> Claims {
         let base = self.listing.base(nth);
         let words = self.listing.words(nth);
         let claim = |key| size(base, key).or_else(|| word(words, key).and_then(number));
@@ -483,5 +492,21 @@ impl MailboxSource for MaildirMailbox<'_> {
             }
         }
         self.store.conclude(found);
+    }
+
+    fn peek(&self, nth: usize, scratch: &mut Vec<u8>) -> Result<Peek, Box<Finding>> {
+        self.look_at(nth, scratch)
+    }
+
+    fn made_up(&self) -> MadeUp {
+        self.made_up
+    }
+
+    fn access(&self, nth: usize) -> Option<Access> {
+        self.access_of(nth)
+    }
+
+    fn dir_access(&self) -> Option<Access> {
+        self.access
     }
 }

@@ -34,6 +34,7 @@ mod mailbox;
 mod names;
 mod notes;
 mod opening;
+mod peek;
 pub mod quota;
 mod read;
 pub mod uidlist;

@@ -20,7 +20,7 @@ use crate::format::dovecot_index::Index;
 use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, Rule, counted};
-use crate::store::{Claims, Found, MailboxSource, Opened};
+use crate::store::{Access, Claims, Found, MadeUp, MailboxSource, Opened};
 
 pub(super) struct MdboxMailbox<'a> {
     store: &'a Mdbox,
@@ -337,5 +337,17 @@ impl MailboxSource for MdboxMailbox<'_> {
     fn conclude(&self, found: Found<'_>) {
         let map_uids = self.map_uids();
         self.store.conclude(self.nth, map_uids, found);
+    }
+
+    fn made_up(&self) -> MadeUp {
+        let uids = self.made.is_some() && !self.is_empty();
+        MadeUp {
+            uids,
+            ..self.dbox.made_up()
+        }
+    }
+
+    fn dir_access(&self) -> Option<Access> {
+        self.dbox.access
     }
 }

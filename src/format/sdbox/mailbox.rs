@@ -15,7 +15,7 @@ use crate::format::dbox::{
 use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
 use crate::report::catalogue::{DBOX_LOST, DBOX_UNREADABLE};
 use crate::report::{Finding, Rule};
-use crate::store::{Claims, Found, MailboxSource, Opened};
+use crate::store::{Access, Claims, Found, MadeUp, MailboxSource, Opened};
 
 /// The index's mark for a message in alternative storage.
 const IN_ALT: u8 = 0x40;
@@ -163,4 +163,21 @@ impl MailboxSource for SdboxMailbox<'_> {
     }
 
     fn conclude(&self, _: Found<'_>) {}
+
+    fn made_up(&self) -> MadeUp {
+        self.dbox.made_up()
+    }
+
+    fn tells_saved(&self, nth: usize) -> bool {
+        self.saved.get(nth).copied().flatten().is_some()
+    }
+
+    fn access(&self, nth: usize) -> Option<Access> {
+        let name = file_name(self.uid(nth).get());
+        self.mails.dir.stat(name).ok().map(Access::from)
+    }
+
+    fn dir_access(&self) -> Option<Access> {
+        self.dbox.access
+    }
 }

@@ -37,6 +37,12 @@ impl Selection {
         }
     }
 
+    /// True if a user who is there is chosen.
+    pub fn takes(&self, name: &str) -> bool {
+        let named = self.named().contains(name);
+        (named || self.mask_takes(name)) && self.shard_takes(name)
+    }
+
     /// True if users are chosen by name.
     pub(super) fn chooses(&self) -> bool {
         !self.masks.is_empty() || self.listed.is_some()

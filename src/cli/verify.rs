@@ -1,0 +1,291 @@
+//! `mailtally verify`
+
+use std::cmp::Ordering;
+use std::path::Path;
+
+use clap::Args;
+use mailtally::format::location::Location;
+use mailtally::ops::users::{Found, FoundAccount};
+use mailtally::ops::verify::{self, Level};
+use mailtally::report::UserLine;
+use mailtally::report::catalogue::{ACCOUNT_EXTRA, ACCOUNT_MISSING};
+use mailtally::{Error, Result};
+
+use super::exit::Exit;
+use super::global::Global;
+use super::parties::{self, Lane, Named, Paired};
+use super::render::Next;
+use super::run::Run;
+use super::stores::{self, Context};
+
+/// Is it the same mail? Go or no-go? Either side may be a tally file.
+///
+/// Compares mailbox by mailbox and UID by UID: contents, flags, keywords, dates, GUIDs, UIDVALIDITY,
+/// subscriptions, ACLs, sieve scripts, quota limits; between two stores of one format also raw bytes,
+/// owners and modes. What one side has no place for is not compared, and that is said. Nothing is written.
+///
+/// Exit status: 0 the same mail; 1 something differs or cannot be read; 64 and above: it could not be
+/// compared.
+#[derive(Args)]
+pub struct Verify {
+    /// What there was, such as maildir:/home/%u/Maildir or tally:all.tally
+    source: String,
+    /// What there is now, such as sdbox:/srv/mail/%u
+    destination: String,
+    /// Compare lists, flags, dates and sizes, and open no message
+    #[arg(long, conflicts_with_all = ["sample", "seed"])]
+    quick: bool,
+    /// Compare the lists of all, and every byte of one message in N
+    #[arg(long, value_name = "1/N", value_parser = sample)]
+    sample: Option<u32>,
+    /// Which of them: N seeds in a row read every message once [default: the day]
+    #[arg(long, value_name = "NUMBER", requires = "sample")]
+    seed: Option<u64>,
+}
+
+/// `1/30`, or `30`.
+fn sample(text: &str) -> Result<u32, String> {
+    let number = text.strip_prefix("1/").unwrap_or(text).parse();
+    let of = number.ok().filter(|of| *of > 0);
+    of.ok_or_else(|| "write 1/N, such as 1/30".into())
+}
+
+const DAY: i64 = 86_400;
+
+impl Verify {
+    fn level(&self, context: &Context) -> Level {
+        match self.sample {
+            Some(of) => {
+                let day = u64::try_from(context.now / DAY).unwrap_or(0);
+                let seed = self.seed.unwrap_or(day);
+                Level::Sample { of, seed }
+            }
+            None if self.quick => Level::Quick,
+            None => Level::Full,
+        }
+    }
+
+    /// Compares every account.
+    pub fn run(self, global: &Global) -> Result<Exit> {
+        let context = Context::here();
+        let level = self.level(&context);
+        let next = self.next();
+        let source = Named::open(&self.source, global, &context)?;
+        let destination = Named::open(&self.destination, global, &context)?;
+        match (source, destination) {
+            (Named::Stores(source, one), Named::Stores(destination, other)) => {
+                stores::pair(&source, &destination)?;
+                apart(&one, &other)?;
+                let paired = parties::pair(one, other);
+                let locations = [&*source, &*destination];
+                side_by_side(&locations, &paired, level, next, global, &context)
+            }
+            (source, destination) => {
+                one_by_one([source, destination], level, next, global, &context)
+            }
+        }
+    }
+
+    fn next(&self) -> Next {
+        let (source, destination) = (quoted(&self.source), quoted(&self.destination));
+        let verify = format!("mailtally verify {source} {destination}");
+        Next {
+            go: if self.quick || self.sample.is_some() {
+                format!("next, before the last switch: {verify}")
+            } else {
+                "next: switch your server to the destination".into()
+            },
+            no_go: format!("next: mend what is listed above, then {verify}"),
+            more: format!("all of it: {verify} -v"),
+        }
+    }
+}
+
+/// As a shell reads it.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:%=@+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.into()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+/// Two places that are one, or lie in each other, say nothing about a copy.
+fn apart(one: &Found, other: &Found) -> Result<()> {
+    for (one, other) in one.accounts.iter().zip(&other.accounts) {
+        let real = |account: &FoundAccount| account.place.path().canonicalize().ok();
+        let (Some(one), Some(other)) = (real(one), real(other)) else {
+            continue;
+        };
+        if one == other {
+            return same_place(&one);
+        }
+        if one.starts_with(&other) || other.starts_with(&one) {
+            return Err(Error::Usage {
+                what: format!(
+                    "{} and {} lie in one another",
+                    one.display(),
+                    other.display()
+                ),
+                help: "name two stores that lie apart".into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn same_place<T>(path: &Path) -> Result<T> {
+    Err(Error::Usage {
+        what: format!("both locations are {}", path.display()),
+        help:
+            "name the copy as the second location; to compare a store with itself on another day, \
+               write a tally of it with `mailtally manifest`"
+                .into(),
+    })
+}
+
+/// Several accounts at once.
+fn side_by_side(
+    locations: &[&Location; 2],
+    paired: &Paired,
+    level: Level,
+    next: Next,
+    global: &Global,
+    context: &Context,
+) -> Result<Exit> {
+    let mut run = Run::start("verify", global, &paired.found, locations[0], false)?;
+    run.next(next);
+    for (users, rule) in paired.alone.iter().zip([&ACCOUNT_MISSING, &ACCOUNT_EXTRA]) {
+        for user in users {
+            run.absent(user, rule);
+        }
+    }
+    let there = |user: &str| {
+        let found = paired
+            .there
+            .binary_search_by(|account| account.user[..].cmp(user));
+        found.map(|nth| &paired.there[nth])
+    };
+    Ok(
+        run.each(&paired.found.accounts, |account, teller, workers| {
+            let other =
+                there(&account.user).map_err(|_| Error::Bug("a user lost its pair".into()))?;
+            let source = parties::store(locations[0], account, context)?;
+            let destination = parties::store(locations[1], other, context)?;
+            verify::account([source, destination], level, teller, workers)
+        }),
+    )
+}
+
+/// A tally is one stream: its accounts come one after the other.
+fn one_by_one(
+    mut parties: [Named; 2],
+    level: Level,
+    next: Next,
+    global: &Global,
+    context: &Context,
+) -> Result<Exit> {
+    let selection = stores::selection(global)?;
+    let (found, single) = of_stores(&mut parties);
+    let mut run = Run::start_for("verify", global, &found, single, false)?;
+    run.next(next);
+    let [source, destination] = &mut parties;
+    let mut lanes = [
+        Lane::new(source, &selection),
+        Lane::new(destination, &selection),
+    ];
+    let mut results = Vec::new();
+    loop {
+        match step(&mut lanes, level, &run, context) {
+            Ok(Step::Done(result)) => results.push(result),
+            Ok(Step::Alone) => {}
+            Ok(Step::End) => break,
+            // The stream itself is broken: nothing after this can be told.
+            Err(error) => {
+                results.push(run.one("", |_, _| Err(error)));
+                break;
+            }
+        }
+        if let Some(Err(Error::Interrupted | Error::Format { .. })) = results.last() {
+            break;
+        }
+    }
+    Ok(run.conclude(&results))
+}
+
+/// Users that are missing or refused, and whether there is one account only.
+fn of_stores(parties: &mut [Named; 2]) -> (Found, bool) {
+    let mut all = Found::default();
+    let mut single = false;
+    for party in parties {
+        if let Named::Stores(location, found) = party {
+            all.missing.append(&mut found.missing);
+            all.refused.append(&mut found.refused);
+            single |= !location.path.names_users();
+        }
+    }
+    (all, single)
+}
+
+/// What became of the next user.
+enum Step {
+    /// There is none.
+    End,
+    /// On one side only.
+    Alone,
+    /// Compared, or why not.
+    Done(Result<UserLine>),
+}
+
+fn step(lanes: &mut [Lane<'_>; 2], level: Level, run: &Run, context: &Context) -> Result<Step> {
+    let (one, other) = (lanes[0].ahead()?, lanes[1].ahead()?);
+    let order = match (&one, &other) {
+        (Some(one), Some(other)) => one.cmp(other),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => return Ok(Step::End),
+    };
+    let (side, rule, user) = match order {
+        Ordering::Less => (0, &ACCOUNT_MISSING, one.unwrap_or_default()),
+        Ordering::Greater => (1, &ACCOUNT_EXTRA, other.unwrap_or_default()),
+        Ordering::Equal => {
+            let user = one.unwrap_or_default();
+            let [one, other] = lanes;
+            let parties = one
+                .open(context)
+                .and_then(|one| Ok([one, other.open(context)?]));
+            let result = run.one(&user, |teller, workers| {
+                verify::account(parties?, level, teller, workers)
+            });
+            return Ok(Step::Done(result));
+        }
+    };
+    run.absent(&user, rule);
+    lanes[side].pass()?;
+    Ok(Step::Alone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_one_in_n() {
+        assert_eq!(sample("1/30"), Ok(30));
+        assert_eq!(sample("30"), Ok(30));
+        for wrong in ["2/30", "1/0", "0", "", "x"] {
+            assert!(sample(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_a_shell_would_take_apart_is_quoted() {
+        assert_eq!(
+            quoted("maildir:/home/%u/Maildir"),
+            "maildir:/home/%u/Maildir"
+        );
+        assert_eq!(quoted("maildir:/my mail"), "'maildir:/my mail'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+}

@@ -1,0 +1,81 @@
+//! One of two things that are compared: a store that is read as it goes, or a tally of one.
+
+use std::collections::VecDeque;
+
+use super::super::teller::Teller;
+use crate::error::Result;
+use crate::format::tally::{AccountPrint, MailboxPrint, MessagePrint};
+use crate::model::{MailboxName, Uid};
+use crate::report::{Finding, Side as Which};
+use crate::store::Holds;
+
+/// What is known of a side before its mailboxes.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// The format of the store.
+    pub format: String,
+    /// What it has a place for.
+    pub holds: Holds,
+    /// It is a tally, not the store itself.
+    pub is_file: bool,
+}
+
+/// A stream of mailboxes in name order, each with its messages in UID order.
+pub trait Side {
+    /// What it is.
+    fn about(&self) -> &About;
+    /// What belongs to the account as a whole.
+    fn account(&self) -> &AccountPrint;
+    /// The name of the next mailbox, under which it is compared; `None` behind the last.
+    fn ahead(&mut self) -> Result<Option<MailboxName>>;
+    /// Opens that mailbox; `None` where it cannot be opened, which is a finding.
+    fn enter(&mut self) -> Result<Option<MailboxPrint>>;
+    /// Puts the next messages behind those in `out`; false where there are none left.
+    fn more(&mut self, out: &mut VecDeque<MessagePrint>) -> Result<bool>;
+    /// Closes the mailbox, and tells what it adds up to.
+    fn leave(&mut self) -> Result<Sums>;
+    /// True for a store, which may change while it is read.
+    fn is_live(&self) -> bool {
+        false
+    }
+    /// Opens the mailbox at hand once more, for [`Side::reread`]; `None` where it cannot be opened now.
+    fn again(&mut self) -> Option<MailboxPrint> {
+        None
+    }
+    /// Reads messages once more, UIDs ascending; those that are there.
+    fn reread(&mut self, _: &[Uid]) -> Result<Vec<MessagePrint>> {
+        Ok(Vec::new())
+    }
+}
+
+/// What a mailbox adds up to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// How many messages.
+    pub messages: u64,
+    /// How many of them without `\Seen`.
+    pub unseen: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Their bytes with CRLF line ends.
+    pub virtual_bytes: u64,
+    /// The digest, where every message was read.
+    pub digest: Option<crate::digest::Digest>,
+}
+
+/// Who says what is found on a side.
+#[derive(Clone, Copy)]
+pub struct Voice<'a> {
+    /// Of the account.
+    pub teller: &'a Teller<'a>,
+    /// Which side; none where there is only one.
+    pub which: Option<Which>,
+}
+
+impl Voice<'_> {
+    /// Something an administrator should know of.
+    pub fn found(&self, mut finding: Finding) {
+        finding.side = self.which;
+        self.teller.found(finding);
+    }
+}

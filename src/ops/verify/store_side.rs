@@ -1,0 +1,267 @@
+//! A store as a side: its messages are read and digested side by side, a batch at a time.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use super::super::plan_names;
+use super::super::workers::Workers;
+use super::look::{Look, Looked};
+use super::side::{About, Side, Sums, Voice};
+use crate::digest::merkle::MailboxDigest;
+use crate::error::Result;
+use crate::format::Room;
+use crate::format::tally::{AccountPrint, Body, MailboxPrint, MessagePrint, shown};
+use crate::model::{Flags, MailboxName, Uid};
+use crate::report::catalogue::MAILBOX_UNREADABLE;
+use crate::report::{Event, Finding};
+use crate::store::{Access, Form, MailboxSource, Source};
+
+/// So many messages are held at once.
+const BATCH: usize = 512;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A store that is open.
+pub struct StoreSide<'a> {
+    source: &'a dyn Source,
+    about: About,
+    account: AccountPrint,
+    look: Look,
+    voice: Voice<'a>,
+    workers: &'a Workers,
+    /// Names under which mailboxes are compared, in order, and their places in the source.
+    names: Vec<(MailboxName, usize)>,
+    next: usize,
+    open: Option<OpenMailbox<'a>>,
+}
+
+struct OpenMailbox<'a> {
+    place: usize,
+    source: Box<dyn MailboxSource + 'a>,
+    /// At the second look.
+    again: Option<Box<dyn MailboxSource + 'a>>,
+    at: usize,
+    sums: Sums,
+    digest: MailboxDigest,
+    all_read: bool,
+}
+
+impl<'a> StoreSide<'a> {
+    /// A store of this format, open as `source`.
+    pub fn new(
+        source: &'a dyn Source,
+        about: About,
+        look: Look,
+        voice: Voice<'a>,
+        workers: &'a Workers,
+    ) -> Self {
+        let mut account = AccountPrint::of(source.account());
+        let access = source.root().own_stat().ok().map(Access::from);
+        account.access = access.filter(|_| look.access);
+        let names = source.mailboxes().iter().cloned();
+        let names = names.enumerate().map(|(nth, name)| (name, nth));
+        Self {
+            names: names.collect(),
+            next: 0,
+            open: None,
+            source,
+            about,
+            account,
+            look,
+            voice,
+            workers,
+        }
+    }
+
+    /// Names that `other` cannot hold are looked for under those that `convert` gives them.
+    pub fn rename_for(&mut self, other: &Room) {
+        let problem = |name: &MailboxName| (other.name_problem)(name, &Form::default());
+        let names = self.source.mailboxes();
+        if names.iter().all(|name| problem(name).is_none()) {
+            return;
+        }
+        let planned = plan_names::plan(names, &problem, &mut |finding| self.voice.found(finding));
+        for (name, new) in names.iter().zip(&planned).filter(|(old, new)| old != new) {
+            let (old, new) = (shown(name), shown(new));
+            for subscribed in &mut self.account.subscriptions {
+                if *subscribed == old {
+                    subscribed.clone_from(&new);
+                }
+            }
+        }
+        self.account.subscriptions.sort();
+        let places = 0..planned.len();
+        self.names = planned.into_iter().zip(places).collect();
+        self.names.sort();
+    }
+
+    /// About how many messages it has: for progress only.
+    pub fn estimate(&self) -> u64 {
+        self.source.estimate()
+    }
+
+    fn open(&self) -> &OpenMailbox<'a> {
+        self.open.as_ref().expect("BUG: no mailbox was entered")
+    }
+
+    fn looked(&self, source: &dyn MailboxSource, range: Range<usize>) -> Result<Vec<Looked>> {
+        let look = self.look;
+        let one = |nth| SCRATCH.with_borrow_mut(|scratch| look.at(source, nth, scratch));
+        self.workers.batch(range, one)
+    }
+
+    /// The name at hand, as it is compared.
+    fn name(&self) -> &MailboxName {
+        &self.names[self.next].0
+    }
+}
+
+impl Side for StoreSide<'_> {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn account(&self) -> &AccountPrint {
+        &self.account
+    }
+
+    fn ahead(&mut self) -> Result<Option<MailboxName>> {
+        self.workers.go_on()?;
+        Ok(self.names.get(self.next).map(|(name, _)| name.clone()))
+    }
+
+    fn enter(&mut self) -> Result<Option<MailboxPrint>> {
+        let (name, place) = self.names[self.next].clone();
+        let voice = self.voice;
+        let opened = self
+            .source
+            .mailbox(place, &mut |finding| voice.found(finding));
+        let source = match opened {
+            Ok(source) => source,
+            Err(error) => {
+                let finding = Finding::new(&MAILBOX_UNREADABLE, error.chain());
+                voice.found(finding.mailbox(&name));
+                self.next += 1;
+                return Ok(None);
+            }
+        };
+        let mut print = MailboxPrint::of(source.as_ref(), name);
+        print.access = print.access.filter(|_| self.look.access);
+        self.open = Some(OpenMailbox {
+            place,
+            digest: MailboxDigest::new(&source.mailbox().name),
+            source,
+            again: None,
+            at: 0,
+            sums: Sums::default(),
+            all_read: true,
+        });
+        Ok(Some(print))
+    }
+
+    fn more(&mut self, out: &mut VecDeque<MessagePrint>) -> Result<bool> {
+        let open = self.open();
+        let (from, to) = (open.at, open.source.len().min(open.at + BATCH));
+        if from == to {
+            return Ok(false);
+        }
+        let looked = self.looked(open.source.as_ref(), from..to)?;
+        let (voice, open) = (self.voice, self.open.as_mut().expect("BUG: it was open"));
+        open.at = to;
+        let before = open.sums.bytes;
+        for Looked { print, findings } in looked {
+            for finding in findings {
+                voice.found(finding);
+            }
+            open.add(&print);
+            out.push_back(print);
+        }
+        voice.teller.watch().on(Event::Copied {
+            messages: (to - from) as u64,
+            bytes: open.sums.bytes - before,
+        });
+        Ok(true)
+    }
+
+    fn leave(&mut self) -> Result<Sums> {
+        self.next += 1;
+        let Some(open) = self.open.take() else {
+            return Ok(Sums::default());
+        };
+        if self.look.level == super::Level::Full && open.source.mailbox().selectable {
+            open.source
+                .conclude(&mut |finding| self.voice.found(finding));
+        }
+        let digest = open.all_read.then(|| open.digest.finish());
+        Ok(Sums {
+            digest,
+            ..open.sums
+        })
+    }
+
+    fn is_live(&self) -> bool {
+        true
+    }
+
+    fn again(&mut self) -> Option<MailboxPrint> {
+        let place = self.open().place;
+        let source = self.source.mailbox(place, &mut |_| ()).ok()?;
+        let mut print = MailboxPrint::of(source.as_ref(), self.name().clone());
+        print.access = print.access.filter(|_| self.look.access);
+        let open = self.open.as_mut().expect("BUG: it was open");
+        open.again = Some(source);
+        Some(print)
+    }
+
+    fn reread(&mut self, uids: &[Uid]) -> Result<Vec<MessagePrint>> {
+        let Some(source) = self.open().again.as_deref() else {
+            return Ok(Vec::new());
+        };
+        let places: Vec<_> = uids
+            .iter()
+            .filter_map(|uid| place_of(source, *uid))
+            .collect();
+        let mut prints = Vec::with_capacity(places.len());
+        for batch in places.chunks(BATCH) {
+            let look = self.look;
+            let one = |nth: usize| {
+                SCRATCH.with_borrow_mut(|scratch| look.at(source, batch[nth], scratch))
+            };
+            let looked = self.workers.batch(0..batch.len(), one)?;
+            prints.extend(looked.into_iter().map(|looked| looked.print));
+        }
+        Ok(prints)
+    }
+}
+
+/// Where in its mailbox a message is; UIDs ascend.
+fn place_of(source: &dyn MailboxSource, uid: Uid) -> Option<usize> {
+    let (mut from, mut to) = (0, source.len());
+    while from < to {
+        let middle = from.midpoint(to);
+        match source.uid(middle).cmp(&uid) {
+            std::cmp::Ordering::Less => from = middle + 1,
+            std::cmp::Ordering::Equal => return Some(middle),
+            std::cmp::Ordering::Greater => to = middle,
+        }
+    }
+    None
+}
+
+impl OpenMailbox<'_> {
+    fn add(&mut self, print: &MessagePrint) {
+        let (size, virtual_size) = print.sizes();
+        self.sums.messages += 1;
+        self.sums.unseen += u64::from(!print.flags.contains(Flags::SEEN));
+        self.sums.bytes += size.or(virtual_size).unwrap_or(0);
+        self.sums.virtual_bytes += virtual_size.or(size).unwrap_or(0);
+        match print.digest() {
+            Some(digest) => self.digest.push(&digest),
+            // What cannot be read has no digest, and that was said; what was not read is another matter.
+            None => self.all_read &= matches!(print.body, Body::Unread { .. }),
+        }
+    }
+}
