@@ -52,7 +52,7 @@ type Damage = (&'static str, fn(&mut Vec<u8>, usize));
 const DAMAGE: &[Damage] = &[
     ("a byte is flipped", |bytes, at| bytes[at + 40] ^= 4),
     ("a block is zeroed", |bytes, at| {
-        bytes[at + 20..at + 84].fill(0)
+        bytes[at + 20..at + 84].fill(0);
     }),
     ("the file is cut", |bytes, at| bytes.truncate(at + 60)),
 ];

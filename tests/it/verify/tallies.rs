@@ -66,7 +66,7 @@ fn text(tally: &[u8]) -> Vec<String> {
 }
 
 fn packed(lines: &[String]) -> Vec<u8> {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let text = lines.join("\n") + "\n";
     zstd::encode_all(text.as_bytes(), 1).unwrap()
 }
 
@@ -131,6 +131,9 @@ fn many_accounts_are_one_file() {
     assert_eq!(ran.findings("account.missing")[0]["user"], "b");
 }
 
+/// What is done to the lines of a tally.
+type Change = fn(&mut Vec<String>);
+
 /// What reading a tally to its end says.
 fn refusal(bytes: &[u8]) -> Option<String> {
     let stream = std::io::Cursor::new(bytes.to_vec());
@@ -169,7 +172,6 @@ fn a_tally_that_is_damaged_cut_or_foreign_is_refused_with_place_and_reason() {
         assert!(refusal(&bytes).is_some(), "byte {at}");
     }
     let lines = text(&whole);
-    type Change = fn(&mut Vec<String>);
     let changes: [(Change, &str); 8] = [
         (
             |lines| drop(lines.pop()),
