@@ -7,6 +7,7 @@ use bstr::BString;
 use super::load::{Load, Misfit, Misfits};
 use super::notes::Notes;
 use super::teller::Teller;
+use super::verify::compare::dated;
 use super::workers::Workers;
 use crate::digest::merkle::{self, MailboxDigest};
 use crate::digest::{Digest, Facts, Measured};
@@ -84,11 +85,6 @@ fn envelope(message: &Message, names: &[BString], holds: &Holds) -> [u8; 16] {
     let mut short = [0; 16];
     hasher.finalize_xof().fill(&mut short);
     short
-}
-
-/// A date as every format can hold it; one that is beyond it was said to be odd.
-pub fn dated(time: i64) -> i64 {
-    time.clamp(0, i64::from(u32::MAX))
 }
 
 /// A mailbox that was carried.

@@ -418,7 +418,7 @@ impl Run<'_> {
         };
         let dir = staging.dir.again()?;
         let read = (self.to.open)(dir, &open, &mut |finding| self.teller.found(finding))?;
-        prove::account(account, read.account(), self.teller);
+        prove::account(account, read.account(), &self.holds, self.teller);
         let names: Vec<_> = carried
             .iter()
             .map(|(nth, _)| self.names[*nth].clone())

@@ -7,15 +7,19 @@ use std::sync::OnceLock;
 use bstr::BString;
 use serde_json::{Value, json};
 
-use super::carry::{Carried, CarriedMailbox, dated};
+use super::carry::{Carried, CarriedMailbox};
 use super::teller::Teller;
+use super::verify::compare::{self, at, difference};
+use super::verify::terms::Terms;
 use super::workers::Workers;
 use crate::digest::merkle::{self, MailboxDigest};
 use crate::digest::{Digest, Facts, Measured, hex};
 use crate::error::Result;
-use crate::format::tally::{self, Body, MessagePrint, StateWriter};
-use crate::model::{Account, Mailbox, MailboxName, Message, Uid};
-use crate::report::{Difference, Event, MailboxLine, Place, escape};
+use crate::format::tally::{
+    self, AccountPrint, Body, BodyPrint, MailboxPrint, MessagePrint, StateWriter,
+};
+use crate::model::{Account, Mailbox, MailboxName, Message};
+use crate::report::{Event, MailboxLine, Place};
 use crate::store::{Holds, MailboxSource, Source};
 
 /// What is expected of one mailbox.
@@ -45,6 +49,11 @@ impl<'a> Pair<'a> {
         }
     }
 
+    /// All that the destination has a place for is compared.
+    fn terms(&self) -> Terms {
+        Terms::exact(&self.carried.load.holds)
+    }
+
     fn reopened(&self) -> Option<&dyn MailboxSource> {
         let reopened = self
             .reopened
@@ -60,64 +69,11 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-fn difference(place: Place, code: &'static str, source: Value, destination: Value) -> Difference {
-    Difference {
-        user: String::new(),
-        place,
-        code,
-        source,
-        destination,
-    }
-}
-
-fn at(name: &MailboxName, uid: Option<Uid>) -> Place {
-    Place {
-        mailbox: Some(escape(name.to_string().as_bytes())),
-        uid: uid.map(Uid::get),
-        path: None,
-    }
-}
-
 /// Compares what belongs to the account as a whole.
-pub fn account(expected: &Account, read: &Account, teller: &Teller<'_>) {
-    let only = |here: &[MailboxName], there: &[MailboxName]| -> Vec<String> {
-        let names = here.iter().filter(|name| !there.contains(name));
-        names.map(ToString::to_string).collect()
-    };
-    let (expected_names, read_names) = (&expected.subscriptions, &read.subscriptions);
-    for name in only(expected_names, read_names) {
-        let place = Place::default();
-        teller.differs(difference(
-            place,
-            "subscription.missing",
-            json!(name),
-            Value::Null,
-        ));
-    }
-    for name in only(read_names, expected_names) {
-        let place = Place::default();
-        teller.differs(difference(
-            place,
-            "subscription.extra",
-            Value::Null,
-            json!(name),
-        ));
-    }
-    if expected.quota != read.quota {
-        let limits = |account: &Account| json!(account.quota.map(|it| [it.bytes, it.messages]));
-        let (one, other) = (limits(expected), limits(read));
-        teller.differs(difference(Place::default(), "quota", one, other));
-    }
-    if expected.sieve != read.sieve {
-        let shown = |account: &Account| {
-            let paths = account
-                .sieve
-                .iter()
-                .map(|file| escape(&bstr::join("/", &file.path)));
-            json!(paths.collect::<Vec<_>>())
-        };
-        let (one, other) = (shown(expected), shown(read));
-        teller.differs(difference(Place::default(), "sieve", one, other));
+pub fn account(expected: &Account, read: &Account, holds: &Holds, teller: &Teller<'_>) {
+    let (one, other) = (AccountPrint::of(expected), AccountPrint::of(read));
+    for differs in compare::accounts(&one, &other, &Terms::exact(holds)) {
+        teller.differs(difference(Place::default(), differs));
     }
 }
 
@@ -136,21 +92,16 @@ pub fn mailboxes(
         !(given || expected.contains(name) || above(name))
     };
     for name in there.iter().filter(extra) {
-        let place = at(name, None);
-        teller.differs(difference(place, "mailbox.extra", Value::Null, json!(true)));
+        let differs = ("mailbox.extra", Value::Null, json!(true));
+        teller.differs(difference(at(name, None), differs));
     }
     expected
         .iter()
         .map(|name| {
             let found = there.iter().position(|other| other == name);
             if found.is_none() {
-                let place = at(name, None);
-                teller.differs(difference(
-                    place,
-                    "mailbox.missing",
-                    json!(true),
-                    Value::Null,
-                ));
+                let differs = ("mailbox.missing", json!(true), Value::Null);
+                teller.differs(difference(at(name, None), differs));
             }
             found
         })
@@ -195,13 +146,12 @@ pub fn mailbox(
                 state.text(&read.line)?;
             }
             (Back::Broken(why), Some(carried)) => {
-                let place = at(pair.name, Some(uid));
-                let source = json!(hex(&carried.content));
-                teller.differs(difference(place, "message.content", source, json!(why)));
+                let differs = ("message.content", json!(hex(&carried.content)), json!(why));
+                teller.differs(difference(at(pair.name, Some(uid)), differs));
             }
             (_, None) => {
-                let place = at(pair.name, Some(uid));
-                teller.differs(difference(place, "message.extra", Value::Null, json!(true)));
+                let differs = ("message.extra", Value::Null, json!(true));
+                teller.differs(difference(at(pair.name, Some(uid)), differs));
             }
         }
         Ok(())
@@ -215,46 +165,16 @@ pub fn mailbox(
 }
 
 fn missing(pair: &Pair<'_>, lost: &Carried, teller: &Teller<'_>) {
-    let place = at(pair.name, Some(lost.uid));
-    teller.differs(difference(
-        place,
-        "message.missing",
-        json!(true),
-        Value::Null,
-    ));
+    let differs = ("message.missing", json!(true), Value::Null);
+    teller.differs(difference(at(pair.name, Some(lost.uid)), differs));
 }
 
 fn headers(pair: &Pair<'_>, read: &Mailbox, teller: &Teller<'_>) {
-    let source = &pair.carried.mailbox;
-    let compare = |code, one: Value, other: Value| {
-        if one != other {
-            teller.differs(difference(at(pair.name, None), code, one, other));
-        }
-    };
-    if source.selectable != read.selectable {
-        compare(
-            "mailbox.missing",
-            json!(source.selectable),
-            json!(read.selectable),
-        );
+    let print = |mailbox: &Mailbox| MailboxPrint::of_mailbox(mailbox, pair.name.clone(), 0);
+    let (one, other) = (print(&pair.carried.mailbox), print(read));
+    for differs in compare::mailboxes(&one, &other, &pair.terms()) {
+        teller.differs(difference(at(pair.name, None), differs));
     }
-    if !source.selectable {
-        return;
-    }
-    let (one, other) = (source.uidvalidity.get(), read.uidvalidity.get());
-    compare("mailbox.uidvalidity", json!(one), json!(other));
-    compare(
-        "mailbox.uidnext",
-        json!(source.uidnext),
-        json!(read.uidnext),
-    );
-    compare(
-        "mailbox.guid",
-        json!(source.guid.to_string()),
-        json!(read.guid.to_string()),
-    );
-    let acl = |mailbox: &Mailbox| json!(mailbox.acl.as_deref().map(escape));
-    compare("acl", acl(source), acl(read));
 }
 
 enum Back {
@@ -317,59 +237,37 @@ fn explain(
     facts: &Facts,
     teller: &Teller<'_>,
 ) {
-    let differs = |code, one: Value, other: Value| {
-        if one != other {
-            teller.differs(difference(
-                at(pair.name, Some(carried.uid)),
-                code,
-                one,
-                other,
-            ));
-        }
-    };
-    let body = |content: &Digest, size: u64, crc: u32| json!([hex(content), size, crc]);
-    differs(
-        "message.content",
-        body(&carried.content, carried.size, carried.crc32),
-        body(&facts.content, facts.size, facts.crc32),
-    );
+    let back = MessagePrint::of(read, names, Body::Read(facts.into()));
+    let body = Body::Read(BodyPrint {
+        size: carried.size,
+        crc32: carried.crc32,
+        content: carried.content,
+        virtual_size: facts.virtual_size, // follows from the others
+    });
     let mut scratch = Vec::new();
-    let Some(reopened) = pair.reopened() else {
-        return;
+    let source = pair
+        .reopened()
+        .map(|source| source.open(carried.nth as usize, &mut scratch));
+    let sent = match source {
+        Some(Ok(source)) => {
+            let mut message = source.message;
+            pair.carried.load.fit(&mut message);
+            MessagePrint::of(&message, &pair.carried.load.keywords.names, body)
+        }
+        // Without the source, the body is all that can be explained.
+        _ => MessagePrint {
+            body,
+            ..back.clone()
+        },
     };
-    let Ok(source) = reopened.open(carried.nth as usize, &mut scratch) else {
-        return;
-    };
-    let mut source = source.message;
-    pair.carried.load.fit(&mut source);
-    let flags = |message: &Message| json!(message.flags.names().collect::<Vec<_>>());
-    differs("message.flags", flags(&source), flags(read));
-    let keywords = |message: &Message, names: &[BString]| json!(merkle::keywords(message, names));
-    let source_names = &pair.carried.load.keywords.names;
-    differs(
-        "message.keywords",
-        keywords(&source, source_names),
-        keywords(read, names),
-    );
-    differs(
-        "message.received",
-        json!(dated(source.received)),
-        json!(dated(read.received)),
-    );
-    let saved = |message: &Message| json!(message.saved.map(dated));
-    if pair.carried.load.holds.saved_dates {
-        differs("message.saved", saved(&source), saved(read));
+    let mut found = compare::messages(&sent, &back, &pair.terms());
+    if found.is_empty() {
+        let what = "size of the message without its encryption";
+        found.push(("message.content", json!(what), json!("another")));
     }
-    differs(
-        "message.guid",
-        json!(escape(&source.guid)),
-        json!(escape(&read.guid)),
-    );
-    let pop3 = |message: &Message| {
-        let uidl = message.pop3_uidl.as_ref().map(|uidl| escape(uidl));
-        json!([uidl, message.pop3_order])
-    };
-    differs("message.pop3-uidl", pop3(&source), pop3(read));
+    for differs in found {
+        teller.differs(difference(at(pair.name, Some(carried.uid)), differs));
+    }
 }
 
 fn line(

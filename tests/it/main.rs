@@ -13,3 +13,4 @@ mod mdbox; // what a server does to an mdbox only
 mod pairs; // every pair of formats
 mod promises; // the source as it was, the destination whole or not there
 mod to_maildir; // Maildirs that are made, of every format
+mod verify; // what verify and manifest find, and what they do not

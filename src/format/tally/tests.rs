@@ -1,1 +1,99 @@
-//! What is written is read back, and what is not ours is refused with its place.
+//! What is written is read back, whatever names and values a store has.
+
+use std::io::Cursor;
+
+use super::*;
+use crate::model::{Flags, MailboxName, Uid};
+use crate::store::MadeUp;
+
+fn message(uid: u32, body: Body) -> MessagePrint {
+    MessagePrint {
+        uid: Uid::new(uid).unwrap(),
+        flags: Flags::SEEN | Flags::DRAFT,
+        keywords: vec!["$label1".into(), "with \"quotes\"".into()],
+        envelope: Some(Envelope {
+            received: -1,
+            saved: Some(i64::MAX),
+            guid: "a\\xFFb".into(),
+            pop3_uidl: Some(String::new()),
+            pop3_order: Some(3),
+        }),
+        body,
+        access: None,
+    }
+}
+
+fn mailbox(levels: &[&str]) -> MailboxPrint {
+    MailboxPrint {
+        name: MailboxName::new(levels.iter().copied()),
+        selectable: true,
+        uidvalidity: 7,
+        uidnext: 9,
+        guid: Some("00ff".into()),
+        acl: Some(Some("user=bob lr\\x0A".into())),
+        keywords: vec!["$label1".into()],
+        messages: 2,
+        made_up: MadeUp {
+            uids: true,
+            guid: false,
+            uidvalidity: true,
+        },
+        access: None,
+    }
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let read = Body::Read(BodyPrint {
+        size: 12,
+        virtual_size: 13,
+        crc32: 0x0102_0304,
+        content: [9; 32],
+    });
+    let unread = Body::Unread {
+        code: "maildir.unreadable".into(),
+        said: true,
+    };
+    let mut never_opened = message(5, unread);
+    never_opened.envelope = None;
+    let messages = [message(4, read), never_opened];
+    let end = SumLine {
+        kind: "end".into(),
+        users: Some(1),
+        digest: "ab".into(),
+        ..SumLine::default()
+    };
+    let mailboxes = [mailbox(&["a", "b/c"]), mailbox(&["a", "line\nend"])];
+    let account = AccountPrint {
+        subscriptions: vec!["a".into()],
+        sieve: [("sieve/x".to_owned(), "-> y".to_owned())].into(),
+        ..AccountPrint::default()
+    };
+
+    let mut out = Writer::new(Vec::new(), "memory".into()).unwrap();
+    let head = Head::new("2026-01-01T00:00:00Z".into(), "maildir", String::new());
+    out.line(&head).unwrap();
+    let (user, print) = ("ü".to_owned(), account.clone());
+    out.line(&AccountLine { user, print }).unwrap();
+    let mut expected = vec![Record::Account("ü".into(), account)];
+    for print in &mailboxes {
+        let line = MailboxLine::of("ü", print);
+        let called = line.mailbox.clone();
+        out.line(&line).unwrap();
+        expected.push(Record::Mailbox(print.clone()));
+        for print in &messages {
+            out.text(&message_text("ü", &called, print)).unwrap();
+            expected.push(Record::Message(print.clone()));
+        }
+    }
+    out.line(&end).unwrap();
+    expected.push(Record::End(end));
+
+    let stream = Cursor::new(out.finish().unwrap());
+    let mut reader = Reader::new(stream, "memory".into()).unwrap();
+    assert_eq!(reader.head, head);
+    for record in expected {
+        assert_eq!(reader.next_record().unwrap(), Some(record));
+    }
+    assert_eq!(reader.next_record().unwrap(), None);
+}

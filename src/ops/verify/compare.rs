@@ -144,6 +144,11 @@ pub fn messages(one: &MessagePrint, other: &MessagePrint, terms: &Terms) -> Vec<
     }
     let keywords = (terms.keywords_of(one), terms.keywords_of(other));
     found.put("message.keywords", &keywords.0, &keywords.1, |k| json!(k));
+    // What stands beside a body that cannot be read may not be readable either: that was said.
+    let unread = |print: &MessagePrint| matches!(print.body, Body::Unread { .. });
+    if unread(one) || unread(other) {
+        return found.0;
+    }
     if let (Some(one), Some(other)) = (&one.envelope, &other.envelope) {
         envelopes(&mut found, one, other, terms);
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::side::About;
 use crate::format::tally::{AccountPrint, MailboxPrint, MessagePrint};
 use crate::report::counted;
+use crate::store::Holds;
 
 /// A link that leads to more links than this leads nowhere.
 const MOST_LINKS: usize = 8;
@@ -75,6 +76,21 @@ impl Terms {
             any_ids: a.ids_of_any_text && b.ids_of_any_text,
             links: a.links_in_root && b.links_in_root,
             rooms: [a.keywords, b.keywords],
+            left_out: BTreeSet::new(),
+        }
+    }
+
+    /// All that a store has a place for: what was carried there was made to fit.
+    pub fn exact(holds: &Holds) -> Self {
+        Self {
+            raw: true,
+            access: false,
+            saved: holds.saved_dates,
+            quota: true,
+            uids: true,
+            any_ids: true,
+            links: true,
+            rooms: [usize::MAX; 2],
             left_out: BTreeSet::new(),
         }
     }

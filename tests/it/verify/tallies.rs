@@ -1,0 +1,390 @@
+//! The tally: whole or not there, the same at every run, read by others, and refused with its place where it
+//! is not what it should be.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use mailtally::error::Error;
+use mailtally::format::tally::{
+    AccountLine, AccountPrint, Body, BodyPrint, Envelope, Head, MailboxLine, MailboxPrint,
+    MessagePrint, Reader, SumLine, Writer, message_text,
+};
+use mailtally::model::{Flags, Mailbox, MailboxGuid, MailboxName, Uid, UidValidity};
+use serde_json::Value;
+
+use super::planted::{FORMATS, Planted, manifest};
+use crate::harness::maildir::{Maildir, scratch};
+use crate::harness::run::{Ran, Run};
+use crate::harness::skipped;
+
+fn run(account: &Maildir, args: &[&str]) -> Ran {
+    Run::new(account.temp()).args(args).done()
+}
+
+#[test]
+fn a_manifest_is_whole_or_not_there_and_replaces_only_its_own_kind() {
+    let account = Maildir::five_and_one();
+    let location = account.location();
+    let manifest = |file: &str| run(&account, &["manifest", &location, "-o", file]);
+    let ran = manifest("a.tally").exits(0);
+    assert!(
+        ran.stdout
+            .starts_with("WRITTEN: 1 account, 2 mailboxes, 6 messages"),
+        "{ran}"
+    );
+    let first = fs::read(account.temp().join("a.tally")).unwrap();
+    manifest("a.tally").exits(0);
+    assert_eq!(
+        text(&first)[1..],
+        text(&fs::read(account.temp().join("a.tally")).unwrap())[1..]
+    );
+    fs::write(account.temp().join("letter.txt"), "dear all").unwrap();
+    let ran = manifest("letter.txt").exits(73);
+    assert!(ran.stderr.contains("mailtally has not written"), "{ran}");
+    let ran = manifest("Maildir/cur/x.tally").exits(64);
+    assert!(ran.stderr.contains("a store is never written to"), "{ran}");
+    manifest("nowhere/x.tally").exits(73);
+    let broken = Run::new(account.temp())
+        .args(["manifest", "sdbox:Maildir", "-o", "b.tally"])
+        .done();
+    assert_ne!(broken.code, 0);
+    let names = fs::read_dir(account.temp()).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.filter(|name| name.contains("tally")).collect();
+    names.sort();
+    assert_eq!(names, ["a.tally"]);
+}
+
+/// The lines of a tally.
+fn text(tally: &[u8]) -> Vec<String> {
+    let text = zstd::decode_all(tally).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn packed(lines: &[String]) -> Vec<u8> {
+    let text = lines.join("\n") + "\n";
+    zstd::encode_all(text.as_bytes(), 1).unwrap()
+}
+
+#[test]
+fn the_files_of_a_store_are_checked_by_sha256sum() {
+    let account = Maildir::five_and_one();
+    let args = ["manifest", &account.location(), "-o", "a.tally", "--sha256"];
+    run(&account, &args).exits(0);
+    let check = || {
+        let mut check = Command::new("sha256sum");
+        check.args(["-c", "--quiet", "../a.tally.sha256"]);
+        let check = check.current_dir(account.source()).output().unwrap();
+        check.status.success()
+    };
+    assert!(check());
+    fs::write(account.at("cur/1700000002.M1P1.host:2,S"), "changed").unwrap();
+    assert!(!check());
+    let both = run(
+        &account,
+        &["manifest", &account.location(), "-o", "-", "--sha256"],
+    )
+    .exits(64);
+    assert!(both.stderr.contains("name a file with -o"), "{both}");
+}
+
+#[test]
+fn a_tally_on_standard_output_is_nothing_but_a_tally() {
+    let account = Maildir::five_and_one();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mailtally"));
+    command.args(["manifest", &account.location(), "-o", "-"]);
+    let output = command.stderr(Stdio::piped()).output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(text(&output.stdout).len(), 14);
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("WRITTEN"));
+}
+
+#[test]
+fn many_accounts_are_one_file() {
+    let account = Maildir::five_and_one();
+    for user in ["b", "a@x", "c"] {
+        let path = account.temp().join("vmail").join(user);
+        fs::create_dir_all(&path).unwrap();
+        let mut cp = Command::new("cp");
+        cp.arg("-a").arg(account.source()).arg(path.join("Maildir"));
+        assert!(cp.status().unwrap().success());
+    }
+    let location = "maildir:vmail/%u/Maildir";
+    run(&account, &["manifest", location, "-o", "all.tally"]).exits(0);
+    run(&account, &["convert", location, "mdbox:new/%u"]).exits(0);
+    let ran = run(&account, &["verify", "--json", "all.tally", "mdbox:new/%u"]).exits(0);
+    assert_eq!(ran.summary()["users"]["ok"], 3);
+    let digest = &ran.summary()["digest"];
+    assert_eq!(digest["source"], digest["destination"]);
+    let ran = run(
+        &account,
+        &["verify", "--json", "mdbox:new/%u", "all.tally", "-u", "c"],
+    )
+    .exits(0);
+    assert_eq!(ran.summary()["users"]["total"], 1);
+    fs::remove_dir_all(account.temp().join("new/b")).unwrap();
+    let ran = run(&account, &["verify", "--json", "all.tally", "mdbox:new/%u"]).exits(1);
+    assert_eq!(ran.findings("account.missing")[0]["user"], "b");
+}
+
+/// What is done to the lines of a tally.
+type Change = fn(&mut Vec<String>);
+
+/// What reading a tally to its end says.
+fn refusal(bytes: &[u8]) -> Option<String> {
+    let stream = std::io::Cursor::new(bytes.to_vec());
+    let mut reader = match Reader::new(stream, "x.tally".into()) {
+        Ok(reader) => reader,
+        Err(error) => return Some(error.chain()),
+    };
+    loop {
+        match reader.next_record() {
+            Ok(Some(_)) => {}
+            Ok(None) => return None,
+            Err(error) => {
+                assert!(matches!(error, Error::Format { .. }));
+                return Some(error.chain());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tally_that_is_damaged_cut_or_foreign_is_refused_with_place_and_reason() {
+    let temp = scratch();
+    Planted::sound(6).write("sdbox", &temp.path().join("sdbox"));
+    let whole = manifest("sdbox", &temp.path().join("sdbox"));
+    assert_eq!(refusal(&whole), None);
+    for len in (0..whole.len()).step_by(97) {
+        assert!(
+            refusal(&whole[..len]).is_some(),
+            "{len} of {} bytes",
+            whole.len()
+        );
+    }
+    for at in (0..whole.len()).step_by(61) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        assert!(refusal(&bytes).is_some(), "byte {at}");
+    }
+    let lines = text(&whole);
+    let changes: [(Change, &str); 8] = [
+        (
+            |lines| drop(lines.pop()),
+            "line 44: the file ends before its last line",
+        ),
+        (
+            |lines| lines.swap(4, 5),
+            "line 6: messages are not in UID order",
+        ),
+        (
+            |lines| drop(lines.remove(2)),
+            "line 3: a message of another mailbox",
+        ),
+        (
+            |lines| lines[1] = "{}".into(),
+            "line 2: no record of a tally",
+        ),
+        (
+            |lines| lines[4] = lines[4].replace("\"crc32\":\"", "\"crc32\":\"x"),
+            "crc32 cannot be read",
+        ),
+        (|lines| lines[3].truncate(30), "line 4: EOF"),
+        (
+            |lines| lines.push("{\"type\":\"end\"}".into()),
+            "a line behind the last",
+        ),
+        (
+            |lines| lines[0] = lines[0].replace("\"version\":1", "\"version\":2"),
+            "this program reads 1",
+        ),
+    ];
+    for (change, wanted) in changes {
+        let mut changed = lines.clone();
+        change(&mut changed);
+        let why = refusal(&packed(&changed)).expect(wanted);
+        assert!(why.contains(wanted), "{why}, not {wanted}");
+        assert!(why.contains("x.tally"), "{why}");
+    }
+    assert!(
+        refusal(b"From a@b\n\nnot zstd")
+            .unwrap()
+            .contains("not a readable tally")
+    );
+}
+
+#[test]
+fn a_damaged_tally_ends_the_run_with_66() {
+    let account = Maildir::five_and_one();
+    run(
+        &account,
+        &["manifest", &account.location(), "-o", "a.tally"],
+    )
+    .exits(0);
+    let bytes = fs::read(account.temp().join("a.tally")).unwrap();
+    let mut lines = text(&bytes);
+    lines.swap(3, 4);
+    fs::write(account.temp().join("bad.tally"), packed(&lines)).unwrap();
+    let ran = run(&account, &["verify", "bad.tally", &account.location()]).exits(66);
+    assert!(
+        ran.stderr.contains("line 5: messages are not in UID order"),
+        "{ran}"
+    );
+    assert!(!ran.stdout.contains("GO:"), "{ran}");
+}
+
+/// A tally of so many messages, in ten mailboxes of one account.
+fn synthetic(path: &Path, messages: u32) {
+    let file = fs::File::create(path).unwrap();
+    let mut out = Writer::new(file, path.to_owned()).unwrap();
+    out.line(&Head::new(
+        "2026-01-01T00:00:00Z".into(),
+        "sdbox",
+        String::new(),
+    ))
+    .unwrap();
+    let user = String::new();
+    let print = AccountPrint::default();
+    out.line(&AccountLine { user, print }).unwrap();
+    for folder in 0..10_u8 {
+        let mailbox = Mailbox {
+            name: MailboxName::new([format!("folder {folder}")]),
+            selectable: true,
+            guid: MailboxGuid::new([folder + 1; 16]).unwrap(),
+            uidvalidity: UidValidity::ONE,
+            uidnext: messages,
+            first_recent: 1,
+            highest_modseq: 1,
+            keywords: Vec::new(),
+            acl: None,
+        };
+        let name = mailbox.name.clone();
+        let print = MailboxPrint::of_mailbox(&mailbox, name, u64::from(messages / 10));
+        out.line(&MailboxLine::of("", &print)).unwrap();
+        for uid in 1..=messages / 10 {
+            out.text(&message_text(
+                "",
+                &mailbox.name.to_string(),
+                &a_print(folder, uid),
+            ))
+            .unwrap();
+        }
+    }
+    let kind = "end".into();
+    out.line(&SumLine {
+        kind,
+        ..SumLine::default()
+    })
+    .unwrap();
+    out.finish().unwrap().flush().unwrap();
+}
+
+fn a_print(folder: u8, uid: u32) -> MessagePrint {
+    let mut content = [folder; 32];
+    content[..4].copy_from_slice(&uid.to_le_bytes());
+    MessagePrint {
+        uid: Uid::new(uid).unwrap(),
+        flags: Flags::SEEN,
+        keywords: Vec::new(),
+        envelope: Some(Envelope {
+            received: 1_500_000_000 + i64::from(uid),
+            saved: Some(1_500_000_001),
+            guid: format!("{folder}.{uid}"),
+            pop3_uidl: None,
+            pop3_order: None,
+        }),
+        body: Body::Read(BodyPrint {
+            size: 4000,
+            virtual_size: 4100,
+            crc32: uid,
+            content,
+        }),
+        access: None,
+    }
+}
+
+/// Verifies a tally of so many messages against itself, and returns the most memory it took, in KiB.
+fn memory_of(messages: u32) -> u64 {
+    let temp = scratch();
+    let path = temp.path().join("a.tally");
+    synthetic(&path, messages);
+    fs::copy(&path, temp.path().join("b.tally")).unwrap();
+    let run = Run::new(temp.path()).args(["verify", "--json", "-j", "2", "a.tally", "b.tally"]);
+    let mut child = run.start();
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+        most = most.max(now.unwrap_or(0));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let ran = Ran::from(&child.wait_with_output().unwrap()).exits(0);
+    assert_eq!(ran.summary()["messages"], Value::from(messages));
+    most
+}
+
+#[test]
+fn memory_does_not_grow_with_a_tally() {
+    let (few, many) = (memory_of(20_000), memory_of(200_000));
+    assert!(many < 64 * 1024, "{many} KiB");
+    assert!(many < few + 8 * 1024, "{few} KiB, then {many} KiB");
+}
+
+#[test]
+#[ignore = "minutes: ten million records; run it with --release"]
+fn ten_million_records_take_less_than_64_mib() {
+    let most = memory_of(10_000_000);
+    println!("{most} KiB");
+    assert!(most < 64 * 1024, "{most} KiB");
+}
+
+/// Reads a tally as its users would, in an environment that is thrown away.
+const DUCKDB: &str = r#"
+set -e
+python3 -m venv "$1/venv"
+"$1/venv/bin/pip" install --quiet --disable-pip-version-check duckdb
+"$1/venv/bin/python" - "$1/a.tally" <<'PYTHON'
+import sys, duckdb
+print(duckdb.sql(f"""select count(*), sum(size), min(uid) from
+    read_json('{sys.argv[1]}', format='newline_delimited', compression='zstd')
+    where type = 'message' and list_contains(flags, '\\Seen')""").fetchall())
+PYTHON
+"#;
+
+#[test]
+fn duckdb_reads_a_tally_as_it_is() {
+    let temp = scratch();
+    let planted = Planted::sound(7);
+    for format in FORMATS {
+        planted.write(format, &temp.path().join(format));
+    }
+    fs::write(
+        temp.path().join("a.tally"),
+        manifest("mdbox", &temp.path().join("mdbox")),
+    )
+    .unwrap();
+    let output = Command::new("sh")
+        .args(["-c", DUCKDB, "sh"])
+        .arg(temp.path())
+        .output()
+        .unwrap();
+    if !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stderr);
+        let why = why.lines().last().unwrap_or("no DuckDB").to_owned();
+        return skipped("duckdb_reads_a_tally_as_it_is", &why);
+    }
+    let messages = planted.boxes.iter().flat_map(|folder| &folder.messages);
+    let seen = messages.filter(|(message, _)| message.flags.contains(Flags::SEEN));
+    let seen: Vec<_> = seen.collect();
+    let bytes: usize = seen.iter().map(|(_, body)| body.len()).sum();
+    let first = seen.iter().map(|(message, _)| message.uid.get()).min();
+    let wanted = format!("[({}, {bytes}, {})]", seen.len(), first.unwrap());
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(said.trim(), wanted);
+}
