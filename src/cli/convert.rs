@@ -113,7 +113,7 @@ impl Convert {
             form,
         };
         let exit = run.each(&found.accounts, |account, teller, workers| {
-            let root = account.place.open()?;
+            let root = stores::open(&account.place)?;
             let (from, open) = stores::open_options(&source, account, &root, &context)?;
             let place = stores::destination_for(&destination, &account.user, &context)?;
             stores::apart(account.place.path(), place.path())?;

@@ -29,7 +29,7 @@ impl Inspect {
         let found = stores::find(&location, global, &context)?;
         let run = Run::start("inspect", global, &found, &location, false)?;
         let exit = run.each(&found.accounts, |account, teller, workers| {
-            let root = account.place.open()?;
+            let root = stores::open(&account.place)?;
             let (room, open) = stores::open_options(&location, account, &root, &context)?;
             inspect::account(room, root, &open, teller, workers)
         });

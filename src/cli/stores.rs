@@ -220,6 +220,18 @@ fn detected(root: &Dir) -> Result<&'static Room> {
     }
 }
 
+/// Opens the root of an account that is a mail store.
+pub fn open(place: &Place) -> Result<Dir> {
+    place.open().map_err(|error| match error.io_kind() {
+        Some(std::io::ErrorKind::NotADirectory) => Error::Usage {
+            what: format!("{} is a file and no mail store", place.path().display()),
+            help: "name the directory of the account; a tally file is for verify: tally:FILE"
+                .into(),
+        },
+        _ => error,
+    })
+}
+
 /// Many accounts go to many places, and one to one.
 pub fn pair(source: &Location, destination: &Location) -> Result<()> {
     let (one, other) = (&source.path, &destination.path);

@@ -25,9 +25,11 @@ use crate::format::writing::Writing;
 use crate::format::{OpenOptions, Room};
 use crate::model::{Account, Mailbox, MailboxName};
 use crate::report::catalogue as rules;
-use crate::report::{Digests, Event, Finding, MailboxLine, Status, UserLine, escape};
-use crate::store::{Compress, CreateOptions, Destination, Form, Holds, MailboxSource, Source};
+use crate::report::{Digests, Event, Finding, MailboxLine, Status, UserLine, counted, escape};
+use crate::store::{CreateOptions, Destination, Form, Holds, MailboxSource, Source};
 
+/// Names of mailboxes that have room in a head line.
+const LONGEST_NAMES: usize = 128 * 1024;
 /// Headers, metadata and index of a message take about this much.
 const BYTES_PER_MESSAGE: u64 = 200;
 
@@ -69,9 +71,15 @@ pub fn account(
 ) -> Result<UserLine> {
     let started = Instant::now();
     let target = Target::look(job.destination, job.to, &options.form)?;
+    let before = target.totals();
+    let same = as_it_was_left(&job, &target, options, workers)?;
     let mut open = job.open.again()?;
-    open.uidnext_before = target.uidnext_before();
-    let source = (job.from.open)(job.source, &open, &mut |finding| teller.found(finding))?;
+    open.uidnext_before = match &same {
+        Some(head) => head.made_up_from.clone(),
+        None => target.uidnext_before(),
+    };
+    let found = &mut |finding| teller.found(finding);
+    let source = (job.from.open)(job.source.again()?, &open, found)?;
     teller.watch().on(Event::UserStarted {
         user: job.user,
         messages: source.estimate(),
@@ -79,36 +87,24 @@ pub fn account(
     let stamp = hex(&source.stamp()?);
     let path = path_of(source.as_ref());
     target.check_source(job.user, &path, || inbox_of(source.as_ref()))?;
-    let same = match &target.previous {
-        Previous::Ours(head, mailboxes)
-            if head.source_stamp == stamp && head.form == form_text(&options.form) =>
-        {
-            if !options.dry_run {
-                target.tidy()?;
-            }
-            if head.clean {
-                return Ok(unchanged(teller, head, mailboxes, started));
-            }
-            Some(head.digest.clone())
+    if let Previous::Ours(head, mailboxes) = &target.previous
+        && target.is_made_of(&stamp, options)
+    {
+        if !options.dry_run {
+            target.tidy()?;
         }
-        _ => None,
-    };
-    let problem = |name: &MailboxName| (job.to.name_problem)(name, &options.form);
-    let names = plan_names::plan(source.mailboxes(), &problem, &mut |finding| {
-        teller.found(finding);
-    });
-    let run = Run {
-        source: source.as_ref(),
-        from: job.from,
-        to: job.to,
-        holds: job.to.holds_in(&options.form),
-        names,
+        if head.clean {
+            return Ok(unchanged(teller, head, mailboxes, started));
+        }
+    }
+    let run = Run::new(
+        &job,
+        (source.as_ref(), &open),
         stamp,
-        path,
         options,
         teller,
         workers,
-    };
+    );
     run.tell_account();
     let mut line = if options.dry_run || same.is_some() {
         // What needed a person the last time still does: it is read and said again, not written.
@@ -116,7 +112,9 @@ pub fn account(
     } else {
         run.convert(target)?
     };
-    line.digest.destination = line.digest.destination.or(same);
+    tell_fewer(before, &line, teller);
+    let as_left = same.map(|head| head.digest);
+    line.digest.destination = line.digest.destination.or(as_left);
     let counts = teller.counts();
     line.findings = counts.all_findings();
     line.differences = counts.all_differences();
@@ -126,6 +124,55 @@ pub fn account(
     line.seconds = started.elapsed().as_secs_f64();
     teller.watch().on(Event::UserDone(&line));
     Ok(line)
+}
+
+/// The state of an account that needed a person at the last pass and is still the same: what was mended
+/// since then shows only when it is read again, since a date or a mode can be put back with it.
+fn as_it_was_left(
+    job: &Job<'_>,
+    target: &Target<'_>,
+    options: &Options,
+    workers: &Workers,
+) -> Result<Option<Head>> {
+    let head = match &target.previous {
+        Previous::Ours(head, _) if !head.clean => head,
+        _ => return Ok(None),
+    };
+    let mut open = job.open.again()?;
+    open.uidnext_before = head.made_up_from.clone();
+    let source = (job.from.open)(job.source.again()?, &open, &mut |_| ())?;
+    let stamp = hex(&source.stamp()?);
+    if !target.is_made_of(&stamp, options) {
+        return Ok(None);
+    }
+    let silent = Teller::new(job.user, &());
+    let run = Run::new(
+        job,
+        (source.as_ref(), &open),
+        stamp,
+        options,
+        &silent,
+        workers,
+    );
+    let line = run.dry(job.destination)?;
+    Ok((line.digest.source == head.digest).then(|| Head::clone(head)))
+}
+
+/// Says that much is gone since the last pass: it may be the wrong source, or a part of it.
+fn tell_fewer(before: Option<(u64, u64)>, line: &UserLine, teller: &Teller<'_>) {
+    let Some((mailboxes, messages)) = before else {
+        return;
+    };
+    if line.mailboxes < mailboxes || line.messages < messages - messages / 10 {
+        let detail = format!(
+            "{} and {}, at the last pass {} and {}",
+            counted(line.mailboxes, "mailbox"),
+            counted(line.messages, "message"),
+            counted(mailboxes, "mailbox"),
+            counted(messages, "message")
+        );
+        teller.found(Finding::new(&rules::ACCOUNT_FEWER, detail));
+    }
 }
 
 /// Where a source lies.
@@ -179,6 +226,8 @@ fn unchanged(
 
 struct Run<'a> {
     source: &'a dyn Source,
+    /// How it was opened.
+    open: &'a OpenOptions,
     from: &'static Room,
     to: &'static Room,
     /// What the destination has a place for, in the form that was chosen.
@@ -189,6 +238,35 @@ struct Run<'a> {
     options: &'a Options,
     teller: &'a Teller<'a>,
     workers: &'a Workers,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        job: &Job<'_>,
+        (source, open): (&'a dyn Source, &'a OpenOptions),
+        stamp: String,
+        options: &'a Options,
+        teller: &'a Teller<'a>,
+        workers: &'a Workers,
+    ) -> Self {
+        let problem = |name: &MailboxName| (job.to.name_problem)(name, &options.form);
+        let names = plan_names::plan(source.mailboxes(), &problem, &mut |finding| {
+            teller.found(finding);
+        });
+        Self {
+            path: path_of(source),
+            source,
+            open,
+            from: job.from,
+            to: job.to,
+            holds: job.to.holds_in(&options.form),
+            names,
+            stamp,
+            options,
+            teller,
+            workers,
+        }
+    }
 }
 
 impl Run<'_> {
@@ -454,13 +532,18 @@ impl Run<'_> {
         let mut head = Head::new(created, self.to.name, hex(&digest));
         head.user = self.teller.user().into();
         head.source.clone_from(&self.path);
-        head.form = form_text(&self.options.form);
+        head.form = self.options.form.text();
         let inbox = carried.iter().map(|(_, carried)| &carried.mailbox);
         let inbox = inbox.into_iter().find(|mailbox| mailbox.name.is_inbox());
         head.inbox = inbox.map_or_else(String::new, identity);
         head.source_stamp.clone_from(&self.stamp);
         head.destination_stamp = hex(&read.stamp()?);
         head.clean = !self.teller.counts().attention;
+        // A head line has its limits; an account beyond them is only made anew more often.
+        let names: usize = self.open.uidnext_before.keys().map(String::len).sum();
+        if !head.clean && names < LONGEST_NAMES {
+            head.made_up_from.clone_from(&self.open.uidnext_before);
+        }
         let mut state = StateWriter::create(&staging.dir, &Writing::new(options))?;
         state.line(&head)?;
         let user = head.user.clone();
@@ -492,20 +575,6 @@ impl Run<'_> {
             error: None,
         }
     }
-}
-
-/// The form in words: an account in another form is made anew.
-fn form_text(form: &Form) -> String {
-    let coat = match form.compress {
-        Compress::None => "none",
-        Compress::Keep => "keep",
-        Compress::With(codec) => codec.name(),
-    };
-    let layout = if form.fs_layout { "fs" } else { "own" };
-    format!(
-        "layout {layout}, compress {coat}, rotate at {}",
-        form.rotate_size
-    )
 }
 
 /// What is left of a mailbox for the account's line.

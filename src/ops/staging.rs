@@ -11,6 +11,7 @@ use std::io;
 
 use bstr::BString;
 
+use super::convert::Options;
 use super::users::Place;
 use crate::disk::{Dir, Kind, remove_tree};
 use crate::error::{Error, Result};
@@ -91,6 +92,27 @@ impl<'a> Target<'a> {
                 Err(self.occupied(&why))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// True where what lies there was made of a source with this stamp, in this form.
+    pub fn is_made_of(&self, stamp: &str, options: &Options) -> bool {
+        match &self.previous {
+            Previous::Nothing => false,
+            Previous::Ours(head, _) => {
+                head.source_stamp == stamp && head.form == options.form.text()
+            }
+        }
+    }
+
+    /// How many mailboxes and messages the last pass left there.
+    pub fn totals(&self) -> Option<(u64, u64)> {
+        match &self.previous {
+            Previous::Nothing => None,
+            Previous::Ours(_, lines) => {
+                let messages = lines.iter().map(|line| line.messages).sum();
+                Some((lines.len() as u64, messages))
+            }
         }
     }
 

@@ -58,6 +58,9 @@ rules! {
     ACCOUNT_CHANGED = "account.changed", Error,
         "the source changed while it was read: what came or moved meanwhile may be missing",
         "run the same command again; for the last pass, stop deliveries and sessions first";
+    ACCOUNT_FEWER = "account.fewer", Warning,
+        "the source has fewer mailboxes, or far fewer messages, than at the last pass; the destination was made to hold the same",
+        "make sure that the source is the right one and complete, before the server is switched";
     ACCOUNT_FAILED = "account.failed", Error,
         "the account could not be worked on at all; the other accounts go on",
         "see the detail; mend it and run the same command again";
@@ -238,6 +241,12 @@ rules! {
     UIDLIST_BROKEN = "uidlist.broken", Warning,
         "the uidlist has lines or a header that cannot be right; sound lines keep their UIDs, the others get new ones, for which clients load the message again",
         "nothing, or restore the uidlist from a backup and convert again";
+    UIDLIST_RENUMBERED = "uidlist.renumbered", Warning,
+        "lines of the uidlist are broken, and messages without a sound line get new UIDs: clients load them again",
+        "restore the uidlist from a backup and convert again";
+    UIDLIST_UNREADABLE = "uidlist.unreadable", Error,
+        "the uidlist is there and cannot be read: UIDs are made anew, and clients load all messages of the mailbox again",
+        "make it readable for the run (owner, mode, disk) and convert again";
     UIDLIST_TRUNCATED = "uidlist.truncated", Warning,
         "the last line of the uidlist is cut off; it is left out",
         "nothing";
@@ -307,6 +316,9 @@ rules! {
     INDEX_LOG_GAP = "index.log-gap", Warning,
         "the log that continues the index is missing; changes after the index was written are lost",
         "find the dovecot.index.log that belongs to it";
+    INDEX_LOG_LOST = "index.log-lost", Error,
+        "the log that continues the index of a dbox mailbox is missing: messages, flags and expunges after the index was written are lost",
+        "find the dovecot.index.log that belongs to it, and convert again";
     INDEX_UNKNOWN_RECORD = "index.unknown-record", Info,
         "the index log has records of a kind that this version does not know; they are passed over",
         "nothing";
@@ -382,11 +394,11 @@ rules! {
         "bytes of a storage file hold no message that could be read",
         "restore the file from a backup";
     MDBOX_INDEX_MISSING = "mdbox.index-missing", Error,
-        "a mailbox has no index: its UIDs, flags and UIDVALIDITY are gone; the messages that were first saved to it are carried",
+        "a mailbox has no index: its UIDs, flags, UIDVALIDITY and saved dates are gone; the messages that were first saved to it are carried",
         "restore dovecot.index from a backup, or run repair";
-    MDBOX_ORPHAN = "mdbox.orphan", Warning,
-        "stored messages belong to no mailbox although the map counts one; Dovecot would bring them back at the next resync",
-        "look at it; repair --recover-orphans takes them in";
+    MDBOX_ORPHAN = "mdbox.orphan", Error,
+        "stored messages belong to no mailbox although the map counts one, as where an index or a mailbox folder is lost; they are not carried",
+        "restore the mailbox's folder or its index from a backup; repair --recover-orphans takes the messages in";
     MDBOX_REFCOUNT = "mdbox.refcount", Warning,
         "the map counts more or fewer messages than the mailboxes have; a purge may remove too little or too much",
         "run repair before a server opens the store";

@@ -144,6 +144,22 @@ impl Default for Form {
     }
 }
 
+impl Form {
+    /// The form in words: an account in another form is made anew.
+    pub fn text(&self) -> String {
+        let coat = match self.compress {
+            Compress::None => "none",
+            Compress::Keep => "keep",
+            Compress::With(codec) => codec.name(),
+        };
+        let layout = if self.fs_layout { "fs" } else { "own" };
+        format!(
+            "layout {layout}, compress {coat}, rotate at {}",
+            self.rotate_size
+        )
+    }
+}
+
 /// The coat that messages get at a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compress {

@@ -5,7 +5,7 @@
 //!
 //! DIR (outside the tree)     a store that is there is used again
 //!   sizes/src/<user>         40,000 messages, 0.9 GB, in 10 accounts of 12 mailboxes, indexed by Dovecot
-//!   sizes/mdbox, sizes/back  the same mail as mdbox, and as Maildirs made of that
+//!   sizes/mdbox, sizes/back  the same mail as mdbox, and as Maildirs made of that; sizes/copy: as it is
 //!   mailbox/src/<user>       one mailbox of 200,000 messages, and an account with one of 64 MiB
 //!   .../out/n                what the runs make, up to 1 GiB each; removed at the end
 //! ```
@@ -103,7 +103,7 @@ fn race(store: &Store, options: &Options, lock: &Lock) -> Result<Vec<Series>> {
         for contender in contenders {
             let (out, runs) = lock.around(|| {
                 let out = store.fresh()?;
-                store.warm(&contender.source(store))?;
+                contender.warm(store)?;
                 let runs = contender.run(store, &out)?;
                 Ok((out, runs))
             })?;

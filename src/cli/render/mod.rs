@@ -129,13 +129,26 @@ fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
     let _ = writeln!(
         out,
         "{word}: {}, {}, {}, {} {did} in {:.1} s",
-        counted(summary.users.total, "account"),
+        accounts(summary),
         counted(summary.mailboxes, "mailbox"),
         counted(summary.messages, "message"),
         bytes(summary.bytes),
         summary.seconds,
     );
     digests(out, summary);
+}
+
+/// How many accounts were worked on, and of how many where some failed.
+fn accounts(summary: &Summary) -> String {
+    let users = &summary.users;
+    match users.failed {
+        0 => counted(users.total, "account"),
+        failed => format!(
+            "{} of {}",
+            users.total - failed,
+            counted(users.total, "account")
+        ),
+    }
 }
 
 fn digests(out: &mut String, summary: &Summary) {

@@ -13,14 +13,14 @@
 use bstr::BString;
 
 use super::layout::{CACHE, MAILBOXES, MAILS};
-use super::{DboxMailbox, INDEX};
+use super::{DboxMailbox, INDEX, LOG};
 use crate::disk::{Dir, Kind};
 use crate::error::Result;
 use crate::format::dovecot_index::{self, Cache, Index};
 use crate::format::{Elsewhere, OpenOptions};
 use crate::model::MailboxName;
 use crate::report::Finding;
-use crate::report::catalogue::DBOX_ALT;
+use crate::report::catalogue::{DBOX_ALT, INDEX_LOG_GAP, INDEX_LOG_LOST};
 use crate::store::Found;
 
 use super::index::DATE_SAVE;
@@ -197,8 +197,18 @@ impl Mails {
         let Some((dir, path)) = &self.index else {
             return Ok(None);
         };
-        let mut told = |finding: Finding| found(DboxMailbox::within(finding, name, path));
-        dovecot_index::load(dir, INDEX, &mut told)
+        let mut told = |mut finding: Finding| {
+            // To a dbox its index is data.
+            if finding.rule == &INDEX_LOG_GAP {
+                finding.rule = &INDEX_LOG_LOST;
+            }
+            found(DboxMailbox::within(finding, name, path));
+        };
+        let index = dovecot_index::load(dir, INDEX, &mut told)?;
+        if index.is_some() && dir.stat_if_there(LOG)?.is_none() {
+            told(Finding::new(&INDEX_LOG_LOST, "there is none").path(LOG));
+        }
+        Ok(index)
     }
 
     /// Saved dates by place, where the cache tells them.

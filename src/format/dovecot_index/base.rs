@@ -185,18 +185,22 @@ fn read_records(
         complain(cursor.broken("records", why));
     }
     fill_columns(records.chunks_exact(size), map, fields, || {
-        complain(cursor.broken("records", "UIDs do not ascend; such records are left out"));
+        complain(cursor.broken(
+            "records",
+            "UIDs do not ascend or are above next_uid; such records are left out",
+        ));
     });
     Ok(())
 }
 
 fn fill_columns<'a>(
-    records: impl ExactSizeIterator<Item = &'a [u8]>,
+    records: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
     map: &mut Map,
     fields: &Fields,
     disordered: impl FnOnce(),
 ) {
     let (count, mut last, mut in_order) = (records.len(), 0, true);
+    let below = believed_next_uid(records.clone(), map.header.next_uid.get());
     map.uids.reserve_exact(count);
     map.flags.reserve_exact(count);
     for extension in &mut map.extensions {
@@ -204,8 +208,8 @@ fn fill_columns<'a>(
         extension.column.reserve_exact(size);
     }
     for record in records {
-        let uid = u32::from_le_bytes([record[0], record[1], record[2], record[3]]);
-        if uid <= last {
+        let uid = uid_of(record);
+        if uid <= last || uid >= below {
             in_order = false;
             continue;
         }
@@ -220,6 +224,21 @@ fn fill_columns<'a>(
     }
     if !in_order {
         disordered();
+    }
+}
+
+fn uid_of(record: &[u8]) -> u32 {
+    u32::from_le_bytes([record[0], record[1], record[2], record[3]])
+}
+
+/// UIDs from here on are garbage: the header says so, and most records agree with it.
+fn believed_next_uid<'a>(records: impl ExactSizeIterator<Item = &'a [u8]>, next_uid: u32) -> u32 {
+    let count = records.len();
+    let agreeing = records.filter(|record| uid_of(record) < next_uid).count();
+    if agreeing * 2 >= count && next_uid > 1 {
+        next_uid
+    } else {
+        u32::MAX
     }
 }
 

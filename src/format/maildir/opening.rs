@@ -129,7 +129,7 @@ impl Opening<'_, '_> {
                 Ok(_) => {}
                 Err(error) => {
                     let path = self.in_folder(name);
-                    self.tell_at(&rules::UIDLIST_BROKEN, path, error.chain());
+                    self.tell_at(&rules::UIDLIST_UNREADABLE, path, error.chain());
                 }
             }
         }
@@ -335,7 +335,11 @@ impl Opening<'_, '_> {
         let given = listing.give_uids(made_up_from);
         if given.given > 0 && list.version != 0 {
             let detail = counted(given.given, "message");
-            self.tell_at(&rules::UIDLIST_UNLISTED, path, detail);
+            if list.faults.lines > 0 {
+                self.tell_at(&rules::UIDLIST_RENUMBERED, path, detail);
+            } else {
+                self.tell_at(&rules::UIDLIST_UNLISTED, path, detail);
+            }
         }
         if given.refused > 0 {
             let detail = counted(given.refused, "message");

@@ -251,7 +251,11 @@ impl<'a> MdboxMailbox<'a> {
             attachments: self.store.tree.places.attachments(),
             named_by_message: false,
         };
-        self.dbox.opened(nth, stored, about)
+        let mut opened = self.dbox.opened(nth, stored, about)?;
+        // Without an index nobody knows better, and that there is none was said.
+        let message = &mut opened.message;
+        message.saved = message.saved.or(Some(message.received));
+        Ok(opened)
     }
 }
 

@@ -259,6 +259,37 @@ fn without_its_index_a_mailbox_has_what_was_saved_to_it() {
 }
 
 #[test]
+fn a_log_that_is_lost_is_said_although_the_index_is_there() {
+    let temp = tempfile::tempdir().unwrap();
+    write_golden(&ROOM, temp.path());
+    let mails = temp.path().join("mailboxes/INBOX/dbox-Mails");
+    fs::remove_file(mails.join("dovecot.index.log")).unwrap();
+    assert_eq!(
+        inbox(temp.path()),
+        (golden_bodies(), vec!["index.log-lost"])
+    );
+}
+
+#[test]
+fn a_record_of_garbage_costs_no_record_behind_it() {
+    let temp = tempfile::tempdir().unwrap();
+    write_golden(&ROOM, temp.path());
+    let path = temp.path().join("mailboxes/INBOX/dbox-Mails/dovecot.index");
+    let mut index = fs::read(&path).unwrap();
+    // The first of two records: its UID is beyond any that was given out.
+    let first = index.len() - 2 * 32;
+    index[first..first + 4].fill(0xee);
+    fs::write(&path, &index).unwrap();
+    let mut findings = Vec::new();
+    let source = open(temp.path(), &mut findings);
+    let mailbox = source.mailbox(0, &mut |finding| findings.push(finding));
+    let mailbox = mailbox.unwrap();
+    assert_eq!((mailbox.len(), mailbox.uid(0).get()), (1, 7));
+    assert_eq!(mailbox.mailbox().uidnext, 10);
+    assert_eq!(findings[0].rule.code, "index.broken");
+}
+
+#[test]
 fn a_message_that_the_map_leads_astray_to_is_found_by_its_guid() {
     let temp = tempfile::tempdir().unwrap();
     write_golden(&ROOM, temp.path());

@@ -3,7 +3,7 @@
 use super::mailbox::SdboxMailbox;
 use crate::digest::Digest;
 use crate::disk::Dir;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::dbox::{OnlyAbove, Tree, stamp_tree};
 use crate::format::{OpenOptions, stamp::Stamper};
 use crate::model::{Account, MailboxName};
@@ -11,8 +11,26 @@ use crate::store::{Found, MailboxSource, Source};
 
 /// Opens the account in `root`.
 pub fn open(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result<Box<dyn Source>> {
+    refuse_mdbox(&root)?;
     let tree = Tree::open(&root, "sdbox", options, found)?;
     Ok(Box::new(Sdbox { root, tree }))
+}
+
+/// The trees are alike; the messages of an mdbox lie elsewhere.
+fn refuse_mdbox(root: &Dir) -> Result<()> {
+    let has_map = match root.dir_if_there("storage") {
+        Ok(Some(storage)) => ["dovecot.map.index", "dovecot.map.index.log"]
+            .iter()
+            .any(|name| storage.stat(name).is_ok()),
+        _ => false,
+    };
+    if has_map {
+        return Err(Error::Usage {
+            what: format!("{} holds an mdbox", root.path().display()),
+            help: "write mdbox: in place of sdbox:".into(),
+        });
+    }
+    Ok(())
 }
 
 /// A digest of all that changes when a server works on the account.

@@ -1,5 +1,7 @@
 //! The first line of a tally.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The version of tally files that is written and read.
@@ -40,6 +42,10 @@ pub struct Head {
     /// What the destination looked like when it was complete.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub destination_stamp: String,
+    /// UIDNEXT of mailboxes below which no UID was made up, where the pass was not clean: with it, the same
+    /// source gets the same UIDs again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub made_up_from: BTreeMap<String, u32>,
     /// Nothing was left that needs a person.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub clean: bool,
@@ -61,6 +67,7 @@ impl Head {
             digest,
             source_stamp: String::new(),
             destination_stamp: String::new(),
+            made_up_from: BTreeMap::new(),
             clean: false,
         }
     }

@@ -36,10 +36,20 @@ pub enum Contender {
     Back,
     /// `cp -a` of those Maildirs
     CpBack,
+    /// `mailtally verify` of the Maildirs and a copy of them
+    Verify,
+    /// `rsync -acn --delete` of the same pair
+    Rsync,
+    /// `mailtally verify` of the Maildirs and the mdbox
+    VerifyMdbox,
+    /// `mailtally manifest` of the Maildirs
+    Manifest,
+    /// `b3sum` over all files of the Maildirs
+    B3sum,
 }
 
 /// What is measured side by side: each is a table, and the first of each is ours.
-pub const GROUPS: [(&str, &[Contender]); 3] = [
+pub const GROUPS: [(&str, &[Contender]); 6] = [
     (
         "Maildir to sdbox",
         &[
@@ -54,11 +64,17 @@ pub const GROUPS: [(&str, &[Contender]); 3] = [
         &[Contender::Mdbox, Contender::Cp, Contender::DoveadmMdbox],
     ),
     ("mdbox to Maildir", &[Contender::Back, Contender::CpBack]),
+    ("verify, Maildirs", &[Contender::Verify, Contender::Rsync]),
+    (
+        "verify, Maildir and mdbox",
+        &[Contender::VerifyMdbox, Contender::Rsync],
+    ),
+    ("manifest", &[Contender::Manifest, Contender::B3sum]),
 ];
 
 impl Contender {
     /// All of them, in the order of a round.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 13] = [
         Self::Sdbox,
         Self::Mdbox,
         Self::Cp,
@@ -67,6 +83,11 @@ impl Contender {
         Self::DoveadmMdbox,
         Self::Back,
         Self::CpBack,
+        Self::Verify,
+        Self::Rsync,
+        Self::VerifyMdbox,
+        Self::Manifest,
+        Self::B3sum,
     ];
 
     /// The rows that it gives.
@@ -83,6 +104,11 @@ impl Contender {
             Self::DoveadmSdbox => &["`doveadm backup` to sdbox, two at once"],
             Self::Nosync => &["the same with `mail_fsync=never`"],
             Self::DoveadmMdbox => &["`doveadm backup` to mdbox, two at once"],
+            Self::Verify => &["`mailtally verify` of a Maildir and its copy"],
+            Self::Rsync => &["`rsync -acn --delete` of a Maildir and its copy"],
+            Self::VerifyMdbox => &["`mailtally verify` of a Maildir and its mdbox"],
+            Self::Manifest => &["`mailtally manifest`"],
+            Self::B3sum => &["`b3sum` over all files"],
         }
     }
 
@@ -95,12 +121,23 @@ impl Contender {
         }
     }
 
-    /// The format that it makes.
+    /// Reads all that it reads once before.
+    pub fn warm(self, store: &Store) -> Result<()> {
+        match self {
+            Self::Verify | Self::Rsync => store.warm(&store.copy())?,
+            Self::VerifyMdbox => store.warm(&store.mdbox())?,
+            _ => {}
+        }
+        store.warm(&self.source(store))
+    }
+
+    /// The format that it makes; empty: it only looks.
     pub fn makes(self) -> &'static str {
         match self {
             Self::Sdbox | Self::DoveadmSdbox | Self::Nosync => "sdbox",
             Self::Mdbox | Self::DoveadmMdbox => "mdbox",
             Self::Cp | Self::Back | Self::CpBack => "maildir",
+            _ => "",
         }
     }
 
@@ -119,6 +156,11 @@ impl Contender {
             Self::Cp | Self::CpBack => run(as_owner("cp").arg("-a").arg(source).arg(out))?,
             Self::DoveadmSdbox | Self::DoveadmMdbox => doveadm(store, to, out, &[])?,
             Self::Nosync => doveadm(store, to, out, &["-o", "mail_fsync=never"])?,
+            Self::Verify => run(&mut verify(&source, "maildir", &store.copy()))?,
+            Self::VerifyMdbox => run(&mut verify(&source, "mdbox", &store.mdbox()))?,
+            Self::Rsync => run(&mut rsync(&source, &store.copy()))?,
+            Self::Manifest => run(&mut manifest(&source, out))?,
+            Self::B3sum => run(&mut b3sum(&source, out))?,
         }
         lap(0);
         if self.rows().len() > 1 {
@@ -137,6 +179,40 @@ pub fn convert(from: &str, source: &Path, to: &str, out: &Path) -> Command {
         .args(["--quiet", "--progress", "never"]);
     command.arg(format!("{from}:{}/%u", source.display()));
     command.arg(format!("{to}:{}/%u", out.display()));
+    command
+}
+
+/// Are the Maildirs below `source` the same mail as the accounts below `other`?
+fn verify(source: &Path, format: &str, other: &Path) -> Command {
+    let mut command = as_owner(env!("CARGO_BIN_EXE_mailtally"));
+    command.args(["verify", "--quiet", "--progress", "never"]);
+    command.arg(format!("maildir:{}/%u", source.display()));
+    command.arg(format!("{format}:{}/%u", other.display()));
+    command
+}
+
+fn manifest(source: &Path, out: &Path) -> Command {
+    let mut command = as_owner(env!("CARGO_BIN_EXE_mailtally"));
+    command.args(["manifest", "--quiet", "--progress", "never"]);
+    command.arg(format!("maildir:{}/%u", source.display()));
+    command.arg("-o").arg(out.join("store.tally"));
+    command
+}
+
+/// Reads every byte of both, and changes nothing.
+fn rsync(source: &Path, other: &Path) -> Command {
+    let mut command = as_owner("rsync");
+    let inside = |path: &Path| format!("{}/", path.display());
+    command.args(["-acn", "--delete", &inside(source), &inside(other)]);
+    command
+}
+
+/// As many threads as ours has.
+fn b3sum(source: &Path, out: &Path) -> Command {
+    let mut command = as_owner("sh");
+    let script = format!("find . -type f -print0 | xargs -0 b3sum --num-threads {AT_ONCE} >\"$0\"");
+    command.args(["-c", &script]).arg(out.join("sums"));
+    command.current_dir(source);
     command
 }
 

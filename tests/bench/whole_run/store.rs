@@ -214,7 +214,12 @@ impl Store {
         self.folder.join("back")
     }
 
-    /// Makes the other two where they are not there. What is there may be of another version of ours:
+    /// A copy of the source.
+    pub fn copy(&self) -> PathBuf {
+        self.folder.join("copy")
+    }
+
+    /// Makes the others where they are not there. What is there may be of another version of ours:
     /// it is the same mail.
     fn make_others(&self) -> Result<()> {
         for (from, source, to, out) in [
@@ -226,6 +231,10 @@ impl Store {
                 dovecot::give_to_owner(&out)?;
                 run(&mut convert(from, &source, to, &out))?;
             }
+        }
+        if !self.copy().exists() {
+            let (from, to) = (self.source(), self.copy());
+            run(dovecot::as_owner("cp").arg("-a").arg(from).arg(to))?;
         }
         Ok(())
     }
@@ -247,6 +256,7 @@ impl Store {
     /// Looks whether a run has carried everything.
     pub fn check(&self, contender: Contender, out: &Path) -> Result<()> {
         let messages = match contender.makes() {
+            "" => return Ok(()),
             "maildir" => {
                 let mut made = Self {
                     messages: 0,

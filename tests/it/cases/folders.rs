@@ -443,8 +443,8 @@ fn side_files_that_cannot_be_read_are_said() {
             "maildir.keywords-broken",
             "sieve.unreadable",
             "subscriptions.unreadable",
-            "uidlist.broken",
             "uidlist.missing",
+            "uidlist.unreadable",
         ]
     );
     assert_eq!(account.store().subjects("Sent"), [(1, "sent one".into())]);

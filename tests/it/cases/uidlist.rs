@@ -78,7 +78,7 @@ fn broken_lines_cost_new_uids_for_their_messages_and_no_others() {
             &json!({"mailbox": "INBOX", "path": "dovecot-uidlist", "detail": detail}),
         );
         ran.says(
-            "uidlist.unlisted",
+            "uidlist.renumbered",
             &json!({"mailbox": "INBOX", "detail": "1 message"}),
         );
         assert_eq!(numbers(&store), [(1, 1), (3, 3), (4, 4), (7, 2)], "{why}");

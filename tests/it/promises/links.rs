@@ -96,7 +96,7 @@ fn a_uidlist_that_is_a_link_is_not_read() {
     fs::write(account.temp().join("home/list"), list).unwrap();
     let account = account.link("dovecot-uidlist", "../home/list");
     let (ran, store) = account.converted();
-    assert_eq!(ran.findings("uidlist.broken").len(), 1, "{ran}");
+    assert_eq!(ran.findings("uidlist.unreadable").len(), 1, "{ran}");
     assert_eq!(store.uids("INBOX"), [1, 2, 3, 4, 5]);
     assert_ne!(store.mailbox("INBOX").uidvalidity, 5);
 }
