@@ -12,6 +12,7 @@ mod global;
 mod inspect;
 mod pages;
 mod progress;
+mod quota;
 mod render;
 mod run;
 mod stores;
@@ -45,6 +46,7 @@ struct Cli {
 enum Command {
     Inspect(inspect::Inspect),
     Convert(convert::Convert),
+    Quota(quota::Quota),
     Completions(pages::Completions),
     Man(pages::Man),
 }
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Inspect(inspect) => inspect.run(&cli.global),
         Command::Convert(convert) => convert.run(&cli.global),
+        Command::Quota(quota) => quota.run(&cli.global),
         Command::Completions(completions) => Ok(completions.run(&mut Cli::command())),
         Command::Man(man) => man.run(&Cli::command()),
     };

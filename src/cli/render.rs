@@ -53,7 +53,9 @@ impl Shown {
         match severity {
             Severity::Error => true,
             Severity::Warning => !self.quiet,
-            Severity::Info => !self.quiet && (self.verbose || command == "inspect"),
+            Severity::Info => {
+                !self.quiet && (self.verbose || matches!(command, "inspect" | "quota"))
+            }
         }
     }
 }
@@ -63,6 +65,10 @@ pub fn show(command: &str, summary: &Summary, heard: &Heard, shown: Shown) -> St
     let mut out = String::new();
     if !shown.quiet {
         verdict(&mut out, command, summary, heard, shown);
+        if !heard.quotas.is_empty() {
+            out.push('\n');
+            super::quota::table(&mut out, &heard.quotas);
+        }
         if !heard.mailboxes.is_empty() {
             out.push('\n');
             mailboxes(&mut out, heard);
@@ -79,8 +85,8 @@ pub fn show(command: &str, summary: &Summary, heard: &Heard, shown: Shown) -> St
 
 fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, shown: Shown) {
     let word = match (command, summary.verdict) {
-        ("inspect", Verdict::Go) => shown.paint("1;32", "SOUND"),
-        ("inspect", Verdict::NoGo) => shown.paint("1;31", "ATTENTION"),
+        ("inspect" | "quota", Verdict::Go) => shown.paint("1;32", "SOUND"),
+        ("inspect" | "quota", Verdict::NoGo) => shown.paint("1;31", "ATTENTION"),
         (_, Verdict::Go) => shown.paint("1;32", "GO"),
         (_, Verdict::NoGo) => shown.paint("1;31", "NO-GO"),
     };
@@ -98,6 +104,7 @@ fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
             "unchanged since the last pass"
         }
         "convert" => "carried and proven",
+        "quota" => "counted",
         _ => "read",
     };
     let _ = writeln!(
@@ -109,7 +116,9 @@ fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
         bytes(summary.bytes),
         summary.seconds,
     );
-    digests(out, summary);
+    if command != "quota" {
+        digests(out, summary);
+    }
 }
 
 fn digests(out: &mut String, summary: &Summary) {

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mailtally::report::{
-    Difference, Event, Finding, MailboxLine, Observer, Severity, Summary, UserLine,
+    Difference, Event, Finding, MailboxLine, Observer, QuotaLine, Severity, Status, Summary,
+    UserLine,
 };
 use serde::Serialize;
 
@@ -31,6 +32,8 @@ pub struct Heard {
     pub differences: BTreeMap<&'static str, Kept<Difference>>,
     /// Mailboxes in the order they were done.
     pub mailboxes: Vec<MailboxLine>,
+    /// What accounts use.
+    pub quotas: Vec<QuotaLine>,
     /// Accounts.
     pub users: Vec<UserLine>,
 }
@@ -78,7 +81,10 @@ impl Watch {
     pub fn attention(&self) -> bool {
         let heard = self.heard();
         let mut severities = heard.findings.keys().map(|(severity, _)| severity.0);
-        !heard.differences.is_empty() || severities.any(|severity| severity == Severity::Error)
+        let mut users = heard.users.iter();
+        !heard.differences.is_empty()
+            || severities.any(|severity| severity == Severity::Error)
+            || users.any(|user| user.status == Status::Attention)
     }
 
     /// Findings by code.
@@ -173,6 +179,8 @@ impl Observer for Watch {
                     self.record(difference);
                 }
             }
+            Event::Counted(line) if self.json => self.record(line),
+            Event::Counted(line) => self.heard().quotas.push(line.clone()),
             Event::MailboxDone(line) if self.json => self.record(line),
             Event::MailboxDone(line) if self.shown.keeps_mailboxes(self.command) => {
                 self.heard().mailboxes.push(line.clone());

@@ -73,6 +73,11 @@ impl NewFile {
         self.seam.step(Action::Own, step)
     }
 
+    /// Waits until the content is on the device.
+    pub fn sync(&self) -> Result<()> {
+        self.seam.step(Action::Sync, || self.inner.sync_all())
+    }
+
     /// Gives the file to `owner`.
     pub fn give(&self, owner: Owner) -> Result<()> {
         let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));

@@ -14,6 +14,7 @@
 mod change;
 mod dir;
 mod file;
+mod replace;
 mod space;
 mod tree;
 

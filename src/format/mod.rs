@@ -27,6 +27,7 @@ use std::collections::BTreeMap;
 use crate::digest::Digest;
 use crate::disk::Dir;
 use crate::error::Result;
+use crate::model::QuotaLimits;
 use crate::store::{CreateOptions, Destination, Form, Found, Holds, NameCheck, Source};
 
 /// Every format that is known.
@@ -48,6 +49,28 @@ pub struct Room {
     pub name_problem: NameCheck,
     /// A digest that changes when anyone writes to the store.
     pub stamp: fn(&Dir) -> Result<Digest>,
+    /// The file that keeps the account's usage, where the format has one.
+    pub quota: Option<QuotaFile>,
+}
+
+/// A file that keeps an account's usage.
+#[derive(Debug, Clone, Copy)]
+pub struct QuotaFile {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says; `None` where it is not there.
+    pub read: fn(&Dir, &OpenOptions) -> Result<Option<StoredUsage>>,
+    /// Makes it say so many bytes and messages; limits stay.
+    pub write: fn(&Dir, &OpenOptions, u64, u64) -> Result<()>,
+}
+
+/// What a file says of an account's usage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoredUsage {
+    /// The limits.
+    pub limits: QuotaLimits,
+    /// Bytes and messages in use; `None` where that cannot be read.
+    pub used: Option<(i64, i64)>,
 }
 
 impl std::fmt::Debug for Room {

@@ -9,6 +9,7 @@ mod notes;
 mod plan_keywords;
 mod plan_names;
 mod prove;
+pub mod quota;
 mod scripts;
 mod staging;
 mod teller;

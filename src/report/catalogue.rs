@@ -270,10 +270,16 @@ rules! {
         "nothing; where ManageSieve is in use, activate the script once more so that it finds its link";
     QUOTA_STALE = "quota.stale", Info,
         "maildirsize does not say what the messages add up to",
-        "nothing; usage is counted from the messages";
+        "nothing at the destination, where it is right; quota --write corrects the source";
     QUOTA_BROKEN = "quota.broken", Warning,
         "maildirsize is negative, or cannot be read",
-        "nothing; usage is counted from the messages";
+        "nothing at the destination, where it is right; quota --write corrects the source";
+    QUOTA_WRAPPED = "quota.wrapped", Warning,
+        "maildirsize says what 32 bits hold of the real usage, as an old program wrote it",
+        "run quota --write";
+    QUOTA_VSIZE = "quota.vsize", Warning,
+        "the index has added up other sizes than the messages have (hdr-vsize), and a quota that is counted from it goes by that",
+        "run doveadm quota recalc for the user, or repair";
     QUOTA_LIMIT = "quota.limit", Info,
         "maildirsize holds limits, which only a Maildir++ has a place for",
         "set them in the server's quota rules";

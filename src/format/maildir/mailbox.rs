@@ -25,7 +25,7 @@ use crate::format::{names, side_files};
 use crate::model::{Flags, Mailbox, MailboxGuid, MailboxName, Message, Uid, UidValidity};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, Rule, counted, escape};
-use crate::store::{Claims, Found, MailboxSource, Opened};
+use crate::store::{BelievedUsage, Claims, Found, MailboxSource, Opened};
 
 /// A message up to this size takes one read.
 const SMALL: usize = 128 * 1024;
@@ -483,5 +483,9 @@ impl MailboxSource for MaildirMailbox<'_> {
             }
         }
         self.store.conclude(found);
+    }
+
+    fn believed_usage(&self) -> Option<BelievedUsage> {
+        self.index.as_ref()?.believed_usage()
     }
 }

@@ -64,6 +64,7 @@ pub const ROOM: Room = Room {
     },
     name_problem: names::name_problem,
     stamp: read::stamp,
+    quota: Some(quota::FILE),
 };
 
 fn detect(root: &Dir) -> Likeness {

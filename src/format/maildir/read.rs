@@ -215,9 +215,9 @@ impl Maildir {
     }
 
     fn quota(&mut self, found: Found<'_>) -> Option<QuotaLimits> {
-        let bytes = self.root.read_if_there("maildirsize", side_files::MOST);
+        let bytes = quota::bytes(&self.root, &self.options);
         let bytes = bytes.unwrap_or_else(|error| {
-            found(Finding::new(&QUOTA_BROKEN, error.chain()).path("maildirsize"));
+            found(Finding::new(&QUOTA_BROKEN, error.chain()).path(quota::NAME));
             None
         });
         let bytes = bytes?;
@@ -230,7 +230,7 @@ impl Maildir {
             Some(_) => None,
         };
         if let Some(detail) = broken {
-            found(Finding::new(&QUOTA_BROKEN, detail).path("maildirsize"));
+            found(Finding::new(&QUOTA_BROKEN, detail).path(quota::NAME));
         }
         self.believed = read.used.filter(|used| used.0 >= 0 && used.1 >= 0);
         (read.limits != QuotaLimits::default()).then_some(read.limits)
@@ -258,7 +258,7 @@ impl Maildir {
                 "it says {} bytes, {} messages; there are {} bytes, {} messages",
                 believed.0, believed.1, real.0, real.1
             );
-            found(Finding::new(&QUOTA_STALE, detail).path("maildirsize"));
+            found(Finding::new(&QUOTA_STALE, detail).path(quota::NAME));
         }
     }
 

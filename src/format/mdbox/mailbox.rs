@@ -20,7 +20,7 @@ use crate::format::dovecot_index::Index;
 use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, Rule, counted};
-use crate::store::{Claims, Found, MailboxSource, Opened};
+use crate::store::{BelievedUsage, Claims, Found, MailboxSource, Opened};
 
 pub(super) struct MdboxMailbox<'a> {
     store: &'a Mdbox,
@@ -337,5 +337,9 @@ impl MailboxSource for MdboxMailbox<'_> {
     fn conclude(&self, found: Found<'_>) {
         let map_uids = self.map_uids();
         self.store.conclude(self.nth, map_uids, found);
+    }
+
+    fn believed_usage(&self) -> Option<BelievedUsage> {
+        self.dbox.index.believed_usage()
     }
 }

@@ -15,7 +15,7 @@ use crate::format::dbox::{
 use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
 use crate::report::catalogue::{DBOX_LOST, DBOX_UNREADABLE};
 use crate::report::{Finding, Rule};
-use crate::store::{Claims, Found, MailboxSource, Opened};
+use crate::store::{BelievedUsage, Claims, Found, MailboxSource, Opened};
 
 /// The index's mark for a message in alternative storage.
 const IN_ALT: u8 = 0x40;
@@ -163,4 +163,8 @@ impl MailboxSource for SdboxMailbox<'_> {
     }
 
     fn conclude(&self, _: Found<'_>) {}
+
+    fn believed_usage(&self) -> Option<BelievedUsage> {
+        self.dbox.index.believed_usage()
+    }
 }
