@@ -14,6 +14,7 @@ mod pages;
 mod progress;
 mod quota;
 mod render;
+mod repair;
 mod run;
 mod stores;
 mod watch;
@@ -47,6 +48,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Convert(convert::Convert),
     Quota(quota::Quota),
+    Repair(repair::Repair),
     Completions(pages::Completions),
     Man(pages::Man),
 }
@@ -62,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(inspect) => inspect.run(&cli.global),
         Command::Convert(convert) => convert.run(&cli.global),
         Command::Quota(quota) => quota.run(&cli.global),
+        Command::Repair(repair) => repair.run(&cli.global),
         Command::Completions(completions) => Ok(completions.run(&mut Cli::command())),
         Command::Man(man) => man.run(&Cli::command()),
     };

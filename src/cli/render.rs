@@ -69,6 +69,10 @@ pub fn show(command: &str, summary: &Summary, heard: &Heard, shown: Shown) -> St
             out.push('\n');
             super::quota::table(&mut out, &heard.quotas);
         }
+        if !heard.steps.is_empty() {
+            out.push('\n');
+            super::repair::steps(&mut out, &heard.steps);
+        }
         if !heard.mailboxes.is_empty() {
             out.push('\n');
             mailboxes(&mut out, heard);
@@ -85,8 +89,8 @@ pub fn show(command: &str, summary: &Summary, heard: &Heard, shown: Shown) -> St
 
 fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, shown: Shown) {
     let word = match (command, summary.verdict) {
-        ("inspect" | "quota", Verdict::Go) => shown.paint("1;32", "SOUND"),
-        ("inspect" | "quota", Verdict::NoGo) => shown.paint("1;31", "ATTENTION"),
+        ("inspect" | "quota" | "repair", Verdict::Go) => shown.paint("1;32", "SOUND"),
+        ("inspect" | "quota" | "repair", Verdict::NoGo) => shown.paint("1;31", "ATTENTION"),
         (_, Verdict::Go) => shown.paint("1;32", "GO"),
         (_, Verdict::NoGo) => shown.paint("1;31", "NO-GO"),
     };
@@ -105,6 +109,9 @@ fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
         }
         "convert" => "carried and proven",
         "quota" => "counted",
+        "repair" if shown.dry_run => "read, nothing written",
+        "repair" if heard.steps.is_empty() => "read, nothing was to be done",
+        "repair" => "repaired, and read again",
         _ => "read",
     };
     let _ = writeln!(
@@ -307,6 +314,12 @@ fn next_step(out: &mut String, command: &str, summary: &Summary, heard: &Heard, 
             "next: look at what is listed above; all else is in place, carried and proven"
         }
         ("convert", 1) => "next: look at what is listed above, and run the same command again",
+        ("repair", _) if shown.dry_run && !heard.steps.is_empty() => {
+            "next: the same command without --dry-run"
+        }
+        ("repair", 1) if !heard.steps.is_empty() => {
+            "next: look at what is listed above; repair --undo takes all of it back"
+        }
         ("convert", 75) => "next: run the same command again; it is safe",
         _ => return,
     };

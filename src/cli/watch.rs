@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mailtally::report::{
-    Difference, Event, Finding, MailboxLine, Observer, QuotaLine, Severity, Status, Summary,
-    UserLine,
+    Difference, Event, Finding, MailboxLine, Observer, QuotaLine, Severity, Status, StepLine,
+    Summary, UserLine,
 };
 use serde::Serialize;
 
@@ -34,6 +34,8 @@ pub struct Heard {
     pub mailboxes: Vec<MailboxLine>,
     /// What accounts use.
     pub quotas: Vec<QuotaLine>,
+    /// What a repair did, or would do.
+    pub steps: Vec<StepLine>,
     /// Accounts.
     pub users: Vec<UserLine>,
 }
@@ -181,6 +183,8 @@ impl Observer for Watch {
             }
             Event::Counted(line) if self.json => self.record(line),
             Event::Counted(line) => self.heard().quotas.push(line.clone()),
+            Event::Step(line) if self.json => self.record(line),
+            Event::Step(line) => self.heard().steps.push(line.clone()),
             Event::MailboxDone(line) if self.json => self.record(line),
             Event::MailboxDone(line) if self.shown.keeps_mailboxes(self.command) => {
                 self.heard().mailboxes.push(line.clone());

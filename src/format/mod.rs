@@ -26,6 +26,7 @@ use std::collections::BTreeMap;
 
 use crate::digest::Digest;
 use crate::disk::Dir;
+use crate::disk::plan::Plan;
 use crate::error::Result;
 use crate::model::QuotaLimits;
 use crate::store::{CreateOptions, Destination, Form, Found, Holds, NameCheck, Source};
@@ -49,8 +50,24 @@ pub struct Room {
     pub name_problem: NameCheck,
     /// A digest that changes when anyone writes to the store.
     pub stamp: fn(&Dir) -> Result<Digest>,
+    /// Finds what is to be done so that the store is sound; `None`: it is not repaired.
+    pub repair: Option<Repair>,
     /// The file that keeps the account's usage, where the format has one.
     pub quota: Option<QuotaFile>,
+}
+
+/// Looks at a store, and plans what is to be done so that it is sound.
+pub type Repair = fn(&Dir, &OpenOptions, &RepairOptions) -> Result<Plan>;
+
+/// What a repair may do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RepairOptions {
+    /// The time that goes into new files.
+    pub now: u32,
+    /// Take in messages that no mailbox names.
+    pub recover_orphans: bool,
+    /// Mend dates that are plainly those of a copy.
+    pub dates: bool,
 }
 
 /// A file that keeps an account's usage.

@@ -10,6 +10,7 @@ mod plan_keywords;
 mod plan_names;
 mod prove;
 pub mod quota;
+pub mod repair;
 mod scripts;
 mod staging;
 mod teller;

@@ -73,6 +73,12 @@ rules! {
     ACCOUNT_SAVED_DATES = "account.saved-dates", Info,
         "a Maildir does not keep when a message came into its mailbox; the received dates are kept",
         "nothing, unless the server expires mail by the date at which it was saved: such rules begin anew";
+    ACCOUNT_REPAIR_FINISHED = "account.repair-finished", Info,
+        "an earlier repair was cut off; it was carried out to its end first",
+        "nothing";
+    ACCOUNT_REPAIR_UNDONE = "account.repair-undone", Info,
+        "the last repair was taken back: every file is what it was before it",
+        "nothing";
     ACCOUNT_SPACE = "account.space", Error,
         "the file system of the destination has less room than the account needs",
         "make room before the run";

@@ -10,7 +10,7 @@ pub use catalogue::{Rule, Severity};
 pub use event::{Event, Observer};
 pub use finding::{Difference, Finding, Place};
 pub use sum::{
-    Digests, Limits, MailboxLine, QuotaLine, QuotaStatus, Status, Summary, Usage, UserLine, Users,
-    Verdict,
+    Digests, Limits, MailboxLine, QuotaLine, QuotaStatus, Status, StepLine, Summary, Usage,
+    UserLine, Users, Verdict,
 };
 pub use text::{counted, escape};

@@ -138,6 +138,35 @@ pub enum QuotaStatus {
     Corrected,
 }
 
+/// One step of a repair.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename = "step")]
+pub struct StepLine {
+    /// The account.
+    pub user: String,
+    /// The mailbox.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mailbox: Option<String>,
+    /// The file, from the account's root.
+    pub path: String,
+    /// `replace`, `remove`, `rename` or `make-dir`.
+    pub action: &'static str,
+    /// The new name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// Codes of the findings that it mends.
+    pub codes: Vec<&'static str>,
+    /// What is done, and what it is made of.
+    pub detail: String,
+    /// What cannot be brought back.
+    pub lost: Vec<String>,
+    /// False where it is only planned.
+    pub done: bool,
+    /// The folder that keeps what was replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
+}
+
 /// How many accounts ended how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Users {

@@ -12,4 +12,5 @@ mod mdbox; // what a server does to an mdbox only
 mod pairs; // every pair of formats
 mod promises; // the source as it was, the destination whole or not there
 mod quota; // usage, against what the store and the server believe
+mod repair; // damaged stores, sound again
 mod to_maildir; // Maildirs that are made, of every format

@@ -64,6 +64,7 @@ pub const ROOM: Room = Room {
     },
     name_problem: names::name_problem,
     stamp: read::stamp,
+    repair: None,
     quota: Some(quota::FILE),
 };
 

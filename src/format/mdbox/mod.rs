@@ -49,6 +49,7 @@ pub const ROOM: Room = Room {
     },
     name_problem: dbox::name_problem,
     stamp: read::stamp,
+    repair: None,
     quota: None,
 };
 
