@@ -100,7 +100,7 @@ fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
         .filter(|user| user.status == Status::Unchanged)
         .count();
     let did = match command {
-        "convert" if shown.dry_run => "read, nothing written",
+        "convert" | "repair" if shown.dry_run => "read, nothing written",
         "convert" if !summary.differences.is_empty() => {
             "read back, and NOT put in place where they differ,"
         }
@@ -109,7 +109,6 @@ fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
         }
         "convert" => "carried and proven",
         "quota" => "counted",
-        "repair" if shown.dry_run => "read, nothing written",
         "repair" if heard.steps.is_empty() => "read, nothing was to be done",
         "repair" => "repaired, and read again",
         _ => "read",

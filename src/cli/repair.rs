@@ -23,6 +23,10 @@ use super::stores::{self, Context};
 /// Exit status: 0 the store is sound now; 1 something is left that needs a person, or is lost for
 /// good; 75 a server works on the account.
 #[derive(Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of the command line, each on its own"
+)]
 pub struct Repair {
     /// What to repair, such as mdbox:/srv/mail/%u
     location: String,

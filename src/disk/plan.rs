@@ -19,6 +19,7 @@ use bstr::BString;
 
 use super::{Dir, NewFile};
 use crate::error::Result;
+use crate::model::MailboxName;
 
 pub use act::{carry_out, finish_what_was_begun, undo};
 
@@ -95,6 +96,24 @@ pub struct About {
     pub does: String,
     /// What cannot be brought back.
     pub lost: Vec<String>,
+}
+
+impl About {
+    /// What is done, and nothing more.
+    pub fn of(does: impl Into<String>) -> Self {
+        Self {
+            does: does.into(),
+            ..Self::default()
+        }
+    }
+
+    /// The same, in a mailbox.
+    pub fn in_mailbox(name: &MailboxName, does: impl Into<String>) -> Self {
+        Self {
+            mailbox: Some(crate::report::escape(name.to_string().as_bytes())),
+            ..Self::of(does)
+        }
+    }
 }
 
 impl Plan {

@@ -57,7 +57,7 @@ pub struct Room {
 }
 
 /// Looks at a store, and plans what is to be done so that it is sound.
-pub type Repair = fn(&Dir, &OpenOptions, &RepairOptions) -> Result<Plan>;
+pub type Repair = fn(&Dir, &OpenOptions, RepairOptions) -> Result<Plan>;
 
 /// What a repair may do.
 #[derive(Debug, Clone, Copy, Default)]

@@ -99,7 +99,7 @@ fn mend(
     options: &Options,
     teller: &Teller<'_>,
 ) -> Result<bool> {
-    let plan = repair(root, open, &options.repair)?;
+    let plan = repair(root, open, options.repair)?;
     if plan.is_empty() {
         return Ok(false);
     }

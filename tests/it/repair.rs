@@ -9,6 +9,7 @@ use crate::harness::maildir::scratch;
 use crate::harness::run::{Ran, Run};
 use crate::harness::unpacked;
 
+mod mdbox; // many messages a file, and a map
 mod sdbox; // one file a message, and an index that is data
 mod steps; // cut anywhere, finished by the next run; taken back
 
@@ -34,6 +35,11 @@ impl Damaged {
         copy.arg(temp.path().join("store"));
         assert!(copy.status().unwrap().success());
         Self { temp, format }
+    }
+
+    /// Its format.
+    pub fn format(&self) -> &'static str {
+        self.format
     }
 
     /// Where the store is.

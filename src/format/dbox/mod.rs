@@ -28,6 +28,7 @@
 
 mod attachments;
 mod guid;
+mod identity;
 mod index;
 mod layout;
 mod mailbox;
@@ -47,6 +48,7 @@ mod wound;
 mod tests;
 
 pub use guid::guid_128;
+pub use identity::Identities;
 pub use index::{MailboxIndex, Own};
 pub use layout::{
     CACHE, FileHeader, INDEX, LOG, MAILBOXES, MAILS, MESSAGE_HEADER, METADATA_MAGIC, MailboxHeader,

@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn names_end_at_the_number_zero_or_where_the_bytes_do() {
-        let header = b"\x00\x01\0\0\0Archive\0\x02\0\0\02020\0\0\0\0\0";
+        let header = b"\x00\x01\0\0\0Archive\0\x02\0\0\x002020\0\0\0\0\0";
         let names = names(header);
         assert_eq!(names[&1], "Archive");
         assert_eq!(names[&2], "2020");

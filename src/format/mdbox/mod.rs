@@ -19,6 +19,7 @@ mod mailbox;
 mod map;
 mod pool;
 mod read;
+mod repair;
 pub mod scan;
 mod storage;
 mod write;
@@ -49,7 +50,7 @@ pub const ROOM: Room = Room {
     },
     name_problem: dbox::name_problem,
     stamp: read::stamp,
-    repair: None,
+    repair: Some(repair::plan),
     quota: None,
 };
 

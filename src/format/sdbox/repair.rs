@@ -9,7 +9,6 @@
 //! ```
 //! A mailbox in which nothing is damaged is not touched.
 
-mod identity;
 mod orphans;
 
 use std::rc::Rc;
@@ -23,13 +22,13 @@ use crate::disk::plan::{About, Act, Path, Plan};
 use crate::disk::{Dir, NewFile};
 use crate::error::{Error, Result};
 use crate::format::dbox::{
-    CACHE, INDEX, LOG, Looked, MailboxIndex, Own, Remembered, Tree, look, mended_by_a_new_index,
+    CACHE, INDEX, Identities, LOG, Looked, MailboxIndex, Own, Tree, look, mended_by_a_new_index,
 };
 use crate::format::dovecot_index::Generation;
 use crate::format::{OpenOptions, RepairOptions};
 use crate::model::Message;
 use crate::report::catalogue::{DBOX_LOST, DBOX_ORPHAN};
-use crate::report::{Finding, counted, escape};
+use crate::report::{Finding, counted};
 use crate::store::MailboxSource;
 
 /// Files beside an index that would contradict a new one.
@@ -38,20 +37,11 @@ const OLD: [&str; 3] = [
     "dovecot.index.backup",
     "dovecot.index.tmp",
 ];
-/// The server's list of mailboxes: it makes a new one, and ours would be older than the indexes.
-const LIST: [&str; 3] = [
-    "dovecot.list.index",
-    "dovecot.list.index.log",
-    "dovecot.list.index.log.2",
-];
-
 /// Looks at the account in `root`.
-pub(super) fn plan(root: &Dir, open: &OpenOptions, options: &RepairOptions) -> Result<Plan> {
+pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Result<Plan> {
     let tree = Rc::new(Tree::open(root, "sdbox", open, &mut |_| ())?);
     let mut repair = Repair {
-        last_uidvalidity: tree.account.last_uidvalidity,
-        new_uidvalidity: false,
-        remembered: Remembered::read(root),
+        identities: Identities::new(root, &tree, options.now),
         root,
         tree: Rc::clone(&tree),
         options,
@@ -62,17 +52,16 @@ pub(super) fn plan(root: &Dir, open: &OpenOptions, options: &RepairOptions) -> R
         repair.mailbox(nth)?;
     }
     repair.take_in_orphans()?;
-    repair.finish()
+    repair.identities.finish(root, &mut repair.plan)?;
+    Ok(repair.plan)
 }
 
 struct Repair<'a> {
     root: &'a Dir,
     tree: Rc<Tree>,
-    remembered: Remembered,
-    options: &'a RepairOptions,
+    identities: Identities,
+    options: RepairOptions,
     plan: Plan,
-    last_uidvalidity: u32,
-    new_uidvalidity: bool,
     /// Files that no index knows: of which mailbox, and which.
     orphans: Vec<(usize, u32)>,
 }
@@ -172,11 +161,7 @@ impl Repair<'_> {
     }
 
     fn about(mailbox: &SdboxMailbox<'_>, does: impl Into<String>) -> About {
-        About {
-            mailbox: Some(escape(mailbox.mailbox().name.to_string().as_bytes())),
-            does: does.into(),
-            ..About::default()
-        }
+        About::in_mailbox(&mailbox.mailbox().name, does)
     }
 
     fn store_anew(
@@ -236,7 +221,12 @@ impl Repair<'_> {
         mailbox: &SdboxMailbox<'_>,
         mut seen: Seen,
     ) -> Result<()> {
-        let (identity, mut does) = self.identity(nth, mailbox, &mut seen.lost);
+        if mailbox.without_index && !mailbox.is_empty() {
+            let why = "flags and keywords: no index, log or copy of one is left";
+            seen.lost.push(why.into());
+        }
+        let (dbox, lost) = (&mailbox.dbox, &mut seen.lost);
+        let (identity, mut does) = self.identities.of(&self.tree, nth, dbox, false, lost);
         let dir = &mailbox.mails.dir;
         let generation = Generation::after(dir, INDEX, self.options.now);
         let own = own();
@@ -279,24 +269,6 @@ impl Repair<'_> {
                 .push(Self::path(mailbox, name), Act::put(content), about);
         }
         Ok(())
-    }
-
-    /// What an account whose indexes are new must not have.
-    fn finish(mut self) -> Result<Plan> {
-        self.note_uidvalidity()?;
-        if self.plan.is_empty() {
-            return Ok(self.plan);
-        }
-        for name in LIST {
-            if self.root.stat_if_there(name)?.is_some() {
-                let about = About {
-                    does: "the server lists its mailboxes anew".into(),
-                    ..About::default()
-                };
-                self.plan.push(vec![name.into()], Act::Remove, about);
-            }
-        }
-        Ok(self.plan)
     }
 
     fn note_orphans(&mut self, nth: usize, findings: &[Finding]) {

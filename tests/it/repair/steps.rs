@@ -1,8 +1,14 @@
 //! Every step of a repair may be the last one; what was done can be taken back.
 
 use std::fs;
+use std::sync::Arc;
+
+use mailtally::disk::{Dir, Disk, Real};
+use mailtally::format::{OpenOptions, RepairOptions, room};
+use mailtally::ops::{Teller, repair, workers::Workers};
 
 use super::Damaged;
+use crate::harness::failing::{EIO, Failing};
 use crate::harness::tree::tree;
 
 /// Content by name: times and inodes are another thing.
@@ -14,6 +20,17 @@ fn contents(damaged: &Damaged) -> Vec<(std::path::PathBuf, u32, bstr::BString)> 
         .collect()
 }
 
+/// The same, but for saved dates: those that no cache tells are ctimes, and every copy has its own.
+fn lasting(damaged: &Damaged) -> Vec<(std::path::PathBuf, u32, bstr::BString)> {
+    let mut all = contents(damaged);
+    for (path, _, content) in &mut all {
+        if path.ends_with("dovecot.index.cache") {
+            content.clear();
+        }
+    }
+    all
+}
+
 fn damaged() -> Damaged {
     let damaged = Damaged::sample("sdbox");
     let log = damaged.mails("Sent", "dovecot.index.log");
@@ -21,6 +38,15 @@ fn damaged() -> Damaged {
     damaged
         .changed(&log, |bytes| bytes.truncate(bytes.len() - 3))
         .changed(&message, |bytes| bytes.truncate(bytes.len() - 20))
+}
+
+fn damaged_mdbox() -> Damaged {
+    let damaged = Damaged::sample("mdbox");
+    let log = damaged.mails("Sent", "dovecot.index.log");
+    let mails = damaged.at("storage/m.2");
+    damaged
+        .changed(&log, |bytes| bytes.truncate(bytes.len() - 3))
+        .changed(&mails, |bytes| bytes[2000..2064].fill(0))
 }
 
 #[test]
@@ -40,6 +66,54 @@ fn a_dry_run_shows_the_steps_and_writes_nothing() {
     };
     assert_eq!(told(&planned, false), told(&done, true));
     assert!(told(&done, true).len() > 3, "{done}");
+}
+
+/// Repairs it through the library, on this disk.
+fn repaired(damaged: &Damaged, disk: Arc<dyn Disk>) -> bool {
+    let root = Dir::open(&damaged.store(), disk).unwrap();
+    let options = repair::Options {
+        offline: true,
+        repair: RepairOptions {
+            now: 1_800_000_000,
+            ..RepairOptions::default()
+        },
+        ..repair::Options::default()
+    };
+    let open = OpenOptions {
+        now: 1_800_000_000,
+        ..OpenOptions::default()
+    };
+    let room = room(damaged.format()).unwrap();
+    let (teller, workers) = (Teller::new("", &()), Workers::new(1).unwrap());
+    repair::account(room, &root, &open, &options, &teller, &workers).is_ok()
+}
+
+#[test]
+fn a_repair_cut_before_any_step_is_finished_by_the_next_run() {
+    for damage in [damaged, damaged_mdbox] {
+        let whole = damage();
+        assert!(repaired(&whole, Arc::new(Real)));
+        let (before, after) = (lasting(&damage()), lasting(&whole));
+        for step in 0.. {
+            let damaged = damage();
+            let finished = repaired(&damaged, Failing::disk(step, true, EIO));
+            let begun = fs::read_dir(damaged.at("mailtally-replaced"))
+                .into_iter()
+                .flatten()
+                .any(|folder| folder.unwrap().path().join("plan.json").exists());
+            let now = lasting(&damaged);
+            assert!(
+                begun || now == before || now == after,
+                "cut before step {step}"
+            );
+            assert!(repaired(&damaged, Arc::new(Real)), "cut before step {step}");
+            assert_eq!(lasting(&damaged), after, "cut before step {step}");
+            if finished {
+                assert!(step > 20, "{step} steps");
+                break;
+            }
+        }
+    }
 }
 
 #[test]

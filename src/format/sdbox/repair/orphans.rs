@@ -9,13 +9,9 @@ use crate::disk::plan::{About, Act, Path};
 use crate::error::Result;
 use crate::format::dbox::{Extent, FoundMessage, MESSAGE_HEADER, found_message};
 use crate::format::dovecot_index::Generation;
-use crate::format::names::made_guid;
-use crate::model::{Mailbox, MailboxName, Message, Uid};
+use crate::model::{Mailbox, Message, Uid};
 use crate::report::catalogue::DBOX_ORPHAN;
 use crate::report::counted;
-
-/// What the mailbox is called; with a number where there is one.
-const NAME: &str = "Recovered";
 
 impl Repair<'_> {
     /// Moves all orphans into a new mailbox.
@@ -30,8 +26,9 @@ impl Repair<'_> {
         if found.is_empty() {
             return Ok(());
         }
-        let name = self.free_name();
         let tree = Rc::clone(&self.tree);
+        let mailbox = self.identities.recovered(self.root, &tree, found.len());
+        let name = mailbox.name.to_string();
         let (mailboxes, mails) = tree.places.names();
         let at = |more: &[&str]| -> Path {
             let names = [mailboxes, &name, mails]
@@ -45,31 +42,30 @@ impl Repair<'_> {
         let mut messages = Vec::new();
         for ((path, found), uid) in found.into_iter().zip(1..) {
             let about = About {
-                mailbox: Some(name.clone()),
                 codes: vec![DBOX_ORPHAN.code],
-                does: format!("it becomes uid {uid} of {name}"),
-                ..About::default()
+                ..About::in_mailbox(&mailbox.name, format!("it becomes uid {uid} of {name}"))
             };
             let to = at(&[&file_name(uid)]);
             self.plan.push(path, Act::Rename(to), about);
             messages.extend(Uid::new(uid).map(|uid| found.message(uid)));
         }
-        self.index_of_orphans(&name, &messages, &at);
+        self.index_of_orphans(&mailbox, &messages, &at);
         Ok(())
     }
 
-    fn index_of_orphans(&mut self, name: &str, messages: &[Message], at: &dyn Fn(&[&str]) -> Path) {
-        let mailbox = self.recovered(name, messages.len());
+    fn index_of_orphans(
+        &mut self,
+        mailbox: &Mailbox,
+        messages: &[Message],
+        at: &dyn Fn(&[&str]) -> Path,
+    ) {
         let now = self.options.now;
-        let (mut index, _) = MailboxIndex::of(&mailbox, now, Generation::first(now), &own());
+        let (mut index, _) = MailboxIndex::of(mailbox, now, Generation::first(now), &own());
         for message in messages {
             index.push(message);
         }
         for (file, content) in index.files(0) {
-            let mut about = About {
-                mailbox: Some(name.to_owned()),
-                ..About::default()
-            };
+            let mut about = About::in_mailbox(&mailbox.name, "");
             if file == INDEX {
                 let count = counted(messages.len() as u64, "message");
                 about.does = format!("the index of {count}, without flags");
@@ -94,33 +90,6 @@ impl Repair<'_> {
             .collect();
         path.push(name.into());
         Ok(Some((path, found)))
-    }
-
-    fn free_name(&self) -> String {
-        let taken = |name: &String| {
-            let name = MailboxName::new([name.as_str()]);
-            self.tree.names.contains(&name)
-        };
-        let numbered = (2..).map(|nth| format!("{NAME}-{nth}"));
-        let mut names = std::iter::once(NAME.to_owned()).chain(numbered);
-        names
-            .find(|name| !taken(name))
-            .unwrap_or_else(|| NAME.into())
-    }
-
-    fn recovered(&mut self, name: &str, messages: usize) -> Mailbox {
-        let name = MailboxName::new([name]);
-        Mailbox {
-            selectable: true,
-            guid: made_guid(self.root, &name),
-            uidvalidity: self.new_uidvalidity(),
-            uidnext: u32::try_from(messages).unwrap_or(u32::MAX - 1) + 1,
-            first_recent: 1,
-            highest_modseq: 1,
-            keywords: Vec::new(),
-            acl: None,
-            name,
-        }
     }
 }
 
