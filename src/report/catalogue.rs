@@ -182,6 +182,9 @@ rules! {
     MAILDIR_SYMLINK_OUTSIDE = "maildir.symlink-outside", Error,
         "a symbolic link that is dangling or leads out of the account; it is not followed, and nothing is carried for it",
         "copy what it points to into the account if it is wanted";
+    MAILDIR_MISSING_DIR = "maildir.missing-dir", Info,
+        "a mailbox lacks one of cur, new and tmp, as a copy without empty directories leaves it",
+        "nothing; a server makes it, and so does repair";
     MAILDIR_TMP = "maildir.tmp", Info,
         "files in tmp/ are unfinished deliveries; they are never mail",
         "remove those that are older than 36 hours; with fresh ones, stop deliveries first";

@@ -9,6 +9,7 @@ use crate::harness::maildir::scratch;
 use crate::harness::run::{Ran, Run};
 use crate::harness::unpacked;
 
+mod maildir; // what stands in names and lists
 mod mdbox; // many messages a file, and a map
 mod sdbox; // one file a message, and an index that is data
 mod steps; // cut anywhere, finished by the next run; taken back
@@ -70,8 +71,11 @@ impl Damaged {
         let mut bytes = fs::read(path).unwrap();
         change(&mut bytes);
         // A server's copies are hard links: the others are to stay as they are.
+        let time = fs::metadata(path).unwrap().modified().unwrap();
         fs::remove_file(path).unwrap();
         fs::write(path, bytes).unwrap();
+        let file = fs::File::options().append(true).open(path).unwrap();
+        file.set_modified(time).unwrap();
         self
     }
 

@@ -38,13 +38,13 @@ pub(super) struct MaildirMailbox<'a> {
     folder: &'a Folder,
     cur: Option<Dir>,
     new: Option<Dir>,
-    listing: Listing,
+    pub(super) listing: Listing,
     links: Links,
     /// The place in `mailbox.keywords` of each letter.
     letters: Vec<Option<u32>>,
     /// The keywords of the index, by its bits.
     indexed: Vec<IndexedKeyword>,
-    named: Named,
+    pub(super) named: Named,
     table: Table,
     index: Option<Index>,
     /// Received and saved dates by place in the index, where the cache tells them.
@@ -92,6 +92,7 @@ impl<'a> MaildirMailbox<'a> {
         drop(bytes);
         let opened_links = std::mem::take(&mut opening.links);
         opening.tell_tmp();
+        opening.tell_missing_dirs();
         let named = match &control {
             Some(control) => keywords::read(control, &dir),
             None => Ok(Named::default()),
@@ -268,23 +269,29 @@ impl<'a> MaildirMailbox<'a> {
             .and_then(|nth| self.cached_dates.get(nth).copied())
             .unwrap_or_default();
         let (flags, keywords) = self.flags_and_keywords(nth, name, at_index);
-        let guid = match word(words, b'G') {
-            Some(guid) if !guid.is_empty() => guid.into(),
-            _ if slot.twin => names::made_message_guid(self.listing.name(nth)).into(),
-            _ => self.listing.base(nth).into(),
-        };
         Message {
             uid,
             flags,
             keywords,
             received: received.map_or(stat.mtime, i64::from),
             saved: Some(saved.map_or(stat.ctime, i64::from)),
-            guid,
+            guid: self.guid(nth),
             pop3_uidl: word(words, b'P').map(BString::from),
             pop3_order: word(words, b'O')
                 .and_then(number)
                 .and_then(|order| u32::try_from(order).ok()),
             sealed: None,
+        }
+    }
+
+    /// What it is known by in all copies.
+    pub(super) fn guid(&self, nth: usize) -> BString {
+        match word(self.listing.words(nth), b'G') {
+            Some(guid) if !guid.is_empty() => guid.into(),
+            _ if self.listing.slot(nth).twin => {
+                names::made_message_guid(self.listing.name(nth)).into()
+            }
+            _ => self.listing.base(nth).into(),
         }
     }
 

@@ -36,6 +36,7 @@ mod notes;
 mod opening;
 pub mod quota;
 mod read;
+mod repair;
 pub mod uidlist;
 mod write;
 
@@ -64,7 +65,7 @@ pub const ROOM: Room = Room {
     },
     name_problem: names::name_problem,
     stamp: read::stamp,
-    repair: None,
+    repair: Some(repair::plan),
     quota: Some(quota::FILE),
 };
 
