@@ -9,6 +9,7 @@ use crate::harness::maildir::scratch;
 use crate::harness::run::{Ran, Run};
 use crate::harness::unpacked;
 
+mod catalogue; // every finding: mended, or said to be left
 mod maildir; // what stands in names and lists
 mod mdbox; // many messages a file, and a map
 mod sdbox; // one file a message, and an index that is data
