@@ -62,6 +62,14 @@ pub enum Error {
         /// What is locked.
         path: PathBuf,
     },
+    /// A server works on the account.
+    #[error("{} is in use: {why}", shown(path))]
+    InUse {
+        /// What shows it.
+        path: PathBuf,
+        /// How.
+        why: String,
+    },
     /// A signal or a full stop asked for the end.
     #[error("interrupted")]
     Interrupted,
@@ -81,6 +89,9 @@ impl Error {
             Self::Locked { .. } => {
                 Some("another mailtally run is at work on this account; wait for it".into())
             }
+            Self::InUse { .. } => Some(
+                "stop the mail server for this user; --offline vouches for it that it is".into(),
+            ),
             Self::Interrupted => Some("run the same command again; it is safe".into()),
             Self::Bug(_) => Some("please report this, with the command and the log".into()),
             Self::Io { source, .. } => io_help(source),

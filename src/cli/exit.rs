@@ -38,7 +38,7 @@ impl Exit {
                 format: "tally", ..
             } => Self::NoInput,
             Error::Occupied { .. } => Self::CantCreate,
-            Error::Locked { .. } | Error::Interrupted => Self::TempFail,
+            Error::Locked { .. } | Error::InUse { .. } | Error::Interrupted => Self::TempFail,
             Error::Io { source, .. } => Self::of_io(source.kind()),
             _ => Self::Attention,
         }

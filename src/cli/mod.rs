@@ -16,7 +16,9 @@ mod output;
 mod pages;
 mod parties;
 mod progress;
+mod quota;
 mod render;
+mod repair;
 mod run;
 mod stores;
 mod verify;
@@ -52,6 +54,8 @@ enum Command {
     Convert(convert::Convert),
     Verify(verify::Verify),
     Manifest(manifest::ManifestOf),
+    Quota(quota::Quota),
+    Repair(repair::Repair),
     Completions(pages::Completions),
     Man(pages::Man),
 }
@@ -69,6 +73,8 @@ pub fn main() -> ExitCode {
         Command::Convert(convert) => convert.run(&cli.global),
         Command::Verify(verify) => verify.run(&cli.global),
         Command::Manifest(manifest) => manifest.run(&cli.global),
+        Command::Quota(quota) => quota.run(&cli.global),
+        Command::Repair(repair) => repair.run(&cli.global),
         Command::Completions(completions) => Ok(completions.run(&mut Cli::command())),
         Command::Man(man) => man.run(&Cli::command()),
     };

@@ -87,7 +87,7 @@ impl NewOutput {
         }) = &self.0
         {
             file.sync()?;
-            dir.replace(temporary, name)?;
+            dir.rename_over(temporary, dir, name)?;
             dir.sync()?;
         }
         self.0 = None;

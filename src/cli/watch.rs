@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mailtally::report::{
-    Difference, Event, Finding, MailboxLine, Observer, Severity, Summary, UserLine,
+    Difference, Event, Finding, MailboxLine, Observer, QuotaLine, Severity, Status, StepLine,
+    Summary, UserLine,
 };
 use serde::Serialize;
 
@@ -36,6 +37,10 @@ pub struct Heard {
     pub places: BTreeMap<(String, String), BTreeMap<&'static str, Kept<Difference>>>,
     /// Mailboxes in the order they were done.
     pub mailboxes: Vec<MailboxLine>,
+    /// What accounts use.
+    pub quotas: Vec<QuotaLine>,
+    /// What a repair did, or would do.
+    pub steps: Vec<StepLine>,
     /// Accounts.
     pub users: Vec<UserLine>,
 }
@@ -115,7 +120,10 @@ impl Watch {
     pub fn attention(&self) -> bool {
         let heard = self.heard();
         let mut severities = heard.findings.keys().map(|(severity, _)| severity.0);
-        !heard.differences.is_empty() || severities.any(|severity| severity == Severity::Error)
+        let mut users = heard.users.iter();
+        !heard.differences.is_empty()
+            || severities.any(|severity| severity == Severity::Error)
+            || users.any(|user| user.status == Status::Attention)
     }
 
     /// Findings by code.
@@ -218,6 +226,10 @@ impl Observer for Watch {
                     self.record(difference);
                 }
             }
+            Event::Counted(line) if self.json => self.record(line),
+            Event::Counted(line) => self.heard().quotas.push(line.clone()),
+            Event::Step(line) if self.json => self.record(line),
+            Event::Step(line) => self.heard().steps.push(line.clone()),
             Event::MailboxDone(line) if self.json => self.record(line),
             Event::MailboxDone(line) if self.shown.keeps_mailboxes(self.command) => {
                 self.heard().mailboxes.push(line.clone());

@@ -174,14 +174,6 @@ impl Dir {
         })
     }
 
-    /// Puts a file of ours in the place of another, or where nothing is, in one step.
-    pub fn replace(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> Result<()> {
-        let from = OsStr::from_bytes(from.as_ref());
-        self.step(Action::Rename, to.as_ref(), |to| {
-            Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
-        })
-    }
-
     /// Moves a file of ours into another directory; an existing name there is an error.
     pub fn move_new(
         &self,

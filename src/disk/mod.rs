@@ -14,6 +14,9 @@
 mod change;
 mod dir;
 mod file;
+pub mod in_use;
+pub mod plan;
+mod replace;
 mod space;
 mod tree;
 

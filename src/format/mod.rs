@@ -26,7 +26,9 @@ use std::collections::BTreeMap;
 
 use crate::digest::Digest;
 use crate::disk::Dir;
+use crate::disk::plan::Plan;
 use crate::error::Result;
+use crate::model::QuotaLimits;
 use crate::store::{CreateOptions, Destination, Form, Found, Holds, NameCheck, Source};
 
 /// Every format that is known.
@@ -48,6 +50,44 @@ pub struct Room {
     pub name_problem: NameCheck,
     /// A digest that changes when anyone writes to the store.
     pub stamp: fn(&Dir) -> Result<Digest>,
+    /// Finds what is to be done so that the store is sound; `None`: it is not repaired.
+    pub repair: Option<Repair>,
+    /// The file that keeps the account's usage, where the format has one.
+    pub quota: Option<QuotaFile>,
+}
+
+/// Looks at a store, and plans what is to be done so that it is sound.
+pub type Repair = fn(&Dir, &OpenOptions, RepairOptions) -> Result<Plan>;
+
+/// What a repair may do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RepairOptions {
+    /// The time that goes into new files.
+    pub now: u32,
+    /// Take in messages that no mailbox names.
+    pub recover_orphans: bool,
+    /// Mend dates that are plainly those of a copy.
+    pub dates: bool,
+}
+
+/// A file that keeps an account's usage.
+#[derive(Debug, Clone, Copy)]
+pub struct QuotaFile {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says; `None` where it is not there.
+    pub read: fn(&Dir, &OpenOptions) -> Result<Option<StoredUsage>>,
+    /// Makes it say so many bytes and messages; limits stay.
+    pub write: fn(&Dir, &OpenOptions, u64, u64) -> Result<()>,
+}
+
+/// What a file says of an account's usage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoredUsage {
+    /// The limits.
+    pub limits: QuotaLimits,
+    /// Bytes and messages in use; `None` where that cannot be read.
+    pub used: Option<(i64, i64)>,
 }
 
 impl std::fmt::Debug for Room {

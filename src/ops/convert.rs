@@ -63,6 +63,7 @@ pub struct Job<'a> {
 }
 
 /// Converts one account.
+#[expect(clippy::needless_pass_by_value, reason = "a job is done once")]
 pub fn account(
     job: Job<'_>,
     options: &Options,

@@ -22,6 +22,19 @@ pub fn account(
     teller: &Teller<'_>,
     workers: &Workers,
 ) -> Result<UserLine> {
+    let line = look(room, source, open, teller, workers)?;
+    teller.watch().on(Event::UserDone(&line));
+    Ok(line)
+}
+
+/// The same, for who has more to say of the account.
+pub(super) fn look(
+    room: &Room,
+    source: Dir,
+    open: &OpenOptions,
+    teller: &Teller<'_>,
+    workers: &Workers,
+) -> Result<UserLine> {
     let started = Instant::now();
     let source = (room.open)(source, open, &mut |finding| teller.found(finding))?;
     teller.watch().on(Event::UserStarted {
@@ -72,6 +85,5 @@ pub fn account(
         line.status = Status::Attention;
     }
     line.seconds = started.elapsed().as_secs_f64();
-    teller.watch().on(Event::UserDone(&line));
     Ok(line)
 }

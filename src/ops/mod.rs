@@ -10,6 +10,8 @@ mod notes;
 mod plan_keywords;
 mod plan_names;
 mod prove;
+pub mod quota;
+pub mod repair;
 mod scripts;
 pub mod sha256;
 mod staging;

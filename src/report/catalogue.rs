@@ -82,6 +82,12 @@ rules! {
     ACCOUNT_SAVED_DATES = "account.saved-dates", Info,
         "a Maildir does not keep when a message came into its mailbox; the received dates are kept",
         "nothing, unless the server expires mail by the date at which it was saved: such rules begin anew";
+    ACCOUNT_REPAIR_FINISHED = "account.repair-finished", Info,
+        "an earlier repair was cut off; it was carried out to its end first",
+        "nothing";
+    ACCOUNT_REPAIR_UNDONE = "account.repair-undone", Info,
+        "the last repair was taken back: every file is what it was before it",
+        "nothing";
     ACCOUNT_SPACE = "account.space", Error,
         "the file system of the destination has less room than the account needs",
         "make room before the run";
@@ -192,6 +198,9 @@ rules! {
     MAILDIR_SYMLINK_OUTSIDE = "maildir.symlink-outside", Error,
         "a symbolic link that is dangling or leads out of the account; it is not followed, and nothing is carried for it",
         "copy what it points to into the account if it is wanted";
+    MAILDIR_MISSING_DIR = "maildir.missing-dir", Info,
+        "a mailbox lacks one of cur, new and tmp, as a copy without empty directories leaves it",
+        "nothing; a server makes it, and so does repair";
     MAILDIR_TMP = "maildir.tmp", Info,
         "files in tmp/ are unfinished deliveries; they are never mail",
         "remove those that are older than 36 hours; with fresh ones, stop deliveries first";
@@ -296,10 +305,16 @@ rules! {
         "nothing; where ManageSieve is in use, activate the script once more so that it finds its link";
     QUOTA_STALE = "quota.stale", Info,
         "maildirsize does not say what the messages add up to",
-        "nothing; usage is counted from the messages";
+        "nothing at the destination, where it is right; quota --write corrects the source";
     QUOTA_BROKEN = "quota.broken", Warning,
         "maildirsize is negative, or cannot be read",
-        "nothing; usage is counted from the messages";
+        "nothing at the destination, where it is right; quota --write corrects the source";
+    QUOTA_WRAPPED = "quota.wrapped", Warning,
+        "maildirsize says what 32 bits hold of the real usage, as an old program wrote it",
+        "run quota --write";
+    QUOTA_VSIZE = "quota.vsize", Warning,
+        "the index has added up other sizes than the messages have (hdr-vsize), and a quota that is counted from it goes by that",
+        "run doveadm quota recalc for the user, or repair";
     QUOTA_LIMIT = "quota.limit", Info,
         "maildirsize holds limits, which only a Maildir++ has a place for",
         "set them in the server's quota rules";

@@ -1,6 +1,6 @@
 //! What the library says while it works; bars, logs, JSON lines and the report all listen here.
 
-use super::{Difference, Finding, MailboxLine, UserLine};
+use super::{Difference, Finding, MailboxLine, QuotaLine, StepLine, UserLine};
 
 /// Something that has just happened.
 #[derive(Debug)]
@@ -34,6 +34,10 @@ pub enum Event<'a> {
     Found(&'a Finding),
     /// The two sides do not agree.
     Differs(&'a Difference),
+    /// The usage of an account was counted.
+    Counted(&'a QuotaLine),
+    /// A step of a repair is planned, or done.
+    Step(&'a StepLine),
     /// A mailbox is complete.
     MailboxDone(&'a MailboxLine),
     /// An account is complete.

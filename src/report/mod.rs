@@ -9,5 +9,8 @@ mod text;
 pub use catalogue::{Rule, Severity};
 pub use event::{Event, Observer};
 pub use finding::{Difference, Finding, Place, Side};
-pub use sum::{Digests, MailboxLine, Status, Summary, UserLine, Users, Verdict};
+pub use sum::{
+    Digests, Limits, MailboxLine, QuotaLine, QuotaStatus, Status, StepLine, Summary, Usage,
+    UserLine, Users, Verdict,
+};
 pub use text::{counted, escape};

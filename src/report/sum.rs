@@ -86,6 +86,90 @@ pub struct UserLine {
     pub error: Option<String>,
 }
 
+/// What is used, counted from the messages, against what one quota root of an account believes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename = "quota")]
+pub struct QuotaLine {
+    /// The account.
+    pub user: String,
+    /// Where the usage is kept: `maildirsize`, or `count` for what the indexes add up.
+    pub root: &'static str,
+    /// How the two compare.
+    pub status: QuotaStatus,
+    /// Counted from the messages.
+    pub counted: Usage,
+    /// Kept by the root; none where it is not kept, or cannot be read.
+    pub stored: Option<Usage>,
+    /// Limits that the root keeps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+}
+
+/// Bytes and messages; a broken store may say less than none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// Bytes.
+    pub bytes: i128,
+    /// Messages.
+    pub messages: i128,
+}
+
+/// Limits of a quota root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// Bytes.
+    pub bytes: Option<u64>,
+    /// Messages.
+    pub messages: Option<u64>,
+}
+
+/// How what is kept compares with what was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QuotaStatus {
+    /// The same.
+    Ok,
+    /// Nothing is kept.
+    None,
+    /// Another sum.
+    Stale,
+    /// What 32 bits hold of it.
+    Wrapped,
+    /// Negative, or not readable.
+    Broken,
+    /// It was another one, and is right now.
+    Corrected,
+}
+
+/// One step of a repair.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename = "step")]
+pub struct StepLine {
+    /// The account.
+    pub user: String,
+    /// The mailbox.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mailbox: Option<String>,
+    /// The file, from the account's root.
+    pub path: String,
+    /// `replace`, `remove`, `rename` or `make-dir`.
+    pub action: &'static str,
+    /// The new name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// Codes of the findings that it mends.
+    pub codes: Vec<&'static str>,
+    /// What is done, and what it is made of.
+    pub detail: String,
+    /// What cannot be brought back.
+    pub lost: Vec<String>,
+    /// False where it is only planned.
+    pub done: bool,
+    /// The folder that keeps what was replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
+}
+
 /// How many accounts ended how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Users {

@@ -86,6 +86,21 @@ pub trait MailboxSource: Send + Sync {
     fn dir_access(&self) -> Option<Access> {
         None
     }
+    /// What the mailbox itself says that its messages add up to.
+    fn believed_usage(&self) -> Option<BelievedUsage> {
+        None
+    }
+}
+
+/// What a mailbox says that its messages add up to: a claim that a server's quota may rest on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BelievedUsage {
+    /// Bytes with CRLF line ends.
+    pub virtual_bytes: u64,
+    /// Messages.
+    pub messages: u32,
+    /// Later messages are not counted in it.
+    pub highest_uid: u32,
 }
 
 /// What a store says of a message's sizes, its storage coat taken off: claims, until they are counted.

@@ -12,6 +12,8 @@ mod harness; // scenarios, the binary, the server
 mod mdbox; // what a server does to an mdbox only
 mod pairs; // every pair of formats
 mod promises; // the source as it was, the destination whole or not there
+mod quota; // usage, against what the store and the server believe
+mod repair; // damaged stores, sound again
 mod second_pass; // what was mended or lost between two passes
 mod to_maildir; // Maildirs that are made, of every format
 mod verify; // what verify and manifest find, and what they do not

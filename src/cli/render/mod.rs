@@ -61,7 +61,9 @@ impl Shown {
         match severity {
             Severity::Error => true,
             Severity::Warning => !self.quiet,
-            Severity::Info => !self.quiet && (self.verbose || command == "inspect"),
+            Severity::Info => {
+                !self.quiet && (self.verbose || matches!(command, "inspect" | "quota"))
+            }
         }
     }
 }
@@ -77,6 +79,14 @@ pub fn show(
     let mut out = String::new();
     if !shown.quiet {
         verdict(&mut out, command, summary, heard, shown);
+        if !heard.quotas.is_empty() {
+            out.push('\n');
+            super::quota::table(&mut out, &heard.quotas);
+        }
+        if !heard.steps.is_empty() {
+            out.push('\n');
+            super::repair::steps(&mut out, &heard.steps);
+        }
         if !heard.mailboxes.is_empty() {
             out.push('\n');
             mailboxes(&mut out, heard);
@@ -102,8 +112,10 @@ pub fn show(
 
 fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, shown: Shown) {
     let word = match (command, summary.verdict) {
-        ("inspect", Verdict::Go) => shown.paint("1;32", "SOUND"),
-        ("inspect" | "manifest", Verdict::NoGo) => shown.paint("1;31", "ATTENTION"),
+        ("inspect" | "quota" | "repair", Verdict::Go) => shown.paint("1;32", "SOUND"),
+        ("inspect" | "manifest" | "quota" | "repair", Verdict::NoGo) => {
+            shown.paint("1;31", "ATTENTION")
+        }
         ("manifest", Verdict::Go) => shown.paint("1;32", "WRITTEN"),
         (_, Verdict::Go) => shown.paint("1;32", "GO"),
         (_, Verdict::NoGo) => shown.paint("1;31", "NO-GO"),
@@ -114,7 +126,7 @@ fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
         .filter(|user| user.status == Status::Unchanged)
         .count();
     let did = match command {
-        "convert" if shown.dry_run => "read, nothing written",
+        "convert" | "repair" if shown.dry_run => "read, nothing written",
         "convert" if !summary.differences.is_empty() => {
             "read back, and NOT put in place where they differ,"
         }
@@ -122,6 +134,9 @@ fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
             "unchanged since the last pass"
         }
         "convert" => "carried and proven",
+        "quota" => "counted",
+        "repair" if heard.steps.is_empty() => "read, nothing was to be done",
+        "repair" => "repaired, and read again",
         "verify" if summary.exit_code == 0 => "the same on both sides, compared",
         "verify" => "compared",
         _ => "read",
@@ -135,7 +150,9 @@ fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
         bytes(summary.bytes),
         summary.seconds,
     );
-    digests(out, summary);
+    if command != "quota" {
+        digests(out, summary);
+    }
 }
 
 /// How many accounts were worked on, and of how many where some failed.

@@ -71,6 +71,12 @@ pub fn step(out: &mut String, command: &str, summary: &Summary, heard: &Heard, s
             "next: look at what is listed above; all else is in place, carried and proven"
         }
         ("convert", 1) => "next: look at what is listed above, and run the same command again",
+        ("repair", _) if shown.dry_run && !heard.steps.is_empty() => {
+            "next: the same command without --dry-run"
+        }
+        ("repair", 1) if !heard.steps.is_empty() => {
+            "next: look at what is listed above; repair --undo takes all of it back"
+        }
         ("convert", 75) => "next: run the same command again; it is safe",
         _ => return,
     };

@@ -8,7 +8,7 @@ use super::record::seconds;
 use crate::disk::Dir;
 use crate::error::Result;
 use crate::format::dovecot_index::{
-    CacheWriter, ExtId, FixedField, Head, IndexWriter, keywords_header,
+    CacheWriter, ExtId, FixedField, Generation, Head, IndexWriter, keywords_header,
 };
 use crate::format::writing::Writing;
 use crate::model::{Mailbox, Message};
@@ -51,13 +51,27 @@ pub struct Own<'a> {
 impl MailboxIndex {
     /// Begins an index; the places of the format's own fields come with it.
     pub fn new(mailbox: &Mailbox, now: u32, own: &Own<'_>) -> (Self, Vec<ExtId>) {
+        Self::of(mailbox, now, Generation::first(now), own)
+    }
+
+    /// The same, in the place of another one.
+    pub fn of(
+        mailbox: &Mailbox,
+        now: u32,
+        generation: Generation,
+        own: &Own<'_>,
+    ) -> (Self, Vec<ExtId>) {
+        let Generation {
+            indexid,
+            log_file_seq,
+        } = generation;
         let mut index = IndexWriter::new(Head {
             now,
-            indexid: now,
+            indexid,
             uid_validity: mailbox.uidvalidity.get(),
             next_uid: mailbox.uidnext,
             first_recent_uid: mailbox.first_recent.min(mailbox.uidnext).max(1),
-            log_file_seq: 2,
+            log_file_seq,
             initial_modseq: mailbox.highest_modseq.max(1),
         });
         let header = MailboxHeader {
@@ -78,8 +92,8 @@ impl MailboxIndex {
                 name: DATE_SAVE,
                 last_used: ALWAYS_FRESH,
             };
-            let place = index.extension("cache", now, Vec::new(), 4, 4);
-            (place, CacheWriter::new(now, now, &[saved]))
+            let place = index.extension("cache", indexid, Vec::new(), 4, 4);
+            (place, CacheWriter::new(indexid, indexid, &[saved]))
         });
         let this = Self {
             index,
@@ -94,8 +108,14 @@ impl MailboxIndex {
 
     /// Adds a message; returns its position.
     pub fn push(&mut self, message: &Message) -> usize {
+        self.push_with(message, 0)
+    }
+
+    /// The same, with flags that only the format itself knows.
+    pub fn push_with(&mut self, message: &Message, own_flags: u8) -> usize {
         let uid = message.uid.get();
-        let nth = self.index.push(uid, message.flags.bits());
+        let flags = message.flags.bits() | own_flags;
+        let nth = self.index.push(uid, flags);
         if let Some((ext, bytes)) = self.keywords
             && !message.keywords.is_empty()
         {
@@ -128,17 +148,32 @@ impl MailboxIndex {
 
     /// Writes index, log and cache into the mailbox's directory; `first_word` as it is known now.
     pub fn finish(mut self, dir: &Dir, first_word: u32, writing: &Writing) -> Result<()> {
-        let (place, mut header) = self.header;
-        header.first_word = first_word.into();
-        self.index.set_header(place, header.as_bytes().to_vec());
-        let last = self.last_pop3_uid.to_le_bytes().to_vec();
-        self.index.set_header(self.last_uidl, last);
+        self.complete(first_word);
         if let Some((_, cache)) = self.cache {
             writing.write(dir, CACHE, &cache.into_bytes())?;
         }
         writing.write(dir, LOG, &self.index.log_bytes())?;
         let index = &self.index;
         writing.fill(dir, INDEX, |out| index.write_index(out))
+    }
+
+    /// Cache, log and index: their names and contents.
+    pub fn files(mut self, first_word: u32) -> Vec<(&'static str, Vec<u8>)> {
+        self.complete(first_word);
+        let cache = self.cache.map(|(_, cache)| (CACHE, cache.into_bytes()));
+        let mut files: Vec<_> = cache.into_iter().collect();
+        files.push((LOG, self.index.log_bytes()));
+        files.push((INDEX, self.index.index_bytes()));
+        files
+    }
+
+    /// What is known only after the last message.
+    fn complete(&mut self, first_word: u32) {
+        let (place, mut header) = self.header;
+        header.first_word = first_word.into();
+        self.index.set_header(place, header.as_bytes().to_vec());
+        let last = self.last_pop3_uid.to_le_bytes().to_vec();
+        self.index.set_header(self.last_uidl, last);
     }
 }
 

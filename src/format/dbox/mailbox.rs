@@ -111,6 +111,28 @@ impl DboxMailbox {
         }
     }
 
+    /// False where the index has no GUID for the mailbox.
+    pub fn has_guid(&self) -> bool {
+        let guid = self.header.map(|header| header.mailbox_guid);
+        guid.and_then(MailboxGuid::new).is_some()
+    }
+
+    /// What the index alone tells of the `nth` message.
+    pub fn as_known(&self, nth: usize, saved: Option<i64>) -> Message {
+        let (flags, keywords) = self.marks(nth);
+        Message {
+            uid: self.uid(nth),
+            flags,
+            keywords,
+            received: saved.unwrap_or(0),
+            saved,
+            guid: self.derived_guid(nth),
+            pop3_uidl: None,
+            pop3_order: None,
+            sealed: None,
+        }
+    }
+
     /// The UID of the `nth` message.
     pub fn uid(&self, nth: usize) -> Uid {
         Uid::new(self.index.uids[nth]).expect("BUG: the index reader refuses UID 0")

@@ -28,6 +28,7 @@
 
 mod attachments;
 mod guid;
+mod identity;
 mod index;
 mod layout;
 mod mailbox;
@@ -35,6 +36,8 @@ mod metadata;
 mod names;
 mod places;
 pub mod record;
+mod remembered;
+mod repair;
 mod salvage;
 mod shape;
 mod stored;
@@ -45,6 +48,7 @@ mod wound;
 mod tests;
 
 pub use guid::guid_128;
+pub use identity::Identities;
 pub use index::{MailboxIndex, Own};
 pub use layout::{
     CACHE, FileHeader, INDEX, LOG, MAILBOXES, MAILS, MESSAGE_HEADER, METADATA_MAGIC, MailboxHeader,
@@ -54,6 +58,8 @@ pub use mailbox::{About, DboxMailbox};
 pub use metadata::{Key, Metadata};
 pub use names::name_problem;
 pub use places::{Mails, Places};
+pub use remembered::{Known, Remembered};
+pub use repair::{FoundMessage, Looked, found_message, look, mended_by_a_new_index};
 pub use stored::{Extent, Refused, StoredMessage};
 pub use tree::{OnlyAbove, Tree, finish_account, make_mailbox, stamp_tree};
 pub use wound::Wound;

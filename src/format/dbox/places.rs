@@ -99,6 +99,11 @@ impl Places {
         })
     }
 
+    /// The names of the directory of mailboxes and of that for a mailbox's messages.
+    pub fn names(&self) -> (&str, &str) {
+        (&self.mailboxes, &self.mails)
+    }
+
     /// True where messages may be missing because the alternative storage is.
     pub fn alt_is_missing(&self) -> bool {
         self.alt_missing

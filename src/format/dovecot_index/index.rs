@@ -3,7 +3,8 @@
 use bstr::BString;
 
 use super::keywords;
-use super::layout::{CACHE, KEYWORDS};
+use super::layout::{CACHE, KEYWORDS, VSIZE_HEADER};
+use crate::store::BelievedUsage;
 
 /// One index after replay: columns, one entry a message, ascending UIDs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,6 +84,20 @@ impl Index {
             byte >> (bit % 8) & 1 == 1
         };
         (0..self.keyword_count).filter(set)
+    }
+
+    /// What the messages add up to, where the server has counted them for a quota.
+    pub fn believed_usage(&self) -> Option<BelievedUsage> {
+        let header = &self.extension(VSIZE_HEADER)?.header;
+        let number = |at: usize| Some(u32::from_le_bytes(*header.get(at..)?.first_chunk()?));
+        let virtual_bytes = u64::from_le_bytes(*header.first_chunk()?);
+        let (highest_uid, messages) = (number(8)?, number(12)?);
+        // Zeros were written before anybody counted.
+        (highest_uid > 0).then_some(BelievedUsage {
+            virtual_bytes,
+            messages,
+            highest_uid,
+        })
     }
 
     /// Where the nth message's newest cache record is; 0 = it has none.

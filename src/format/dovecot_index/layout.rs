@@ -22,6 +22,8 @@ pub const CACHE_MOST: u64 = 1 << 30;
 pub const KEYWORDS: &str = "keywords";
 /// The extension that points into the cache.
 pub const CACHE: &str = "cache";
+/// The extension that counts virtual bytes for quotas: u64 bytes, u32 highest UID, u32 messages.
+pub const VSIZE_HEADER: &str = "hdr-vsize";
 /// The extension that holds modification sequences.
 pub const MODSEQ: &str = "modseq";
 

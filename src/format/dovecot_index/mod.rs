@@ -43,7 +43,7 @@ mod write_cache;
 pub use cache::Cache;
 pub use index::{Extension, Index};
 pub use keywords::keywords_header;
-pub use load::load;
+pub use load::{Generation, load};
 pub use write::{ExtId, Head, IndexWriter};
 pub use write_cache::{CacheWriter, FixedField};
 

@@ -65,6 +65,8 @@ pub struct Listing {
     slots: Vec<Slot>,
     /// What is not a plain file.
     pub oddities: Vec<Oddity>,
+    /// Files that are taken out because newer ones have their name and their bytes.
+    pub gone: Vec<(Place, BString)>,
     /// Every keyword letter that some name uses.
     pub letters: u32,
     /// Names in `cur/` without flags.
@@ -219,6 +221,10 @@ impl Listing {
     pub fn settle_doubles(&mut self, twins: &[usize], gone: &[usize]) {
         for nth in twins {
             self.slots[*nth].twin = true;
+        }
+        for nth in gone {
+            let name = BString::from(self.name(*nth));
+            self.gone.push((self.slots[*nth].place, name));
         }
         let mut nth = 0;
         self.slots.retain(|_| {

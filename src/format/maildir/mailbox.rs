@@ -25,7 +25,7 @@ use crate::format::{names, side_files};
 use crate::model::{Flags, Mailbox, MailboxGuid, MailboxName, Message, Uid, UidValidity};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, Rule, counted, escape};
-use crate::store::{Access, Claims, Found, MadeUp, MailboxSource, Opened, Peek};
+use crate::store::{Access, BelievedUsage, Claims, Found, MadeUp, MailboxSource, Opened, Peek};
 
 /// A message up to this size takes one read.
 const SMALL: usize = 128 * 1024;
@@ -44,7 +44,7 @@ pub(super) struct MaildirMailbox<'a> {
     letters: Vec<Option<u32>>,
     /// The keywords of the index, by its bits.
     indexed: Vec<IndexedKeyword>,
-    named: Named,
+    pub(super) named: Named,
     table: Table,
     index: Option<Index>,
     /// Received and saved dates by place in the index, where the cache tells them.
@@ -94,6 +94,7 @@ impl<'a> MaildirMailbox<'a> {
         drop(bytes);
         let opened_links = std::mem::take(&mut opening.links);
         opening.tell_tmp();
+        opening.tell_missing_dirs();
         let named = match &control {
             Some(control) => keywords::read(control, &dir),
             None => Ok(Named::default()),
@@ -277,23 +278,29 @@ impl<'a> MaildirMailbox<'a> {
             .and_then(|nth| self.cached_dates.get(nth).copied())
             .unwrap_or_default();
         let (flags, keywords) = self.flags_and_keywords(nth, name, at_index);
-        let guid = match word(words, b'G') {
-            Some(guid) if !guid.is_empty() => guid.into(),
-            _ if slot.twin => names::made_message_guid(self.listing.name(nth)).into(),
-            _ => self.listing.base(nth).into(),
-        };
         Message {
             uid,
             flags,
             keywords,
             received: received.map_or(stat.mtime, i64::from),
             saved: Some(saved.map_or(stat.ctime, i64::from)),
-            guid,
+            guid: self.guid(nth),
             pop3_uidl: word(words, b'P').map(BString::from),
             pop3_order: word(words, b'O')
                 .and_then(number)
                 .and_then(|order| u32::try_from(order).ok()),
             sealed: None,
+        }
+    }
+
+    /// What it is known by in all copies.
+    pub(super) fn guid(&self, nth: usize) -> BString {
+        match word(self.listing.words(nth), b'G') {
+            Some(guid) if !guid.is_empty() => guid.into(),
+            _ if self.listing.slot(nth).twin => {
+                names::made_message_guid(self.listing.name(nth)).into()
+            }
+            _ => self.listing.base(nth).into(),
         }
     }
 
@@ -508,5 +515,9 @@ impl MailboxSource for MaildirMailbox<'_> {
 
     fn dir_access(&self) -> Option<Access> {
         self.access
+    }
+
+    fn believed_usage(&self) -> Option<BelievedUsage> {
+        self.index.as_ref()?.believed_usage()
     }
 }

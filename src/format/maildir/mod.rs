@@ -37,6 +37,7 @@ mod opening;
 mod peek;
 pub mod quota;
 mod read;
+mod repair;
 pub mod uidlist;
 mod wrapping;
 mod write;
@@ -66,6 +67,8 @@ pub const ROOM: Room = Room {
     },
     name_problem: names::name_problem,
     stamp: read::stamp,
+    repair: Some(repair::plan),
+    quota: Some(quota::FILE),
 };
 
 fn detect(root: &Dir) -> Likeness {

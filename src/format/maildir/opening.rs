@@ -222,6 +222,17 @@ impl Opening<'_, '_> {
         }
     }
 
+    /// Copies often leave empty directories out.
+    pub(super) fn tell_missing_dirs(&mut self) {
+        let places = ["cur", "new", "tmp"].into_iter();
+        let missing = places.filter(|name| matches!(self.dir.stat_if_there(name), Ok(None)));
+        let missing: Vec<_> = missing.collect();
+        if !missing.is_empty() {
+            let path: BString = bstr::join("/", &self.folder.path).into();
+            self.tell_at(&rules::MAILDIR_MISSING_DIR, path, missing.join(", "));
+        }
+    }
+
     pub(super) fn tell_tmp(&mut self) {
         let Ok(Some(tmp)) = self.dir.dir_if_there("tmp") else {
             return;

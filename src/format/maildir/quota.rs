@@ -5,22 +5,47 @@
 //! 170480 1200
 //! -2043 -1
 //! ```
+//! It lies in the root, or where `CONTROL=` says. A server adds a line for each message that comes or goes.
+//!
+//! Source: Dovecot 2.3, `src/plugins/quota/quota-maildir.c`; looked at where it writes the file.
 
 use bstr::ByteSlice;
 
+use crate::disk::Dir;
+use crate::error::Result;
+use crate::format::{OpenOptions, QuotaFile, StoredUsage, side_files};
 use crate::model::QuotaLimits;
 
-/// What the file says.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Maildirsize {
-    /// The limits.
-    pub limits: QuotaLimits,
-    /// Bytes and messages in use; `None` where a line cannot be read.
-    pub used: Option<(i64, i64)>,
+/// The name of the file.
+pub const NAME: &str = "maildirsize";
+
+/// The file as the rest of the program knows it.
+pub(super) const FILE: QuotaFile = QuotaFile {
+    name: NAME,
+    read: |root, options| Ok(bytes(root, options)?.map(|bytes| read(&bytes))),
+    write: correct,
+};
+
+/// The directory that the file is in.
+fn place<'d>(root: &'d Dir, options: &'d OpenOptions) -> &'d Dir {
+    options.control.as_ref().unwrap_or(root)
+}
+
+/// The file's bytes, where it is there.
+pub(super) fn bytes(root: &Dir, options: &OpenOptions) -> Result<Option<Vec<u8>>> {
+    place(root, options).read_if_there(NAME, side_files::MOST)
+}
+
+/// Keeps the first line, whatever it says, and replaces all changes by what they should add up to.
+fn correct(root: &Dir, options: &OpenOptions, used: u64, messages: u64) -> Result<()> {
+    let old = bytes(root, options)?.unwrap_or_default();
+    let limits = old.lines().next().unwrap_or_default();
+    let usage = format!("\n{used} {messages}\n");
+    place(root, options).replace(NAME, &[limits, usage.as_bytes()].concat())
 }
 
 /// Reads the file.
-pub fn read(bytes: &[u8]) -> Maildirsize {
+pub fn read(bytes: &[u8]) -> StoredUsage {
     let mut lines = bytes.lines();
     let limits = lines.next().map(limits).unwrap_or_default();
     let mut used = Some((0_i64, 0_i64));
@@ -30,7 +55,7 @@ pub fn read(bytes: &[u8]) -> Maildirsize {
             Some((bytes, sum.1.checked_add(step.1)?))
         });
     }
-    Maildirsize { limits, used }
+    StoredUsage { limits, used }
 }
 
 /// The file for an account that has no limits, or these, and uses so much. Without limits the first line

@@ -60,6 +60,11 @@ struct Identity {
 
 /// Opens the account in `root`.
 pub(super) fn open(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result<Box<dyn Source>> {
+    Ok(Box::new(open_typed(root, options, found)?))
+}
+
+/// The same, for this room alone.
+pub(super) fn open_typed(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result<Maildir> {
     let options = options.again()?;
     if options.inbox.is_none() && options.dirname.is_none() && !holds_mail(&root) {
         let what = format!(
@@ -91,7 +96,7 @@ pub(super) fn open(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result
     {
         found(Finding::new(&ACCOUNT_TWO_STORES, "a dbox store").path("mailboxes"));
     }
-    Ok(Box::new(this))
+    Ok(this)
 }
 
 /// One of the three directories, in the root or in a folder.
@@ -166,6 +171,27 @@ fn stamp_folder(dir: &Dir, stamper: &mut Stamper) -> Result<()> {
 }
 
 impl Maildir {
+    /// Where the `nth` mailbox lies.
+    pub(super) fn folder_of(&self, nth: usize) -> &Folder {
+        &self.folders[nth]
+    }
+
+    /// Opens the `nth` mailbox, which has messages of its own.
+    pub(super) fn open_mailbox(&self, nth: usize, found: Found<'_>) -> Result<MaildirMailbox<'_>> {
+        let (name, folder) = (&self.names[nth], &self.folders[nth]);
+        let Identity { uidvalidity, guid } = self.identities[nth];
+        MaildirMailbox::open(self, name, folder, uidvalidity, guid, found)
+    }
+
+    /// The name of a letter, where the account's other folders agree on one.
+    pub(super) fn keyword_proposed(&self, letter: u32) -> Option<BString> {
+        let all = self
+            .letter_names
+            .get_or_init(|| self.collect_letter_names());
+        let mut names = all.get(&letter)?.iter();
+        names.next().filter(|_| names.next().is_none()).cloned()
+    }
+
     pub(super) fn folder(&self, folder: &Folder) -> Result<Dir> {
         match &self.options.inbox {
             Some(inbox) if folder.path.is_empty() => inbox.again(),
@@ -215,9 +241,9 @@ impl Maildir {
     }
 
     fn quota(&mut self, found: Found<'_>) -> Option<QuotaLimits> {
-        let bytes = self.root.read_if_there("maildirsize", side_files::MOST);
+        let bytes = quota::bytes(&self.root, &self.options);
         let bytes = bytes.unwrap_or_else(|error| {
-            found(Finding::new(&QUOTA_BROKEN, error.chain()).path("maildirsize"));
+            found(Finding::new(&QUOTA_BROKEN, error.chain()).path(quota::NAME));
             None
         });
         let bytes = bytes?;
@@ -230,7 +256,7 @@ impl Maildir {
             Some(_) => None,
         };
         if let Some(detail) = broken {
-            found(Finding::new(&QUOTA_BROKEN, detail).path("maildirsize"));
+            found(Finding::new(&QUOTA_BROKEN, detail).path(quota::NAME));
         }
         self.believed = read.used.filter(|used| used.0 >= 0 && used.1 >= 0);
         (read.limits != QuotaLimits::default()).then_some(read.limits)
@@ -258,7 +284,7 @@ impl Maildir {
                 "it says {} bytes, {} messages; there are {} bytes, {} messages",
                 believed.0, believed.1, real.0, real.1
             );
-            found(Finding::new(&QUOTA_STALE, detail).path("maildirsize"));
+            found(Finding::new(&QUOTA_STALE, detail).path(quota::NAME));
         }
     }
 
@@ -368,7 +394,7 @@ impl Source for Maildir {
 
     fn mailbox<'a>(&'a self, nth: usize, found: Found<'_>) -> Result<Box<dyn MailboxSource + 'a>> {
         let (name, folder) = (&self.names[nth], &self.folders[nth]);
-        let Identity { uidvalidity, guid } = self.identities[nth];
+        let Identity { uidvalidity, .. } = self.identities[nth];
         if !folder.selectable {
             return Ok(Box::new(OnlyAbove(Mailbox {
                 name: name.clone(),
@@ -382,7 +408,7 @@ impl Source for Maildir {
                 acl: None,
             })));
         }
-        MaildirMailbox::open(self, name, folder, uidvalidity, guid, found)
+        self.open_mailbox(nth, found)
             .map(|mailbox| Box::new(mailbox) as Box<dyn MailboxSource>)
     }
 

@@ -20,14 +20,14 @@ use crate::format::dovecot_index::Index;
 use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, Rule, counted};
-use crate::store::{Access, Claims, Found, MadeUp, MailboxSource, Opened};
+use crate::store::{Access, BelievedUsage, Claims, Found, MadeUp, MailboxSource, Opened};
 
 pub(super) struct MdboxMailbox<'a> {
     store: &'a Mdbox,
     nth: usize,
-    dbox: DboxMailbox,
+    pub(super) dbox: DboxMailbox,
     /// Where the messages are, in a mailbox without an index; else the map says it.
-    made: Option<Vec<(Place, [u8; 16])>>,
+    pub(super) made: Option<Vec<(Place, [u8; 16])>>,
     /// What is to be said of messages that were found in another way, until they are judged.
     notes: Mutex<BTreeMap<usize, Box<Finding>>>,
 }
@@ -91,7 +91,7 @@ impl<'a> MdboxMailbox<'a> {
         }
     }
 
-    fn record(&self, nth: usize) -> Option<MailRecord> {
+    pub(super) fn record(&self, nth: usize) -> Option<MailRecord> {
         let record = self.dbox.index.extension(MAIL)?.record(nth);
         let (record, _) = MailRecord::read_from_prefix(record).ok()?;
         Some(record)
@@ -104,7 +104,7 @@ impl<'a> MdboxMailbox<'a> {
     }
 
     /// The GUID in short, as the index has it.
-    fn guid(&self, nth: usize) -> Option<[u8; 16]> {
+    pub(super) fn guid(&self, nth: usize) -> Option<[u8; 16]> {
         if let Some(made) = &self.made {
             return Some(made[nth].1);
         }
@@ -215,6 +215,29 @@ impl<'a> MdboxMailbox<'a> {
         Some(stored.ok()?.into_owned())
     }
 
+    /// The same, with nothing else asked; `place` need not be where the map says.
+    pub(super) fn salvage_at<'s>(
+        &self,
+        nth: usize,
+        place: Place,
+        scratch: &'s mut Vec<u8>,
+    ) -> Result<StoredMessage<'s>, Box<Finding>> {
+        let stored = self.read(nth, place, StoredMessage::open, scratch);
+        let name = file_name(place.file_id);
+        stored.map_err(|(rule, why)| self.finding(rule, nth, &name, why))
+    }
+
+    /// Where index and map say that a message is.
+    pub(super) fn told_place(&self, nth: usize) -> Option<Place> {
+        self.place(nth).ok()
+    }
+
+    /// What the index alone tells of a message.
+    pub(super) fn as_known(&self, nth: usize) -> Message {
+        let saved = self.record(nth).map(|record| record.save_date.get());
+        self.dbox.as_known(nth, saved.map(i64::from))
+    }
+
     fn notes(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Box<Finding>>> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -239,7 +262,28 @@ impl<'a> MdboxMailbox<'a> {
         )
     }
 
-    fn opened<'s>(
+    /// The `nth` message, and where it is: where the map says, or elsewhere by its GUID, or what is sound.
+    pub(super) fn find<'s>(
+        &'s self,
+        nth: usize,
+        scratch: &'s mut Vec<u8>,
+    ) -> Result<(Place, StoredMessage<'s>), Box<Finding>> {
+        let place = self.place(nth);
+        let ((rule, why), place) = match place {
+            Ok(place) => match self.read(nth, place, StoredMessage::read, scratch) {
+                Ok(stored) => return Ok((place, stored)),
+                Err(astray) => (astray, Some(place)),
+            },
+            Err(astray) => (astray, None),
+        };
+        if let Some(found) = self.rescue(nth, place, &why) {
+            return Ok(found);
+        }
+        let salvaged = place.and_then(|place| Some((place, self.salvage(nth, place)?)));
+        salvaged.ok_or_else(|| self.finding(rule, nth, &self.shown_file(nth), why))
+    }
+
+    pub(super) fn opened<'s>(
         &'s self,
         nth: usize,
         place: Place,
@@ -300,22 +344,8 @@ impl MailboxSource for MdboxMailbox<'_> {
         nth: usize,
         scratch: &'a mut Vec<u8>,
     ) -> Result<Opened<'a>, Box<Finding>> {
-        let place = self.place(nth);
-        let ((rule, why), place) = match place {
-            Ok(place) => match self.read(nth, place, StoredMessage::read, scratch) {
-                Ok(stored) => return self.opened(nth, place, stored),
-                Err(astray) => (astray, Some(place)),
-            },
-            Err(astray) => (astray, None),
-        };
-        if let Some((place, stored)) = self.rescue(nth, place, &why) {
-            return self.opened(nth, place, stored);
-        }
-        let salvaged = place.and_then(|place| Some((place, self.salvage(nth, place)?)));
-        match salvaged {
-            Some((place, stored)) => self.opened(nth, place, stored),
-            None => Err(self.finding(rule, nth, &self.shown_file(nth), why)),
-        }
+        let (place, stored) = self.find(nth, scratch)?;
+        self.opened(nth, place, stored)
     }
 
     fn judge(
@@ -353,5 +383,9 @@ impl MailboxSource for MdboxMailbox<'_> {
 
     fn dir_access(&self) -> Option<Access> {
         self.dbox.access
+    }
+
+    fn believed_usage(&self) -> Option<BelievedUsage> {
+        self.dbox.index.believed_usage()
     }
 }

@@ -39,6 +39,18 @@ impl Map {
         self.index.uid_validity
     }
 
+    /// Above every map UID.
+    pub(super) fn next_uid(&self) -> u32 {
+        self.index.next_uid
+    }
+
+    /// How often the storage was rebuilt.
+    pub(super) fn rebuild_count(&self) -> u32 {
+        let header = self.index.extension(MAP_PLACE);
+        let read = header.and_then(|ext| MapHeader::read_from_prefix(&ext.header).ok());
+        read.map_or(0, |(header, _)| header.rebuild_count.get())
+    }
+
     /// How many stored messages it has.
     pub(super) fn len(&self) -> usize {
         self.index.uids.len()

@@ -20,6 +20,7 @@ mod map;
 mod pool;
 mod queue;
 mod read;
+mod repair;
 pub mod scan;
 mod storage;
 mod write;
@@ -50,6 +51,8 @@ pub const ROOM: Room = Room {
     },
     name_problem: dbox::name_problem,
     stamp: read::stamp,
+    repair: Some(repair::plan),
+    quota: None,
 };
 
 fn detect(root: &Dir) -> Likeness {

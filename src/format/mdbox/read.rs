@@ -21,6 +21,11 @@ use crate::store::{Found, MailboxSource, Source};
 
 /// Opens the account in `root`.
 pub fn open(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result<Box<dyn Source>> {
+    Ok(Box::new(open_typed(root, options, found)?))
+}
+
+/// The same, for this room alone.
+pub(super) fn open_typed(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result<Mdbox> {
     let tree = Tree::open(&root, "mdbox", options, found)?;
     let storage = root.dir_if_there(STORAGE)?.ok_or_else(|| Error::Missing {
         what: format!("{} holds no mdbox: no {STORAGE}", root.path().display()),
@@ -33,12 +38,12 @@ pub fn open(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result<Box<dy
         found,
     )?;
     tell_storage(&storage, found)?;
-    Ok(Box::new(Mdbox {
+    Ok(Mdbox {
         seen: Mutex::new(Seen::of(storage.map.as_ref())),
         root,
         tree,
         storage,
-    }))
+    })
 }
 
 /// A digest of all that changes when a server works on the account.

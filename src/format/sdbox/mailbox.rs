@@ -15,19 +15,21 @@ use crate::format::dbox::{
 use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
 use crate::report::catalogue::{DBOX_LOST, DBOX_UNREADABLE};
 use crate::report::{Finding, Rule};
-use crate::store::{Access, Claims, Found, MadeUp, MailboxSource, Opened};
+use crate::store::{Access, BelievedUsage, Claims, Found, MadeUp, MailboxSource, Opened};
 
 /// The index's mark for a message in alternative storage.
 const IN_ALT: u8 = 0x40;
 
 pub(super) struct SdboxMailbox<'a> {
-    dbox: DboxMailbox,
-    mails: Mails,
+    pub(super) dbox: DboxMailbox,
+    pub(super) mails: Mails,
+    /// Neither index nor log was there.
+    pub(super) without_index: bool,
     /// Saved dates by place, where the cache tells them.
     saved: Vec<Option<u32>>,
     attachments: &'a Elsewhere,
     /// Messages may be missing because the alternative storage is.
-    alt_is_missing: bool,
+    pub(super) alt_is_missing: bool,
 }
 
 impl<'a> SdboxMailbox<'a> {
@@ -44,6 +46,7 @@ impl<'a> SdboxMailbox<'a> {
         })?;
         let mut told = |finding: Finding| found(DboxMailbox::within(finding, name, &mails.path));
         let files = listing::list(&mails, &mut told)?;
+        let without_index = index.is_none();
         let mut index = match index {
             Some(index) => index,
             None => listing::made_from(&files, places.index_is_elsewhere(), &mut told),
@@ -55,6 +58,7 @@ impl<'a> SdboxMailbox<'a> {
         Ok(Self {
             dbox: DboxMailbox::new(name, &mails.dir, path, index, HEADER, &mut told),
             saved,
+            without_index,
             attachments: places.attachments(),
             alt_is_missing: places.alt_is_missing(),
             mails,
@@ -68,6 +72,17 @@ impl<'a> SdboxMailbox<'a> {
             Some(alt) if self.in_alt(nth) => alt.path_of(name.as_bytes()).display().to_string(),
             _ => format!("{}/{name}", self.dbox.path),
         }
+    }
+
+    /// Flags that only the format itself knows.
+    pub(super) fn own_flags(&self, nth: usize) -> u8 {
+        self.dbox.index.flags[nth] & IN_ALT
+    }
+
+    /// What the index alone tells of a message.
+    pub(super) fn as_known(&self, nth: usize) -> Message {
+        let saved = self.saved.get(nth).copied().flatten();
+        self.dbox.as_known(nth, saved.map(i64::from))
     }
 
     /// What the index says; the file may be in either place.
@@ -179,5 +194,9 @@ impl MailboxSource for SdboxMailbox<'_> {
 
     fn dir_access(&self) -> Option<Access> {
         self.dbox.access
+    }
+
+    fn believed_usage(&self) -> Option<BelievedUsage> {
+        self.dbox.index.believed_usage()
     }
 }

@@ -13,6 +13,7 @@ mod layout;
 mod listing;
 mod mailbox;
 mod read;
+mod repair;
 mod write;
 
 #[cfg(test)]
@@ -41,6 +42,8 @@ pub const ROOM: Room = Room {
     },
     name_problem: dbox::name_problem,
     stamp: read::stamp,
+    repair: Some(repair::plan),
+    quota: None,
 };
 
 fn detect(root: &Dir) -> Likeness {

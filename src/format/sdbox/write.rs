@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 
 use super::layout::{HEADER, file_name};
+use crate::digest::Measured;
 use crate::disk::{Dir, NewFile};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::dbox::record::{self, Head, Record};
 use crate::format::dbox::{
     MAILBOXES, MailboxIndex, OnlyAbove, Own, file_header, finish_account, make_mailbox,
@@ -12,7 +13,9 @@ use crate::format::dbox::{
 use crate::format::pour::PIECE;
 use crate::format::writing::Writing;
 use crate::model::{Account, Mailbox, Message};
-use crate::store::{CreateOptions, Destination, Form, Incoming, MailboxWriter, StoreError, Stored};
+use crate::store::{
+    CreateOptions, Destination, Form, Incoming, MailboxWriter, Opened, StoreError, Stored,
+};
 
 /// Begins an account in `root`, which is empty.
 pub fn create(root: Dir, options: &CreateOptions) -> Result<Box<dyn Destination>> {
@@ -23,6 +26,33 @@ pub fn create(root: Dir, options: &CreateOptions) -> Result<Box<dyn Destination>
     };
     account.writing.make(&account.root, MAILBOXES)?;
     Ok(Box::new(account))
+}
+
+/// Writes a message that is open as a file of its own, in the coat that it had.
+pub(super) fn rewrite(opened: Opened<'_>, now: u32, file: &mut NewFile) -> Result<()> {
+    let mut buffer = file_header(now);
+    let header_at = buffer.len() as u64;
+    let head = Head {
+        message: &opened.message,
+        coat: opened.coat.filter(|_| opened.message.sealed.is_none()),
+        first_mailbox: None,
+    };
+    let mut body = Measured::new(opened.body);
+    let record = record::write(head, &mut body, &mut buffer, &mut |buffer| {
+        file.append(buffer)?;
+        buffer.clear();
+        Ok(())
+    });
+    let record = record.map_err(|error| match error {
+        StoreError::Destination(error) => error,
+        StoreError::Source { error, .. } => Error::Bug(error.to_string()),
+        StoreError::Refused(why) => Error::Bug(why),
+    })?;
+    file.append(&buffer)?;
+    match &record.header {
+        Some(header) => file.write_all_at(header, header_at),
+        None => Ok(()),
+    }
 }
 
 struct SdboxAccount {

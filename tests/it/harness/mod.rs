@@ -7,6 +7,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 pub mod dovecot;
+pub mod failing;
 pub mod maildir;
 pub mod run;
 pub mod store;

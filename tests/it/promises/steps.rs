@@ -5,55 +5,17 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mailtally::Result;
-use mailtally::disk::{Dir, Disk, Owner, Real, Step};
+use mailtally::disk::{Dir, Disk, Owner, Real};
 use mailtally::format::{OpenOptions, room};
 use mailtally::ops::{Teller, convert, users::Place, workers::Workers};
 use mailtally::report::UserLine;
 
+use crate::harness::failing::{EIO, ENOSPC, Failing};
 use crate::harness::maildir::{Maildir, mail, name};
 use crate::harness::run::is_root;
 use crate::harness::tree::tree;
-
-/// A disk on which steps that change something fail.
-#[derive(Debug)]
-struct Failing {
-    done: AtomicUsize,
-    from: usize,
-    /// All from there on, as when the power is cut; else only the one.
-    for_good: bool,
-    with: i32,
-}
-
-impl Failing {
-    fn disk(from: usize, for_good: bool, with: i32) -> Arc<dyn Disk> {
-        Arc::new(Self {
-            done: AtomicUsize::new(0),
-            from,
-            for_good,
-            with,
-        })
-    }
-}
-
-impl Disk for Failing {
-    fn before(&self, step: &Step<'_>) -> io::Result<()> {
-        if !step.action.changes() {
-            return Ok(());
-        }
-        let nth = self.done.fetch_add(1, Ordering::Relaxed);
-        if nth == self.from || (self.for_good && nth > self.from) {
-            Err(io::Error::from_raw_os_error(self.with))
-        } else {
-            Ok(())
-        }
-    }
-}
-
-const EIO: i32 = 5;
-const ENOSPC: i32 = 28;
 
 /// Some of everything that is written, and something that is not carried.
 fn account() -> Maildir {

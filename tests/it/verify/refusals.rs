@@ -47,6 +47,7 @@ fn users_on_one_side_only_are_said() {
             let path = folder.join(side).join(user);
             fs::create_dir_all(path.join("cur")).unwrap();
             fs::create_dir_all(path.join("new")).unwrap();
+            fs::create_dir_all(path.join("tmp")).unwrap();
             fs::write(
                 path.join("dovecot-uidlist"),
                 "3 V1 N1 G11111111111111111111111111111111\n",

@@ -1,0 +1,97 @@
+//! `mailtally quota`
+
+use std::fmt::Write;
+
+use clap::Args;
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use mailtally::Result;
+use mailtally::format::location;
+use mailtally::ops::quota::{self, Options};
+use mailtally::report::{Limits, QuotaLine, QuotaStatus, Usage, escape};
+
+use super::exit::Exit;
+use super::global::Global;
+use super::render::bytes;
+use super::run::Run;
+use super::stores::{self, Context};
+
+/// How much is used, counted from the messages, against what the store believes?
+///
+/// Every message is read. `maildirsize` counts plain bytes, as Dovecot's maildir quota does; `count`
+/// stands for the sums that the indexes keep (hdr-vsize), in bytes with CRLF line ends.
+///
+/// Exit status: 0 what is kept is right, or is now; 1 it is not, or a message cannot be read.
+#[derive(Args)]
+pub struct Quota {
+    /// What to count, such as maildir:/home/%u/Maildir
+    location: String,
+    /// Correct maildirsize; its limits stay as they are
+    #[arg(long)]
+    write: bool,
+}
+
+impl Quota {
+    /// Counts every account of the location.
+    pub fn run(self, global: &Global) -> Result<Exit> {
+        let context = Context::here();
+        let location = location::parse(&self.location)?;
+        let found = stores::find(&location, global, &context)?;
+        let run = Run::start("quota", global, &found, &location, false)?;
+        let options = Options { write: self.write };
+        let exit = run.each(&found.accounts, |account, teller, workers| {
+            let root = account.place.open()?;
+            let (room, open) = stores::open_options(&location, account, &root, &context)?;
+            quota::account(room, &root, &open, &options, teller, workers)
+        });
+        Ok(exit)
+    }
+}
+
+/// The table of what is used.
+pub fn table(out: &mut String, lines: &[QuotaLine]) {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header(["user", "root", "counted", "stored", "limit", ""]);
+    let mut lines: Vec<_> = lines.iter().collect();
+    lines.sort_by_key(|line| &line.user);
+    for line in lines {
+        table.add_row([
+            escape(line.user.as_bytes()),
+            line.root.into(),
+            usage(&line.counted),
+            line.stored.as_ref().map_or("-".into(), usage),
+            line.limits.as_ref().map_or("-".into(), limits),
+            status(line.status).into(),
+        ]);
+    }
+    for line in table.lines() {
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+}
+
+fn usage(usage: &Usage) -> String {
+    let size = match u64::try_from(usage.bytes) {
+        Ok(size) => bytes(size),
+        Err(_) => format!("{} B", usage.bytes),
+    };
+    format!("{size} in {}", usage.messages)
+}
+
+fn limits(limits: &Limits) -> String {
+    let size = limits.bytes.map(bytes);
+    let messages = limits.messages.map(|count| format!("{count} messages"));
+    let parts: Vec<_> = [size, messages].into_iter().flatten().collect();
+    parts.join(", ")
+}
+
+fn status(status: QuotaStatus) -> &'static str {
+    match status {
+        QuotaStatus::Ok => "right",
+        QuotaStatus::None => "not kept",
+        QuotaStatus::Stale => "WRONG",
+        QuotaStatus::Wrapped => "WRONG (32 bits)",
+        QuotaStatus::Broken => "BROKEN",
+        QuotaStatus::Corrected => "corrected",
+    }
+}

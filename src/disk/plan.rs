@@ -1,0 +1,138 @@
+//! Steps that can be shown before they are done, survive a power cut, and can be taken back.
+//!
+//! ```text
+//! mailtally-replaced/2026-11-24T21-40-00Z/
+//!     new/0001            what will take a place: made and on the device before anything is touched
+//!     0001.dovecot.index  what had the place, kept
+//!     plan.json           the steps. From here on the plan is carried out, also by the next run
+//!     done.json           its name when all of them are done. Undoing begins with the name undo.json
+//! ```
+//! Each step is one rename, and does nothing where it was done already. Without a `plan.json` nothing was
+//! touched yet, and the folder is thrown away.
+
+mod act;
+mod journal;
+
+use std::fmt;
+
+use bstr::BString;
+
+use super::{Dir, NewFile};
+use crate::error::Result;
+use crate::model::MailboxName;
+
+pub use act::{carry_out, finish_what_was_begun, undo};
+
+/// Holds what was replaced, in the account's root.
+pub const REPLACED: &str = "mailtally-replaced";
+
+/// Names from the account's root down.
+pub type Path = Vec<BString>;
+
+/// Writes the content of a new file.
+pub type Fill = Box<dyn Fn(&mut NewFile) -> Result<()>>;
+
+/// What is to be done, in order.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+/// One change of a name.
+#[derive(Debug)]
+pub struct Step {
+    /// Which name.
+    pub path: Path,
+    /// What becomes of it.
+    pub act: Act,
+    /// Why, and what comes of it.
+    pub about: About,
+}
+
+/// What becomes of a name.
+pub enum Act {
+    /// A new file takes its place; the old one, if there is any, is kept.
+    Replace(Fill),
+    /// It goes; it is kept.
+    Remove,
+    /// It gets another name; a file there is an error.
+    Rename(Path),
+    /// A directory is made where none is.
+    MakeDir,
+}
+
+impl Act {
+    /// A file with this content takes its place.
+    pub fn put(content: Vec<u8>) -> Self {
+        Self::Replace(Box::new(move |file| file.append(&content)))
+    }
+
+    /// The word in records.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Replace(_) => "replace",
+            Self::Remove => "remove",
+            Self::Rename(_) => "rename",
+            Self::MakeDir => "make-dir",
+        }
+    }
+}
+
+impl fmt::Debug for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Why a step is done, and what comes of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// The mailbox, as a client sees its name.
+    pub mailbox: Option<String>,
+    /// Codes of the findings that it mends.
+    pub codes: Vec<&'static str>,
+    /// What is done, for people.
+    pub does: String,
+    /// What cannot be brought back.
+    pub lost: Vec<String>,
+}
+
+impl About {
+    /// What is done, and nothing more.
+    pub fn of(does: impl Into<String>) -> Self {
+        Self {
+            does: does.into(),
+            ..Self::default()
+        }
+    }
+
+    /// The same, in a mailbox.
+    pub fn in_mailbox(name: &MailboxName, does: impl Into<String>) -> Self {
+        Self {
+            mailbox: Some(crate::report::escape(name.to_string().as_bytes())),
+            ..Self::of(does)
+        }
+    }
+}
+
+impl Plan {
+    /// True where nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Adds a step.
+    pub fn push(&mut self, path: Path, act: Act, about: About) {
+        self.steps.push(Step { path, act, about });
+    }
+}
+
+/// The directory that a path's last name is in, and that name.
+fn parent<'p>(root: &Dir, path: &'p [BString]) -> Result<(Dir, &'p BString)> {
+    let (name, above) = path.split_last().expect("BUG: a step names something");
+    Ok((root.descend(above)?, name))
+}
+
+#[cfg(test)]
+mod tests;

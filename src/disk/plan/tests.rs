@@ -1,0 +1,196 @@
+//! A plan is carried out, cut anywhere and finished, and taken back.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::disk::{self, Disk, Real};
+use crate::error::Error;
+
+/// A disk that fails from one step on.
+#[derive(Debug)]
+struct Cut(AtomicUsize);
+
+impl Disk for Cut {
+    fn before(&self, step: &disk::Step<'_>) -> io::Result<()> {
+        if !step.action.changes() {
+            return Ok(());
+        }
+        let left = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                Some(left.saturating_sub(1))
+            });
+        if left == Ok(0) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        Ok(())
+    }
+}
+
+fn store() -> tempfile::TempDir {
+    let temp = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| {
+        let path = temp.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    put("a/index", "old index");
+    put("a/log", "old log");
+    put("a/gone", "went away");
+    put("b/name", "renamed");
+    let mode = std::fs::Permissions::from_mode(0o640);
+    std::fs::set_permissions(temp.path().join("a/index"), mode).unwrap();
+    temp
+}
+
+fn open(temp: &tempfile::TempDir, disk: Arc<dyn Disk>) -> Dir {
+    Dir::open(temp.path(), disk).unwrap()
+}
+
+fn path(text: &str) -> Path {
+    text.split('/').map(BString::from).collect()
+}
+
+fn plan() -> Plan {
+    let mut plan = Plan::default();
+    let mut push = |at: &str, act| plan.push(path(at), act, About::default());
+    push("a/index", Act::put(b"new index".to_vec()));
+    push("a/log", Act::put(b"new log".to_vec()));
+    push("a/cache", Act::put(b"new cache".to_vec()));
+    push("a/gone", Act::Remove);
+    push("b/name", Act::Rename(path("b/other")));
+    push("c", Act::MakeDir);
+    plan
+}
+
+/// Content and mode by name, without what was kept.
+fn contents(temp: &tempfile::TempDir) -> BTreeMap<String, (String, u32)> {
+    let mut all = BTreeMap::new();
+    let mut open = vec![temp.path().to_owned()];
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let entry = entry.unwrap();
+            let (path, stat) = (entry.path(), entry.metadata().unwrap());
+            if entry.file_name() == REPLACED {
+                continue;
+            }
+            let name = path
+                .strip_prefix(temp.path())
+                .unwrap()
+                .display()
+                .to_string();
+            if stat.is_dir() {
+                open.push(path);
+                all.insert(name, (String::new(), 0));
+            } else {
+                let text = std::fs::read_to_string(path).unwrap();
+                all.insert(name, (text, stat.permissions().mode() & 0o777));
+            }
+        }
+    }
+    all
+}
+
+fn cut(step: usize) -> Arc<dyn Disk> {
+    Arc::new(Cut(AtomicUsize::new(step)))
+}
+
+#[test]
+fn what_is_replaced_is_kept_and_comes_back() {
+    let temp = store();
+    let before = contents(&temp);
+    let root = open(&temp, Arc::new(Real));
+    let folder = carry_out(&root, &plan(), "2026").unwrap();
+    let after = contents(&temp);
+    assert_eq!(after["a/index"], ("new index".into(), 0o640));
+    assert_eq!(after["a/cache"].0, "new cache");
+    assert_eq!(after["b/other"].0, "renamed");
+    assert!(after.contains_key("c") && !after.contains_key("a/gone"));
+    let kept = temp.path().join(REPLACED).join(&folder);
+    let kept = |name: &str| std::fs::read_to_string(kept.join(name)).unwrap();
+    assert_eq!(kept("0001.index"), "old index");
+    assert_eq!(kept("0004.gone"), "went away");
+    assert_eq!(finish_what_was_begun(&root).unwrap(), 0);
+    assert_eq!(undo(&root).unwrap(), Some(folder));
+    assert_eq!(contents(&temp), before);
+    assert!(!temp.path().join(REPLACED).exists());
+    assert_eq!(undo(&root).unwrap(), None);
+}
+
+#[test]
+fn a_plan_cut_before_any_step_is_as_before_or_finished_by_the_next_run() {
+    let whole = store();
+    let before = contents(&whole);
+    carry_out(&open(&whole, Arc::new(Real)), &plan(), "2026").unwrap();
+    let after = contents(&whole);
+    for step in 0.. {
+        let temp = store();
+        let done = carry_out(&open(&temp, cut(step)), &plan(), "2026").is_ok();
+        let root = open(&temp, Arc::new(Real));
+        let begun = temp.path().join(REPLACED).join("2026/plan.json").exists();
+        if !begun && !done && contents(&temp) != after {
+            assert_eq!(contents(&temp), before, "cut before step {step}");
+        }
+        finish_what_was_begun(&root).unwrap();
+        let now = contents(&temp);
+        assert!(now == before || now == after, "cut before step {step}");
+        assert!(!begun || now == after, "cut before step {step}: finished");
+        if now == before {
+            assert!(!temp.path().join(REPLACED).exists(), "step {step}");
+        }
+        if done {
+            assert!(step > 20, "{step} steps");
+            return;
+        }
+    }
+}
+
+#[test]
+fn undoing_cut_before_any_step_is_finished_by_the_next_run() {
+    for step in 0.. {
+        let temp = store();
+        let before = contents(&temp);
+        carry_out(&open(&temp, Arc::new(Real)), &plan(), "2026").unwrap();
+        let after = contents(&temp);
+        let done = undo(&open(&temp, cut(step))).is_ok();
+        let root = open(&temp, Arc::new(Real));
+        finish_what_was_begun(&root).unwrap();
+        let now = contents(&temp);
+        assert!(now == before || now == after, "cut before step {step}");
+        undo(&root).unwrap();
+        assert_eq!(contents(&temp), before, "cut before step {step}");
+        assert!(!temp.path().join(REPLACED).exists(), "step {step}");
+        if done {
+            assert!(step > 8, "{step} steps");
+            return;
+        }
+    }
+}
+
+#[test]
+fn what_someone_has_changed_since_is_not_taken_back() {
+    let temp = store();
+    let root = open(&temp, Arc::new(Real));
+    carry_out(&root, &plan(), "2026").unwrap();
+    std::fs::write(temp.path().join("a/log"), "a server was here").unwrap();
+    let after = contents(&temp);
+    assert!(matches!(undo(&root), Err(Error::Occupied { .. })));
+    assert_eq!(contents(&temp), after);
+}
+
+#[test]
+fn two_repairs_of_one_second_have_a_folder_each() {
+    let temp = store();
+    let root = open(&temp, Arc::new(Real));
+    for wanted in ["2026", "2026.002", "2026.003"] {
+        let mut plan = Plan::default();
+        plan.push(path("a/log"), Act::put(wanted.into()), About::default());
+        assert_eq!(carry_out(&root, &plan, "2026").unwrap(), wanted);
+    }
+    assert_eq!(undo(&root).unwrap().as_deref(), Some("2026.003"));
+    assert_eq!(contents(&temp)["a/log"].0, "2026.002");
+}

@@ -1,0 +1,167 @@
+//! What makes a mailbox the same one: from its index, or from the best source that is left.
+
+use std::collections::BTreeMap;
+
+use super::{DboxMailbox, Remembered, Tree};
+use crate::disk::Dir;
+use crate::disk::plan::{About, Act, Plan};
+use crate::error::Result;
+use crate::format::names::made_guid;
+use crate::model::{Mailbox, MailboxName, UidValidity};
+
+/// The last UIDVALIDITY that was given out.
+const LAST: &str = "dovecot-uidvalidity";
+/// The server's list of mailboxes: it makes a new one, and ours would be older than the indexes.
+const LIST: [&str; 3] = [
+    "dovecot.list.index",
+    "dovecot.list.index.log",
+    "dovecot.list.index.log.2",
+];
+/// A server's list of mailboxes can be older than the last UIDs that were given out.
+const UNKNOWN_UIDS: u32 = 1000;
+/// What a mailbox is called that takes in messages of none; with a number where there is one.
+const RECOVERED: &str = "Recovered";
+
+/// The identities of an account's mailboxes.
+#[derive(Debug)]
+pub struct Identities {
+    remembered: Remembered,
+    last: u32,
+    is_new: bool,
+    now: u32,
+}
+
+impl Identities {
+    /// Of the account in `root`.
+    pub fn new(root: &Dir, tree: &Tree, now: u32) -> Self {
+        Self {
+            remembered: Remembered::read(root),
+            last: tree.account.last_uidvalidity,
+            is_new: false,
+            now,
+        }
+    }
+
+    /// The `nth` mailbox as its new index is to have it, and where that comes from. What nobody knows is
+    /// lost.
+    pub fn of(
+        &mut self,
+        tree: &Tree,
+        nth: usize,
+        mailbox: &DboxMailbox,
+        uids_are_made: bool,
+        lost: &mut Vec<String>,
+    ) -> (Mailbox, Vec<String>) {
+        let mut identity = mailbox.mailbox.clone();
+        let mut does = Vec::new();
+        let mut known = self.remembered.of(&tree.storage_name(nth), &identity.name);
+        if uids_are_made {
+            // Other UIDs under an old UIDVALIDITY would show clients the wrong messages.
+            (known.uidvalidity, known.uidnext) = (None, None);
+        }
+        if mailbox.index.uid_validity == 0 {
+            match known.uidvalidity {
+                Some((value, from)) => {
+                    identity.uidvalidity = value;
+                    identity.uidnext = identity.uidnext.saturating_add(UNKNOWN_UIDS);
+                    does.push(format!(
+                        "UIDVALIDITY from {from}; UIDNEXT {UNKNOWN_UIDS} higher, for messages that came and went"
+                    ));
+                }
+                None => {
+                    identity.uidvalidity = self.new_uidvalidity(tree);
+                    lost.push("UIDVALIDITY: clients load all messages again".into());
+                }
+            }
+        }
+        if !mailbox.has_guid() {
+            match known.guid {
+                Some((guid, from)) => {
+                    identity.guid = guid;
+                    does.push(format!("mailbox GUID from {from}"));
+                }
+                None => does.push("a new mailbox GUID".into()),
+            }
+        }
+        if let Some((next, from)) = known.uidnext.filter(|(next, _)| *next > identity.uidnext) {
+            identity.uidnext = next;
+            does.push(format!("UIDNEXT from {from}"));
+        }
+        (identity, does)
+    }
+
+    /// A new mailbox for so many messages that belong to none.
+    pub fn recovered(&mut self, root: &Dir, tree: &Tree, messages: usize) -> Mailbox {
+        let name = free_name(tree);
+        Mailbox {
+            selectable: true,
+            guid: made_guid(root, &name),
+            uidvalidity: self.new_uidvalidity(tree),
+            uidnext: u32::try_from(messages).unwrap_or(u32::MAX - 1) + 1,
+            first_recent: 1,
+            highest_modseq: 1,
+            keywords: Vec::new(),
+            acl: None,
+            name,
+        }
+    }
+
+    /// One that no mailbox of the account has had.
+    fn new_uidvalidity(&mut self, tree: &Tree) -> UidValidity {
+        let known = self.remembered.highest_uidvalidity();
+        let told = tree
+            .selectable()
+            .filter_map(|nth| uidvalidity_of(tree, nth));
+        let highest = told.max().unwrap_or(0).max(known);
+        let last = self.last.max(highest).max(self.now);
+        self.last = last.saturating_add(1);
+        self.is_new = true;
+        UidValidity::new(self.last).unwrap_or(UidValidity::ONE)
+    }
+
+    /// What an account whose indexes are new must have and must not have.
+    pub fn finish(&self, root: &Dir, plan: &mut Plan) -> Result<()> {
+        if self.is_new {
+            self.note_last(root, plan)?;
+        }
+        if plan.is_empty() {
+            return Ok(());
+        }
+        for name in LIST {
+            if root.stat_if_there(name)?.is_some() {
+                let about = About::of("the server lists its mailboxes anew");
+                plan.push(vec![name.into()], Act::Remove, about);
+            }
+        }
+        Ok(())
+    }
+
+    /// A server must not give a new UIDVALIDITY out once more.
+    fn note_last(&self, root: &Dir, plan: &mut Plan) -> Result<()> {
+        let about = About::of("the last UIDVALIDITY that was given out");
+        let text = format!("{:08x}", self.last);
+        let entries = root.entries()?.into_iter();
+        let pairs = entries.filter(|entry| entry.name.starts_with(b"dovecot-uidvalidity."));
+        let mut steps: BTreeMap<_, _> = pairs.map(|entry| (entry.name, Act::Remove)).collect();
+        steps.insert(LAST.into(), Act::put(text.clone().into_bytes()));
+        steps.insert(format!("{LAST}.{text}").into(), Act::put(Vec::new()));
+        for (name, act) in steps {
+            plan.push(vec![name], act, about.clone());
+        }
+        Ok(())
+    }
+}
+
+fn uidvalidity_of(tree: &Tree, nth: usize) -> Option<u32> {
+    let mails = tree.mails(nth, &mut |_| ()).ok()??;
+    let index = mails.load(&tree.names[nth], &mut |_| ()).ok()??;
+    Some(index.uid_validity)
+}
+
+fn free_name(tree: &Tree) -> MailboxName {
+    let numbered = (2..).map(|nth| format!("{RECOVERED}-{nth}"));
+    let names = std::iter::once(RECOVERED.to_owned()).chain(numbered);
+    let mut names = names.map(|name| MailboxName::new([name]));
+    let free = names.find(|name| !tree.names.contains(name));
+    free.expect("BUG: an account has no end of mailboxes")
+}

@@ -1,0 +1,130 @@
+//! What both formats look at before they repair: each message, and what a new index mends.
+
+use std::sync::Arc;
+
+use bstr::BString;
+
+use super::{Extent, Key, StoredMessage};
+use crate::digest::Measured;
+use crate::disk::File;
+use crate::model::{Flags, Message, Uid};
+use crate::report::catalogue as rules;
+use crate::report::{Finding, Rule};
+use crate::store::{MailboxSource, StoreError};
+
+/// A message that no index knows: what its metadata says.
+#[derive(Debug)]
+pub struct FoundMessage {
+    guid: BString,
+    received: i64,
+    saved: i64,
+    pop3_uidl: Option<BString>,
+    pop3_order: Option<u32>,
+}
+
+impl FoundMessage {
+    /// As a message with this UID, without flags.
+    pub fn message(&self, uid: Uid) -> Message {
+        Message {
+            uid,
+            flags: Flags::NONE,
+            keywords: Vec::new(),
+            received: self.received,
+            saved: Some(self.saved),
+            guid: self.guid.clone(),
+            pop3_uidl: self.pop3_uidl.clone(),
+            pop3_order: self.pop3_order,
+            sealed: None,
+        }
+    }
+}
+
+/// The message at `extent`, if it holds up.
+pub fn found_message(file: Arc<File>, extent: Extent, saved: i64) -> Option<FoundMessage> {
+    let mut scratch = Vec::new();
+    let stored = StoredMessage::read(file, extent, &mut scratch).ok()?;
+    let metadata = &stored.metadata;
+    Some(FoundMessage {
+        guid: metadata.get(Key::Guid)?.into(),
+        received: i64::try_from(metadata.hex(Key::Received)?).ok()?,
+        saved,
+        pop3_uidl: metadata.get(Key::Pop3Uidl).map(BString::from),
+        pop3_order: metadata.decimal(Key::Pop3Order),
+    })
+}
+
+/// What a message is found to be.
+#[derive(Debug)]
+pub enum Looked {
+    /// Sound; or with something about it that no repair changes.
+    Sound(Box<Message>),
+    /// Not whole, or with wrong metadata: what is sound of it can be stored anew.
+    Wounded(Box<Message>, Vec<Finding>),
+    /// Nothing of it is left.
+    Gone(Box<Finding>),
+    /// It cannot be read now; that is not to say that it is gone.
+    Unreadable(Box<Finding>),
+}
+
+/// Reads a message to its end.
+pub fn look(mailbox: &dyn MailboxSource, nth: usize, scratch: &mut Vec<u8>) -> Looked {
+    let opened = match mailbox.open(nth, scratch) {
+        Ok(opened) => opened,
+        Err(finding) => return lost(finding),
+    };
+    let (message, claims) = (opened.message, opened.claims);
+    match Measured::new(opened.body).store_nowhere() {
+        Ok(stored) => {
+            let mut findings = Vec::new();
+            match &stored.damage {
+                Some(error) => findings.push(mailbox.broken(nth, error, stored.facts.size)),
+                None => mailbox.judge(nth, &message, claims, &stored.facts, &mut |finding| {
+                    findings.push(finding);
+                }),
+            }
+            findings.retain(|finding| stored.damage.is_some() || is_mended(finding.rule));
+            if findings.is_empty() {
+                Looked::Sound(Box::new(message))
+            } else {
+                Looked::Wounded(Box::new(message), findings)
+            }
+        }
+        Err(StoreError::Source { error, read }) => {
+            lost(Box::new(mailbox.broken(nth, &error, read)))
+        }
+        Err(_) => unreachable!("BUG: nothing was stored"),
+    }
+}
+
+/// What a message that is stored anew no longer has.
+fn is_mended(rule: &'static Rule) -> bool {
+    rule == &rules::DBOX_SIZE
+}
+
+fn lost(finding: Box<Finding>) -> Looked {
+    let later = [
+        &rules::DBOX_UNREADABLE,
+        &rules::DBOX_EXTERNAL_ATTACHMENT,
+        &rules::DBOX_ENCRYPTED,
+    ];
+    if later.contains(&finding.rule) {
+        Looked::Unreadable(finding)
+    } else {
+        Looked::Gone(finding)
+    }
+}
+
+/// True for a finding of a mailbox that it no longer has when its index is written anew.
+pub fn mended_by_a_new_index(rule: &'static Rule) -> bool {
+    let mended = [
+        &rules::INDEX_BROKEN,
+        &rules::INDEX_INDEXID,
+        &rules::INDEX_LOG,
+        &rules::INDEX_LOG_GAP,
+        &rules::INDEX_LOG_LOST,
+        &rules::INDEX_MISSING,
+        &rules::DBOX_RECOVERED,
+        &rules::DBOX_GUID,
+    ];
+    mended.contains(&rule)
+}

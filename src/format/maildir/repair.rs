@@ -1,0 +1,303 @@
+//! Plans what makes a Maildir sound again.
+//!
+//! ```text
+//! cur, new or tmp is missing           it is made
+//! S= or W= in a name is wrong          the file gets the right name; UID, GUID and POP3 UIDL stay
+//! two files have one base name         of the same bytes the older name goes; other bytes get their own name
+//! uidlist damaged, or no longer right  a new one: sound lines keep their UIDs, all others get new ones
+//! a keyword letter has no name         the one that the account's other folders have, if they agree
+//! maildirsize                          what the messages add up to; its limits stay
+//! ```
+//! Message files are never written to. The server's own indexes follow what is there.
+
+mod names;
+mod rows;
+
+use bstr::{BString, ByteSlice};
+
+use super::folders::Folder;
+use super::mailbox::MaildirMailbox;
+use super::read::Maildir;
+use super::{filename, quota};
+use crate::digest::Measured;
+use crate::disk::Dir;
+use crate::disk::plan::{About, Act, Path, Plan};
+use crate::error::Result;
+use crate::format::{OpenOptions, RepairOptions};
+use crate::report::catalogue as rules;
+use crate::report::{Finding, Rule};
+use crate::store::{MailboxSource, Source};
+
+/// Looks at the account in `root`.
+pub(super) fn plan(root: &Dir, open: &OpenOptions, _: RepairOptions) -> Result<Plan> {
+    let store = super::read::open_typed(root.again()?, open, &mut |_| ())?;
+    let mut repair = Repair {
+        store: &store,
+        plan: Plan::default(),
+        bytes: 0,
+        messages: 0,
+        unreadable: false,
+    };
+    for nth in 0..store.mailboxes().len() {
+        if store.folder_of(nth).selectable {
+            repair.mailbox(nth)?;
+        }
+    }
+    repair.usage(root, open);
+    Ok(repair.plan)
+}
+
+struct Repair<'a> {
+    store: &'a Maildir,
+    plan: Plan,
+    /// Bytes and messages of the account.
+    bytes: u64,
+    messages: u64,
+    /// Some message could not be read.
+    unreadable: bool,
+}
+
+/// What becomes of one message.
+#[derive(Debug, Default)]
+struct Fate {
+    /// Its new base name.
+    base: Option<BString>,
+    /// Its GUID, where that is no longer the base name.
+    guid: Option<BString>,
+    /// What the uidlist says of its sizes is wrong.
+    wrong_words: bool,
+}
+
+impl Fate {
+    fn changes(&self) -> bool {
+        self.base.is_some() || self.guid.is_some() || self.wrong_words
+    }
+}
+
+/// A new uidlist no longer has it.
+fn is_of_the_list(rule: &'static Rule) -> bool {
+    let mended = [
+        &rules::UIDLIST_BROKEN,
+        &rules::UIDLIST_TRUNCATED,
+        &rules::UIDLIST_DUPLICATE,
+        &rules::UIDLIST_MISSING,
+    ];
+    mended.contains(&rule)
+}
+
+/// A name in a folder, from the root down.
+fn within(folder: &Folder, names: &[&[u8]]) -> Path {
+    let mut path = folder.path.clone();
+    path.extend(names.iter().map(|name| BString::from(*name)));
+    path
+}
+
+impl Repair<'_> {
+    fn mailbox(&mut self, nth: usize) -> Result<()> {
+        let (store, folder) = (self.store, self.store.folder_of(nth));
+        let mut findings = Vec::new();
+        let mailbox = store.open_mailbox(nth, &mut |finding| findings.push(finding))?;
+        self.make_places(&mailbox, folder)?;
+        let mut codes: Vec<_> = findings
+            .iter()
+            .filter(|finding| is_of_the_list(finding.rule))
+            .map(|finding| finding.rule.code)
+            .collect();
+        self.remove_doubles(&mailbox, folder);
+        let (mut fates, mut scratch) = (Vec::new(), Vec::new());
+        for at in 0..mailbox.len() {
+            let fate = self.message(&mailbox, folder, at, &mut scratch);
+            fates.push(fate);
+        }
+        self.name_letters(&mailbox, folder, &findings);
+        if !codes.is_empty() || fates.iter().any(Fate::changes) {
+            codes.sort_unstable();
+            codes.dedup();
+            self.write_list(&mailbox, folder, &fates, codes);
+        }
+        Ok(())
+    }
+
+    fn make_places(&mut self, mailbox: &MaildirMailbox<'_>, folder: &Folder) -> Result<()> {
+        let dir = self.store.folder(folder)?;
+        for name in ["cur", "new", "tmp"] {
+            if dir.stat_if_there(name)?.is_none() {
+                let about = About {
+                    codes: vec![rules::MAILDIR_MISSING_DIR.code],
+                    ..About::in_mailbox(&mailbox.mailbox().name, "a server needs all three")
+                };
+                let path = within(folder, &[name.as_bytes()]);
+                self.plan.push(path, Act::MakeDir, about);
+            }
+        }
+        Ok(())
+    }
+
+    /// Of several files with the same name and bytes the newest name stays.
+    fn remove_doubles(&mut self, mailbox: &MaildirMailbox<'_>, folder: &Folder) {
+        for (place, name) in &mailbox.listing.gone {
+            let about = About {
+                codes: vec![rules::MAILDIR_DUPLICATE_NAME.code],
+                ..About::in_mailbox(&mailbox.mailbox().name, "the same bytes have a newer name")
+            };
+            let path = within(folder, &[place.name().as_bytes(), name]);
+            self.plan.push(path, Act::Remove, about);
+        }
+    }
+
+    fn message(
+        &mut self,
+        mailbox: &MaildirMailbox<'_>,
+        folder: &Folder,
+        at: usize,
+        scratch: &mut Vec<u8>,
+    ) -> Fate {
+        let sizes = self.measure(mailbox, at, scratch);
+        self.apart(mailbox, folder, at, sizes)
+    }
+
+    /// The sizes that a name should tell; `None` where that is not known.
+    fn measure(
+        &mut self,
+        mailbox: &MaildirMailbox<'_>,
+        at: usize,
+        scratch: &mut Vec<u8>,
+    ) -> Option<(u64, u64)> {
+        let was_unreadable = std::mem::replace(&mut self.unreadable, true);
+        let opened = mailbox.open(at, scratch).ok()?;
+        let (sealed, message, claims) = (opened.message.sealed, opened.message, opened.claims);
+        let stored = Measured::new(opened.body).store_nowhere().ok()?;
+        self.unreadable = was_unreadable;
+        let facts = stored.facts;
+        let mut damaged = stored.damage.is_some();
+        mailbox.judge(at, &message, claims, &facts, &mut |finding| {
+            damaged |= finding.rule == &rules::MAILDIR_DAMAGED;
+        });
+        let (size, virtual_size) = sealed.unwrap_or((facts.size, None));
+        self.bytes += size;
+        self.messages += 1;
+        let virtual_size = virtual_size.unwrap_or(facts.virtual_size);
+        // What a server says of ciphertext or of a torn message is more than what we see.
+        (!damaged && sealed.is_none()).then_some((size, virtual_size))
+    }
+
+    /// What has the name of another message gets one of its own, and wrong sizes go.
+    fn apart(
+        &mut self,
+        mailbox: &MaildirMailbox<'_>,
+        folder: &Folder,
+        at: usize,
+        sizes: Option<(u64, u64)>,
+    ) -> Fate {
+        let (slot, base) = (*mailbox.listing.slot(at), mailbox.listing.base(at));
+        let mut fate = Fate::default();
+        if slot.link > 0 {
+            return fate;
+        }
+        let mut new = BString::from(base);
+        let (mut codes, mut does) = (Vec::new(), Vec::new());
+        if let Some((size, virtual_size)) = sizes {
+            let right = names::with_sizes(base, size, virtual_size);
+            if right != base {
+                codes.extend(names::wrong(base, size, virtual_size));
+                does.push(format!(
+                    "it has {size} bytes, {virtual_size} with CRLF line ends"
+                ));
+                new = right;
+            }
+            fate.wrong_words = rows::says_wrong(mailbox.listing.words(at), size, virtual_size);
+        }
+        if slot.twin {
+            codes.push(rules::MAILDIR_DUPLICATE_NAME.code);
+            does.push("another message has the same base name".into());
+            new = names::apart(&new, slot.uid);
+        }
+        if new == base {
+            return fate;
+        }
+        let name = mailbox.listing.name(at);
+        let whole = [new.as_slice(), &name[base.len()..]].concat();
+        let place = slot.place.name().as_bytes();
+        let about = About {
+            codes,
+            ..About::in_mailbox(&mailbox.mailbox().name, does.join("; "))
+        };
+        let act = Act::Rename(within(folder, &[place, &whole]));
+        self.plan.push(within(folder, &[place, name]), act, about);
+        fate.guid = Some(mailbox.guid(at));
+        fate.base = Some(new);
+        fate
+    }
+
+    /// A letter that all other folders name alike has that name here too.
+    fn name_letters(
+        &mut self,
+        mailbox: &MaildirMailbox<'_>,
+        folder: &Folder,
+        findings: &[Finding],
+    ) {
+        let unnamed = |finding: &Finding| finding.rule == &rules::MAILDIR_KEYWORD_UNNAMED;
+        if !findings.iter().any(unnamed) {
+            return;
+        }
+        let mut letters = mailbox.named.letters.clone();
+        letters.resize(filename::LETTERS as usize, None);
+        let mut does = Vec::new();
+        for letter in 0..filename::LETTERS {
+            let used = mailbox.listing.letters & (1 << letter) != 0;
+            let place = letter as usize;
+            if !used || letters[place].is_some() {
+                continue;
+            }
+            let proposed = self.store.keyword_proposed(letter);
+            let free = proposed.filter(|name| !letters.contains(&Some(name.clone())));
+            if let Some(name) = free {
+                let shown = char::from_u32(u32::from(b'a') + letter).unwrap_or('?');
+                does.push(format!("letter {shown} is {name}"));
+                letters[place] = Some(name);
+            }
+        }
+        if does.is_empty() {
+            return;
+        }
+        let about = About {
+            codes: vec![rules::MAILDIR_KEYWORD_UNNAMED.code],
+            ..About::in_mailbox(&mailbox.mailbox().name, does.join("; "))
+        };
+        let path = within(folder, &[super::keywords::DOVECOT.as_bytes()]);
+        self.plan
+            .push(path, Act::put(rows::keywords(&letters)), about);
+    }
+
+    fn usage(&mut self, root: &Dir, open: &OpenOptions) {
+        let Some(bytes) = quota::bytes(root, open).unwrap_or_default() else {
+            return;
+        };
+        let real = (
+            i64::try_from(self.bytes).ok(),
+            i64::try_from(self.messages).ok(),
+        );
+        let told = quota::read(&bytes).used;
+        if self.unreadable
+            || told.map(|(bytes, messages)| (Some(bytes), Some(messages))) == Some(real)
+        {
+            return;
+        }
+        let broken = told.is_none_or(|(bytes, messages)| bytes < 0 || messages < 0);
+        let rule = if broken {
+            &rules::QUOTA_BROKEN
+        } else {
+            &rules::QUOTA_STALE
+        };
+        let does = format!("{} bytes, {} messages", self.bytes, self.messages);
+        let about = About {
+            codes: vec![rule.code],
+            ..About::of(does)
+        };
+        let limits = bytes.lines().next().unwrap_or_default();
+        let usage = format!("\n{} {}\n", self.bytes, self.messages);
+        let content = [limits, usage.as_bytes()].concat();
+        let path = vec![quota::NAME.into()];
+        self.plan.push(path, Act::put(content), about);
+    }
+}

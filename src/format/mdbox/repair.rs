@@ -1,0 +1,81 @@
+//! Plans what makes an mdbox account sound again.
+//!
+//! ```text
+//! storage files     read from end to end: messages that hold up, and gaps between them
+//!   with damage     what holds up goes into a new m.N, with what is sound of damaged messages
+//! map               corrected: each map UID where its message is, counted by the mailboxes that name it
+//! indexes           new only where one is damaged, or names a message of which nothing is left
+//! ```
+//! Map UIDs and the map's UIDVALIDITY stay, so that a sound mailbox is not touched when the map is lost.
+
+mod mailboxes;
+mod map;
+mod orphans;
+mod storage;
+
+use std::rc::Rc;
+
+use super::layout::STORAGE;
+use super::read::Mdbox;
+use crate::disk::Dir;
+use crate::disk::plan::Plan;
+use crate::error::Result;
+use crate::format::dbox::{Identities, mended_by_a_new_index};
+use crate::format::{OpenOptions, RepairOptions};
+use crate::report::Finding;
+use crate::report::catalogue::MDBOX_MAP_MISSING;
+
+use mailboxes::Mailbox;
+use map::NewMap;
+use storage::{Moved, Scanned};
+
+/// Looks at the account in `root`.
+pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Result<Plan> {
+    let mut map_codes = Vec::new();
+    let mut found = |finding: Finding| {
+        let path = finding.place.path.as_deref().unwrap_or_default();
+        let of_map = path.starts_with(STORAGE) && mended_by_a_new_index(finding.rule);
+        if of_map || finding.rule == &MDBOX_MAP_MISSING {
+            map_codes.push(finding.rule.code);
+        }
+    };
+    let store = Rc::new(super::read::open_typed(root.again()?, open, &mut found)?);
+    map_codes.sort_unstable();
+    map_codes.dedup();
+    let mut repair = Repair {
+        scanned: Scanned::read(&store.storage)?,
+        identities: Identities::new(root, &store.tree, options.now),
+        map: NewMap::new(&store),
+        root,
+        options,
+        map_codes,
+        mailboxes: Vec::new(),
+        moved: Moved::default(),
+        plan: Plan::default(),
+        store,
+    };
+    repair.read_mailboxes()?;
+    repair.name_messages();
+    repair.name_the_rest();
+    repair.take_in_orphans()?;
+    repair.write_storage()?;
+    repair.write_map()?;
+    repair.write_mailboxes()?;
+    repair.identities.finish(root, &mut repair.plan)?;
+    Ok(repair.plan)
+}
+
+struct Repair<'a> {
+    root: &'a Dir,
+    options: RepairOptions,
+    store: Rc<Mdbox>,
+    /// Codes of what is wrong with the map's own files.
+    map_codes: Vec<&'static str>,
+    scanned: Scanned,
+    identities: Identities,
+    mailboxes: Vec<Mailbox>,
+    map: NewMap,
+    /// Where messages of damaged files are, once their new files are written.
+    moved: Moved,
+    plan: Plan,
+}

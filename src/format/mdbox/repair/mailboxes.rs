@@ -1,0 +1,285 @@
+//! What the mailboxes name, and new indexes for those that are damaged.
+
+use std::rc::Rc;
+
+use bstr::BString;
+use zerocopy::IntoBytes;
+
+use super::super::layout::{GUID, HEADER, MAIL, MailRecord};
+use super::super::mailbox::MdboxMailbox;
+use super::super::map::Place;
+use super::Repair;
+use crate::disk::plan::{About, Act, Path};
+use crate::error::Result;
+use crate::format::dbox::record::seconds;
+use crate::format::dbox::{
+    CACHE, INDEX, Looked, MailboxIndex, Mails, Own, guid_128, look, mended_by_a_new_index,
+};
+use crate::format::dovecot_index::Generation;
+use crate::model::{self, Message, Uid};
+use crate::report::catalogue as rules;
+use crate::report::{Finding, counted};
+use crate::store::MailboxSource;
+
+/// Files beside an index that would contradict a new one.
+const OLD: [&str; 4] = [
+    "dovecot.index.log.2",
+    "dovecot.index.backup",
+    "dovecot.index.tmp",
+    CACHE,
+];
+
+/// A mailbox as it was read.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    pub nth: usize,
+    pub entries: Vec<Entry>,
+    /// The map that it was written for.
+    pub map: u32,
+    /// It has no index: its messages are those that were first saved to it.
+    pub made: bool,
+    pub codes: Vec<&'static str>,
+    pub lost: Vec<String>,
+    /// It needs a new index.
+    pub changed: bool,
+}
+
+/// A message of it.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Its place in the mailbox.
+    pub at: usize,
+    pub message: Message,
+    /// Where it is stored, if that is known.
+    pub place: Option<Place>,
+    /// Only a part of it is sound.
+    pub wounded: bool,
+    /// Which stored message it is.
+    pub map_uid: u32,
+    pub guid: [u8; 16],
+}
+
+impl Mailbox {
+    fn code(&mut self, code: &'static str) {
+        if !self.codes.contains(&code) {
+            self.codes.push(code);
+        }
+    }
+}
+
+impl Repair<'_> {
+    pub(super) fn read_mailboxes(&mut self) -> Result<()> {
+        let store = Rc::clone(&self.store);
+        for nth in store.tree.selectable() {
+            let Some(mails) = store.tree.mails(nth, &mut |_| ())? else {
+                continue;
+            };
+            let mut findings = Vec::new();
+            let mailbox = MdboxMailbox::open(&store, nth, &mails, &mut |finding| {
+                findings.push(finding);
+            })?;
+            let read = self.read_mailbox(nth, &mailbox, &findings);
+            self.mailboxes.push(read);
+        }
+        Ok(())
+    }
+
+    fn read_mailbox(
+        &self,
+        nth: usize,
+        mailbox: &MdboxMailbox<'_>,
+        findings: &[Finding],
+    ) -> Mailbox {
+        let mut read = Mailbox {
+            nth,
+            entries: Vec::new(),
+            map: mailbox.dbox.first_word().unwrap_or(0),
+            made: mailbox.made.is_some(),
+            codes: Vec::new(),
+            lost: Vec::new(),
+            changed: mailbox.made.is_some(),
+        };
+        for finding in findings {
+            let missing = finding.rule == &rules::MDBOX_INDEX_MISSING;
+            if missing || mended_by_a_new_index(finding.rule) {
+                read.code(finding.rule.code);
+                read.changed = true;
+            }
+        }
+        let mut scratch = Vec::new();
+        for at in 0..mailbox.len() {
+            self.read_message(mailbox, at, &mut read, &mut scratch);
+        }
+        read
+    }
+
+    fn read_message(
+        &self,
+        mailbox: &MdboxMailbox<'_>,
+        at: usize,
+        read: &mut Mailbox,
+        scratch: &mut Vec<u8>,
+    ) {
+        let place = mailbox.find(at, scratch).ok().map(|(place, _)| place);
+        let record = mailbox.record(at);
+        let map_uid = record.map_or(0, |record| record.map_uid.get());
+        let entry = |message: Message, place: Option<Place>, wounded: bool| Entry {
+            guid: mailbox.guid(at).unwrap_or_else(|| guid_128(&message.guid)),
+            at,
+            message,
+            place,
+            wounded,
+            map_uid,
+        };
+        let kept = match look(mailbox, at, scratch) {
+            Looked::Sound(message) => Some(entry(*message, place, false)),
+            Looked::Wounded(message, findings) => {
+                read.changed = true;
+                for finding in &findings {
+                    read.code(finding.rule.code);
+                }
+                Some(entry(*message, place, true))
+            }
+            Looked::Unreadable(_) => {
+                let told = mailbox.told_place(at);
+                Some(entry(mailbox.as_known(at), told, false))
+            }
+            Looked::Gone(finding) if self.may_come_back(&finding) => {
+                let told = mailbox.told_place(at);
+                Some(entry(mailbox.as_known(at), told, false))
+            }
+            Looked::Gone(finding) => {
+                read.changed = true;
+                read.code(finding.rule.code);
+                let found = self.found_in_a_gap(mailbox, at);
+                if found.is_none() {
+                    let uid = mailbox.uid(at);
+                    read.lost.push(format!("uid {uid}: {}", finding.detail));
+                }
+                found.map(|(message, place)| entry(message, Some(place), true))
+            }
+        };
+        read.entries.extend(kept);
+    }
+
+    fn may_come_back(&self, finding: &Finding) -> bool {
+        finding.rule == &rules::MDBOX_LOST && self.store.tree.places.alt_is_missing()
+    }
+
+    /// A damaged message that neither map nor scan leads to.
+    fn found_in_a_gap(&self, mailbox: &MdboxMailbox<'_>, at: usize) -> Option<(Message, Place)> {
+        let place = *self.scanned.in_gaps.get(&mailbox.guid(at)?)?;
+        let mut scratch = Vec::new();
+        let stored = mailbox.salvage_at(at, place, &mut scratch).ok()?;
+        let opened = mailbox.opened(at, place, stored).ok()?;
+        Some((opened.message, place))
+    }
+
+    pub(super) fn write_mailboxes(&mut self) -> Result<()> {
+        for mailbox in std::mem::take(&mut self.mailboxes) {
+            let belongs = mailbox.map == self.map.uid_validity
+                || (mailbox.map == 0 && mailbox.entries.is_empty());
+            if mailbox.changed || !belongs {
+                self.write_mailbox(mailbox, belongs)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_mailbox(&mut self, mut mailbox: Mailbox, belongs: bool) -> Result<()> {
+        let store = Rc::clone(&self.store);
+        let Some(mails) = store.tree.mails(mailbox.nth, &mut |_| ())? else {
+            return Ok(());
+        };
+        let read = MdboxMailbox::open(&store, mailbox.nth, &mails, &mut |_| ())?;
+        if !belongs {
+            mailbox.code(rules::MDBOX_MAP_UIDVALIDITY.code);
+        }
+        let (tree, lost) = (&store.tree, &mut mailbox.lost);
+        let made = mailbox.made && !mailbox.entries.is_empty();
+        if made {
+            lost.push("UIDs, flags and keywords: no index, log or copy of one is left".into());
+        }
+        let (identity, mut does) = self
+            .identities
+            .of(tree, mailbox.nth, &read.dbox, made, lost);
+        if made {
+            number_anew(&mut mailbox.entries);
+        }
+        let messages = counted(mailbox.entries.len() as u64, "message");
+        does.insert(0, format!("a new index of {messages}"));
+        let about = About {
+            codes: mailbox.codes,
+            lost: mailbox.lost,
+            ..About::in_mailbox(&identity.name, does.join("; "))
+        };
+        let (dir, path) = (&mails.dir, path_of(&mails));
+        let generation = Generation::after(dir, INDEX, self.options.now);
+        for name in OLD {
+            if dir.stat_if_there(name)?.is_some() {
+                let about =
+                    About::in_mailbox(&identity.name, "it does not belong to the new index");
+                self.plan.push(within(&path, name), Act::Remove, about);
+            }
+        }
+        self.put_index(&identity, generation, &mailbox.entries, &path, &about);
+        Ok(())
+    }
+
+    /// Writes the index of these messages.
+    pub(super) fn put_index(
+        &mut self,
+        identity: &model::Mailbox,
+        generation: Generation,
+        entries: &[Entry],
+        path: &Path,
+        about: &About,
+    ) {
+        let own = Own {
+            header: HEADER,
+            first_word: self.map.uid_validity,
+            fields: &[(MAIL, 8, 4), (GUID, 16, 1)],
+            saved_in_cache: false,
+        };
+        let now = self.options.now;
+        let (mut index, fields) = MailboxIndex::of(identity, now, generation, &own);
+        for entry in entries {
+            let nth = index.push(&entry.message);
+            let record = MailRecord {
+                map_uid: entry.map_uid.into(),
+                save_date: entry.message.saved.map_or(now, seconds).into(),
+            };
+            index.set(nth, fields[0], record.as_bytes());
+            index.set(nth, fields[1], &entry.guid);
+        }
+        for (name, content) in index.files(self.map.uid_validity) {
+            let about = match name {
+                INDEX => about.clone(),
+                _ => About::in_mailbox(&identity.name, "the log that belongs to it"),
+            };
+            self.plan.push(within(path, name), Act::put(content), about);
+        }
+    }
+}
+
+/// Nobody knows which UIDs they had.
+fn number_anew(entries: &mut [Entry]) {
+    for (entry, uid) in entries.iter_mut().zip(1..) {
+        entry.message.uid = Uid::new(uid).unwrap_or(entry.message.uid);
+    }
+}
+
+fn path_of(mails: &Mails) -> Path {
+    mails
+        .path
+        .split(|byte| *byte == b'/')
+        .map(BString::from)
+        .collect()
+}
+
+/// A file of a mailbox.
+pub(super) fn within(path: &Path, name: &str) -> Path {
+    let mut path = path.clone();
+    path.push(name.into());
+    path
+}

@@ -1,0 +1,334 @@
+//! The map, corrected: each map UID where its message is, counted by the mailboxes that name it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use zerocopy::IntoBytes;
+
+use super::super::layout::{
+    MAP, MAP_LOG, MAP_PLACE, MAP_REF, MapHeader, MapRecord, RefRecord, STORAGE,
+};
+use super::super::map::{Map, Place};
+use super::super::read::Mdbox;
+use super::Repair;
+use super::storage::Moved;
+use crate::disk::plan::{About, Act};
+use crate::error::Result;
+use crate::format::dovecot_index::{Generation, Head, IndexWriter};
+use crate::report::catalogue as rules;
+use crate::report::counted;
+
+/// Files beside a map that would contradict a new one.
+const OLD: [&str; 3] = [
+    "dovecot.map.index.log.2",
+    "dovecot.map.index.backup",
+    "dovecot.map.index.tmp",
+];
+
+/// One stored message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub place: Place,
+    /// How many messages share it.
+    pub refs: u32,
+}
+
+/// The map as it is to be.
+#[derive(Debug)]
+pub(super) struct NewMap {
+    /// What ties the mailboxes to it.
+    pub uid_validity: u32,
+    pub highest_file_id: u32,
+    /// By map UID.
+    pub stored: BTreeMap<u32, Stored>,
+    by_place: HashMap<(u32, u64), u32>,
+    next: u32,
+}
+
+impl NewMap {
+    /// Of an account whose map may be gone.
+    pub(super) fn new(store: &Mdbox) -> Self {
+        let map = store.storage.map.as_ref();
+        Self {
+            uid_validity: map.map_or(0, Map::uid_validity),
+            highest_file_id: 0,
+            stored: BTreeMap::new(),
+            by_place: HashMap::new(),
+            next: map.map_or(1, Map::next_uid).max(1),
+        }
+    }
+
+    /// The map UID of the message at a place.
+    pub(super) fn at(&self, place: Place) -> Option<u32> {
+        self.by_place.get(&(place.file_id, place.at)).copied()
+    }
+
+    /// One message more at a place; it keeps its map UID unless that stands for another place.
+    pub(super) fn name(&mut self, wanted: u32, place: Place) -> u32 {
+        let map_uid = match self.at(place) {
+            Some(known) => known,
+            None if wanted > 0 && !self.stored.contains_key(&wanted) => wanted,
+            None => self.next,
+        };
+        self.enter(map_uid, place, 0);
+        if let Some(stored) = self.stored.get_mut(&map_uid) {
+            stored.refs += 1;
+        }
+        map_uid
+    }
+
+    /// A stored message that no mailbox names, with the count that it had.
+    pub(super) fn enter(&mut self, map_uid: u32, place: Place, refs: u32) {
+        self.next = self.next.max(map_uid.saturating_add(1));
+        self.by_place.insert((place.file_id, place.at), map_uid);
+        self.stored.entry(map_uid).or_insert(Stored { place, refs });
+    }
+
+    /// One that was never given out.
+    pub(super) fn next(&self) -> u32 {
+        self.next
+    }
+}
+
+impl Repair<'_> {
+    /// Gives every message of a mailbox its map UID.
+    pub(super) fn name_messages(&mut self) {
+        if self.store.storage.map.is_none() {
+            self.map.uid_validity = self.uid_validity_of_mailboxes();
+        }
+        let all = self.mailboxes.iter_mut();
+        let (made, told): (Vec<_>, Vec<_>) = all.partition(|mailbox| mailbox.made);
+        for mailbox in told {
+            let ours = mailbox.map == self.map.uid_validity;
+            for entry in &mut mailbox.entries {
+                let Some(place) = entry.place else { continue };
+                let wanted = if ours { entry.map_uid } else { 0 };
+                let map_uid = self.map.name(wanted, place);
+                mailbox.changed |= map_uid != entry.map_uid;
+                entry.map_uid = map_uid;
+            }
+        }
+        let old = self.store.storage.map.as_ref();
+        let told: HashMap<_, _> = old.into_iter().flat_map(places).collect();
+        for mailbox in made {
+            let map = &mut self.map;
+            mailbox.entries.retain_mut(|entry| {
+                let Some(place) = entry.place else {
+                    return false;
+                };
+                let (wanted, refs) = told
+                    .get(&(place.file_id, place.at))
+                    .copied()
+                    .unwrap_or((0, 0));
+                let named = map.at(place).and_then(|uid| map.stored.get(&uid));
+                let named = named.map_or(0, |stored| stored.refs);
+                // Where the map counts nobody, the message was expunged.
+                let has_it = if wanted > 0 { refs > named } else { named == 0 };
+                if has_it {
+                    entry.map_uid = map.name(wanted, place);
+                }
+                has_it
+            });
+        }
+    }
+
+    /// The map that most mailboxes were written for.
+    fn uid_validity_of_mailboxes(&self) -> u32 {
+        let mut votes: BTreeMap<u32, usize> = BTreeMap::new();
+        for mailbox in self.mailboxes.iter().filter(|mailbox| mailbox.map > 0) {
+            *votes.entry(mailbox.map).or_default() += mailbox.entries.len().max(1);
+        }
+        let most = votes.into_iter().max_by_key(|(_, count)| *count);
+        most.map_or(self.options.now, |(map, _)| map)
+    }
+
+    /// Stored messages that no mailbox names stay what they are. Without a map, nobody knows whether they
+    /// were expunged: they are orphans, but for second copies of what a mailbox has.
+    pub(super) fn name_the_rest(&mut self) {
+        let missing = self.store.tree.places.alt_is_missing();
+        if let Some(old) = &self.store.storage.map {
+            for ((file_id, at), (map_uid, refs)) in places(old) {
+                let place = Place {
+                    file_id,
+                    at,
+                    len: 0,
+                };
+                let held = self.scanned.len(place);
+                let free = self.map.at(place).is_none() && !self.map.stored.contains_key(&map_uid);
+                if free && (held.is_some() || missing) {
+                    let told = old.position(map_uid).and_then(|nth| old.place(nth));
+                    self.map.enter(map_uid, told.unwrap_or(place), refs);
+                }
+            }
+            return;
+        }
+        let entries = self.mailboxes.iter().flat_map(|mailbox| &mailbox.entries);
+        let named: HashSet<_> = entries.map(|entry| entry.guid).collect();
+        for ((file_id, at), held) in &self.scanned.held {
+            let place = Place {
+                file_id: *file_id,
+                at: *at,
+                len: held.len,
+            };
+            if let (None, Some(guid)) = (self.map.at(place), held.guid) {
+                let refs = u32::from(!named.contains(&guid));
+                self.map.enter(self.map.next(), place, refs);
+            }
+        }
+    }
+
+    /// True where the map says of each stored message what is the case.
+    fn map_is_right(&self) -> bool {
+        let Some(old) = &self.store.storage.map else {
+            return self.map.stored.is_empty();
+        };
+        let told = (0..old.len()).map(|nth| {
+            let place = old.place(nth).map(|place| (place.file_id, place.at));
+            (old.map_uid(nth), place, u32::from(old.refs(nth)))
+        });
+        let real = self.map.stored.iter().map(|(map_uid, stored)| {
+            let place = (stored.place.file_id, stored.place.at);
+            (*map_uid, Some(place), stored.refs)
+        });
+        let sizes = (0..old.len())
+            .filter_map(|nth| old.place(nth))
+            .all(|place| {
+                let real = self.scanned.len(place);
+                place.len == 0 || real.is_none_or(|real| real == place.len)
+            });
+        self.map_codes.is_empty() && sizes && told.eq(real)
+    }
+
+    pub(super) fn write_map(&mut self) -> Result<()> {
+        let moves = !self.plan.is_empty();
+        if !moves && self.map_is_right() {
+            return Ok(());
+        }
+        let dir = self.root.dir(STORAGE)?;
+        for name in OLD {
+            if dir.stat_if_there(name)?.is_some() {
+                let about = About::of("it is older than the new map");
+                self.plan
+                    .push(vec![STORAGE.into(), name.into()], Act::Remove, about);
+            }
+        }
+        let stored: Vec<_> = self
+            .map
+            .stored
+            .iter()
+            .map(|(uid, stored)| (*uid, *stored))
+            .collect();
+        let lens: Vec<_> = stored
+            .iter()
+            .map(|(_, stored)| self.scanned.len(stored.place).unwrap_or(stored.place.len))
+            .collect();
+        let generation = Generation::after(&dir, MAP, self.options.now);
+        let head = Head {
+            now: self.options.now,
+            indexid: generation.indexid,
+            uid_validity: self.map.uid_validity,
+            next_uid: self.map.next,
+            first_recent_uid: 1,
+            log_file_seq: generation.log_file_seq,
+            initial_modseq: 1,
+        };
+        let rebuilt = self
+            .store
+            .storage
+            .map
+            .as_ref()
+            .map_or(0, Map::rebuild_count);
+        let header = MapHeader {
+            highest_file_id: self.map.highest_file_id.into(),
+            rebuild_count: rebuilt.saturating_add(1).into(),
+        };
+        self.push_map(head, header, stored, lens);
+        Ok(())
+    }
+
+    fn push_map(
+        &mut self,
+        head: Head,
+        header: MapHeader,
+        stored: Vec<(u32, Stored)>,
+        lens: Vec<u64>,
+    ) {
+        let about = About {
+            codes: self.codes_of_map(),
+            ..About::of(format!(
+                "a map of {}",
+                counted(stored.len() as u64, "stored message")
+            ))
+        };
+        let log = new_map(head, header, &[], &[], &Moved::default()).log_bytes();
+        let path = |name: &str| vec![STORAGE.into(), name.into()];
+        self.plan.push(
+            path(MAP_LOG),
+            Act::put(log),
+            About::of("the log that belongs to the map"),
+        );
+        let moved = std::rc::Rc::clone(&self.moved);
+        let fill = move |file: &mut crate::disk::NewFile| {
+            let map = new_map(head, header, &stored, &lens, &moved);
+            file.append(&map.index_bytes())
+        };
+        self.plan
+            .push(path(MAP), Act::Replace(Box::new(fill)), about);
+    }
+
+    fn codes_of_map(&self) -> Vec<&'static str> {
+        let mut codes = self.map_codes.clone();
+        if codes.is_empty() {
+            let Some(old) = &self.store.storage.map else {
+                return codes;
+            };
+            let differs = |(nth, new): (usize, &Stored)| u32::from(old.refs(nth)) != new.refs;
+            let same = self.map.stored.len() == old.len();
+            if same && self.map.stored.values().enumerate().any(differs) {
+                codes.push(rules::MDBOX_REFCOUNT.code);
+            } else if self.plan.is_empty() {
+                codes.push(rules::MDBOX_ASTRAY.code);
+            }
+        }
+        codes
+    }
+}
+
+/// What a map says: place, then map UID and count.
+fn places(map: &Map) -> impl Iterator<Item = ((u32, u64), (u32, u32))> {
+    (0..map.len()).filter_map(|nth| {
+        let place = map.place(nth)?;
+        let told = (map.map_uid(nth), u32::from(map.refs(nth)));
+        Some(((place.file_id, place.at), told))
+    })
+}
+
+fn new_map(
+    head: Head,
+    header: MapHeader,
+    stored: &[(u32, Stored)],
+    lens: &[u64],
+    moved: &Moved,
+) -> IndexWriter {
+    let mut map = IndexWriter::for_map(head);
+    let place_id = map.extension(MAP_PLACE, 0, header.as_bytes().to_vec(), 12, 4);
+    let refs_id = map.extension(MAP_REF, 0, Vec::new(), 2, 2);
+    let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    for ((map_uid, stored), len) in stored.iter().zip(lens) {
+        let was = (stored.place.file_id, stored.place.at);
+        let moved = moved.borrow().get(&was).copied();
+        let place = moved.unwrap_or(Place {
+            len: *len,
+            ..stored.place
+        });
+        let record = MapRecord {
+            file_id: place.file_id.into(),
+            offset: number(place.at).into(),
+            size: number(place.len).into(),
+        };
+        let nth = map.push(*map_uid, 0);
+        map.set(nth, place_id, record.as_bytes());
+        let refs = u16::try_from(stored.refs).unwrap_or(u16::MAX);
+        map.set(nth, refs_id, RefRecord::new(refs).as_bytes());
+    }
+    map
+}

@@ -1,0 +1,306 @@
+//! Plans what makes an sdbox account sound again.
+//!
+//! ```text
+//! a message that is not whole     what is sound of it, as a new u.N
+//! nothing is left of a message    u.N goes
+//! index, log or cache damaged     new ones, of all that index, logs, .backup and file names still tell
+//! no index at all                 UIDVALIDITY, GUID and UIDNEXT of the server's list of mailboxes
+//! u.N that no index knows         into a mailbox of their own, where that is asked for
+//! ```
+//! A mailbox in which nothing is damaged is not touched.
+
+mod orphans;
+
+use std::rc::Rc;
+
+use bstr::BString;
+
+use super::layout::{HEADER, file_name};
+use super::mailbox::SdboxMailbox;
+use super::write::rewrite;
+use crate::disk::plan::{About, Act, Path, Plan};
+use crate::disk::{Dir, NewFile};
+use crate::error::{Error, Result};
+use crate::format::dbox::{
+    CACHE, INDEX, Identities, LOG, Looked, MailboxIndex, Own, Tree, look, mended_by_a_new_index,
+};
+use crate::format::dovecot_index::Generation;
+use crate::format::{OpenOptions, RepairOptions};
+use crate::model::Message;
+use crate::report::catalogue::{DBOX_LOST, DBOX_ORPHAN};
+use crate::report::{Finding, counted};
+use crate::store::MailboxSource;
+
+/// Files beside an index that would contradict a new one.
+const OLD: [&str; 3] = [
+    "dovecot.index.log.2",
+    "dovecot.index.backup",
+    "dovecot.index.tmp",
+];
+/// Looks at the account in `root`.
+pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Result<Plan> {
+    let tree = Rc::new(Tree::open(root, "sdbox", open, &mut |_| ())?);
+    let mut repair = Repair {
+        identities: Identities::new(root, &tree, options.now),
+        root,
+        tree: Rc::clone(&tree),
+        options,
+        plan: Plan::default(),
+        orphans: Vec::new(),
+    };
+    for nth in tree.selectable() {
+        repair.mailbox(nth)?;
+    }
+    repair.take_in_orphans()?;
+    repair.identities.finish(root, &mut repair.plan)?;
+    Ok(repair.plan)
+}
+
+struct Repair<'a> {
+    root: &'a Dir,
+    tree: Rc<Tree>,
+    identities: Identities,
+    options: RepairOptions,
+    plan: Plan,
+    /// Files that no index knows: of which mailbox, and which.
+    orphans: Vec<(usize, u32)>,
+}
+
+/// What is to be written of a mailbox.
+#[derive(Default)]
+struct Seen {
+    /// In UID order, with the flags that only the format knows.
+    messages: Vec<(Message, u8)>,
+    /// Codes of what is mended.
+    codes: Vec<&'static str>,
+    lost: Vec<String>,
+    /// A message was changed or is gone.
+    changed: bool,
+}
+
+impl Seen {
+    fn code(&mut self, code: &'static str) {
+        if !self.codes.contains(&code) {
+            self.codes.push(code);
+        }
+    }
+}
+
+impl Repair<'_> {
+    fn mailbox(&mut self, nth: usize) -> Result<()> {
+        let tree = Rc::clone(&self.tree);
+        let name = &tree.names[nth];
+        let Some(mails) = tree.mails(nth, &mut |_| ())? else {
+            return Ok(());
+        };
+        let mut findings = Vec::new();
+        let mailbox = SdboxMailbox::open(name, mails, &tree.places, &mut |finding| {
+            findings.push(finding);
+        })?;
+        let mut seen = Seen::default();
+        for finding in &findings {
+            if mended_by_a_new_index(finding.rule) {
+                seen.code(finding.rule.code);
+                seen.changed = true;
+            }
+        }
+        self.note_orphans(nth, &findings);
+        let mut scratch = Vec::new();
+        for at in 0..mailbox.len() {
+            self.message(nth, &mailbox, at, &mut seen, &mut scratch)?;
+        }
+        if seen.changed {
+            self.expunge_requested(&mailbox)?;
+            self.write_index(nth, &mailbox, seen)?;
+        }
+        Ok(())
+    }
+
+    fn message(
+        &mut self,
+        nth: usize,
+        mailbox: &SdboxMailbox<'_>,
+        at: usize,
+        seen: &mut Seen,
+        scratch: &mut Vec<u8>,
+    ) -> Result<()> {
+        let own_flags = mailbox.own_flags(at);
+        match look(mailbox, at, scratch) {
+            Looked::Sound(message) => seen.messages.push((*message, own_flags)),
+            Looked::Unreadable(_) => seen.messages.push((mailbox.as_known(at), own_flags)),
+            Looked::Wounded(message, findings) => {
+                self.store_anew(nth, mailbox, at, &findings);
+                for finding in &findings {
+                    seen.code(finding.rule.code);
+                }
+                seen.changed = true;
+                seen.messages.push((*message, own_flags));
+            }
+            Looked::Gone(finding) => {
+                let may_come_back = finding.rule == &DBOX_LOST && mailbox.alt_is_missing;
+                if may_come_back {
+                    seen.messages.push((mailbox.as_known(at), own_flags));
+                    return Ok(());
+                }
+                seen.code(finding.rule.code);
+                seen.changed = true;
+                let uid = mailbox.uid(at);
+                seen.lost.push(format!("uid {uid}: {}", finding.detail));
+                self.remove_file(mailbox, uid.get(), &finding)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A file of a mailbox, from the root down.
+    fn path(mailbox: &SdboxMailbox<'_>, name: &str) -> Path {
+        let names = mailbox.mails.path.split(|byte| *byte == b'/');
+        let mut path: Path = names.map(BString::from).collect();
+        path.push(name.into());
+        path
+    }
+
+    fn about(mailbox: &SdboxMailbox<'_>, does: impl Into<String>) -> About {
+        About::in_mailbox(&mailbox.mailbox().name, does)
+    }
+
+    fn store_anew(
+        &mut self,
+        nth: usize,
+        mailbox: &SdboxMailbox<'_>,
+        at: usize,
+        findings: &[Finding],
+    ) {
+        let uid = mailbox.uid(at);
+        let details: Vec<_> = findings.iter().map(|finding| &finding.detail[..]).collect();
+        let does = format!("uid {uid} is stored anew: {}", details.join("; "));
+        let codes = findings.iter().map(|finding| finding.rule.code).collect();
+        let about = About {
+            codes,
+            ..Self::about(mailbox, does)
+        };
+        let (tree, now) = (Rc::clone(&self.tree), self.options.now);
+        let fill = move |file: &mut NewFile| store_again(&tree, nth, uid.get(), now, file);
+        let path = Self::path(mailbox, &file_name(uid.get()));
+        self.plan.push(path, Act::Replace(Box::new(fill)), about);
+    }
+
+    fn remove_file(
+        &mut self,
+        mailbox: &SdboxMailbox<'_>,
+        uid: u32,
+        finding: &Finding,
+    ) -> Result<()> {
+        let name = file_name(uid);
+        if mailbox.mails.dir.stat_if_there(&name)?.is_none() {
+            return Ok(());
+        }
+        let mut about = Self::about(mailbox, "nothing of the message could be read");
+        about.codes.push(finding.rule.code);
+        self.plan
+            .push(Self::path(mailbox, &name), Act::Remove, about);
+        Ok(())
+    }
+
+    /// A new index does not know that they were to go.
+    fn expunge_requested(&mut self, mailbox: &SdboxMailbox<'_>) -> Result<()> {
+        for uid in &mailbox.dbox.index.requested_expunges {
+            let name = file_name(*uid);
+            if mailbox.mails.dir.stat_if_there(&name)?.is_some() {
+                let about = Self::about(mailbox, "a client had expunged the message");
+                self.plan
+                    .push(Self::path(mailbox, &name), Act::Remove, about);
+            }
+        }
+        Ok(())
+    }
+
+    fn write_index(
+        &mut self,
+        nth: usize,
+        mailbox: &SdboxMailbox<'_>,
+        mut seen: Seen,
+    ) -> Result<()> {
+        if mailbox.without_index && !mailbox.is_empty() {
+            let why = "flags and keywords: no index, log or copy of one is left";
+            seen.lost.push(why.into());
+        }
+        let (dbox, lost) = (&mailbox.dbox, &mut seen.lost);
+        let (identity, mut does) = self.identities.of(&self.tree, nth, dbox, false, lost);
+        let dir = &mailbox.mails.dir;
+        let generation = Generation::after(dir, INDEX, self.options.now);
+        let own = own();
+        let (mut index, _) = MailboxIndex::of(&identity, self.options.now, generation, &own);
+        for (message, own_flags) in &seen.messages {
+            index.push_with(message, *own_flags);
+        }
+        let messages = counted(seen.messages.len() as u64, "message");
+        does.insert(0, format!("a new index of {messages}"));
+        let about = About {
+            codes: seen.codes,
+            lost: seen.lost,
+            ..Self::about(mailbox, does.join("; "))
+        };
+        self.put_index(mailbox, index, &about)?;
+        Ok(())
+    }
+
+    fn put_index(
+        &mut self,
+        mailbox: &SdboxMailbox<'_>,
+        index: MailboxIndex,
+        about: &About,
+    ) -> Result<()> {
+        for name in OLD {
+            if mailbox.mails.dir.stat_if_there(name)?.is_some() {
+                let about = Self::about(mailbox, "it is older than the new index");
+                self.plan
+                    .push(Self::path(mailbox, name), Act::Remove, about);
+            }
+        }
+        for (name, content) in index.files(0) {
+            let about = match name {
+                INDEX => about.clone(),
+                CACHE => Self::about(mailbox, "the cache that belongs to it: saved dates"),
+                _ => Self::about(mailbox, "the log that belongs to it"),
+            };
+            debug_assert!([INDEX, LOG, CACHE].contains(&name));
+            self.plan
+                .push(Self::path(mailbox, name), Act::put(content), about);
+        }
+        Ok(())
+    }
+
+    fn note_orphans(&mut self, nth: usize, findings: &[Finding]) {
+        let orphans = findings
+            .iter()
+            .filter(|finding| finding.rule == &DBOX_ORPHAN);
+        let files = orphans.filter_map(|finding| finding.place.path.as_deref());
+        let uids = files.filter_map(|path| {
+            let (_, name) = path.rsplit_once('/')?;
+            super::layout::uid_of(name.as_bytes())
+        });
+        self.orphans.extend(uids.map(|uid| (nth, uid)));
+    }
+}
+
+fn own() -> Own<'static> {
+    Own {
+        header: HEADER,
+        first_word: 0,
+        fields: &[],
+        saved_in_cache: true,
+    }
+}
+
+/// Writes what is sound of a message.
+fn store_again(tree: &Tree, nth: usize, uid: u32, now: u32, file: &mut NewFile) -> Result<()> {
+    let gone = || Error::Bug(format!("uid {uid} was there a moment ago"));
+    let mails = tree.mails(nth, &mut |_| ())?.ok_or_else(gone)?;
+    let mailbox = SdboxMailbox::open(&tree.names[nth], mails, &tree.places, &mut |_| ())?;
+    let at = mailbox.dbox.index.position(uid).ok_or_else(gone)?;
+    let mut scratch = Vec::new();
+    let opened = mailbox.open(at, &mut scratch);
+    let opened = opened.map_err(|finding| Error::Bug(finding.detail))?;
+    rewrite(opened, now, file)
+}

@@ -1,0 +1,146 @@
+//! Brings index, UID and quota data back from the messages, losing no flag that can still be read.
+//!
+//! ```text
+//! look        the room reads the store, and plans
+//! keep aside  what is replaced stays in mailtally-replaced/DATE    `disk::plan`
+//! act         step by step; the next run finishes what was cut off
+//! look again  decides how it ended
+//! ```
+
+use super::inspect;
+use super::teller::Teller;
+use super::workers::Workers;
+use crate::disk::plan::{self, Act, Plan, REPLACED, Step};
+use crate::disk::{Dir, in_use};
+use crate::error::{Error, Result};
+use crate::format::{OpenOptions, Repair, RepairOptions, Room};
+use crate::report::catalogue::{ACCOUNT_REPAIR_FINISHED, ACCOUNT_REPAIR_UNDONE};
+use crate::report::{Event, Finding, Status, StepLine, UserLine, counted, escape};
+
+/// What the command line says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Show the plan, and do nothing of it.
+    pub dry_run: bool,
+    /// Take the last repair back.
+    pub undo: bool,
+    /// The operator vouches for it that no server works on the account.
+    pub offline: bool,
+    /// What may be done.
+    pub repair: RepairOptions,
+}
+
+/// Repairs one account.
+pub fn account(
+    room: &Room,
+    root: &Dir,
+    open: &OpenOptions,
+    options: &Options,
+    teller: &Teller<'_>,
+    workers: &Workers,
+) -> Result<UserLine> {
+    let repair = room.repair.ok_or_else(|| not_repaired(room))?;
+    if !options.offline {
+        in_use::refuse(root, options.repair.now.into())?;
+    }
+    root.lock()?;
+    if !options.dry_run {
+        finish(root, teller)?;
+    }
+    let attention = if options.undo {
+        undo(root, options, teller)?;
+        false
+    } else {
+        mend(repair, root, open, options, teller)?
+    };
+    workers.go_on()?;
+    let mut line = inspect::look(room, root.again()?, open, teller, workers)?;
+    if attention {
+        line.status = Status::Attention;
+    }
+    teller.watch().on(Event::UserDone(&line));
+    Ok(line)
+}
+
+fn not_repaired(room: &Room) -> Error {
+    Error::Usage {
+        what: format!("repairing {} is not supported by this version", room.name),
+        help: "convert it: what is sound of it is carried, and the new store is whole".into(),
+    }
+}
+
+fn finish(root: &Dir, teller: &Teller<'_>) -> Result<()> {
+    let finished = plan::finish_what_was_begun(root)?;
+    if finished > 0 {
+        let detail = counted(finished as u64, "plan");
+        teller.found(Finding::new(&ACCOUNT_REPAIR_FINISHED, detail).path(REPLACED));
+    }
+    Ok(())
+}
+
+fn undo(root: &Dir, options: &Options, teller: &Teller<'_>) -> Result<()> {
+    if options.dry_run {
+        let what = "--undo takes back what was done, and --dry-run does nothing".into();
+        let help = "leave one of them out".into();
+        return Err(Error::Usage { what, help });
+    }
+    let undone = plan::undo(root)?.ok_or_else(|| Error::Missing {
+        what: format!("{} has no repair to take back", root.path().display()),
+    })?;
+    teller.found(Finding::new(&ACCOUNT_REPAIR_UNDONE, undone));
+    Ok(())
+}
+
+/// Plans and acts. True where that alone needs a person: something is to be done, or is lost for good.
+fn mend(
+    repair: Repair,
+    root: &Dir,
+    open: &OpenOptions,
+    options: &Options,
+    teller: &Teller<'_>,
+) -> Result<bool> {
+    let plan = repair(root, open, options.repair)?;
+    if plan.is_empty() {
+        return Ok(false);
+    }
+    let kept = if options.dry_run {
+        None
+    } else {
+        let date = date(options.repair.now.into());
+        let folder = plan::carry_out(root, &plan, &date)?;
+        Some(format!("{REPLACED}/{folder}"))
+    };
+    tell(&plan, kept.as_ref(), teller);
+    let lost = plan.steps.iter().any(|step| !step.about.lost.is_empty());
+    Ok(options.dry_run || lost)
+}
+
+/// A time as a name.
+fn date(now: i64) -> String {
+    super::rfc3339(now).replace(':', "-")
+}
+
+fn tell(plan: &Plan, kept: Option<&String>, teller: &Teller<'_>) {
+    for step in &plan.steps {
+        teller.watch().on(Event::Step(&line(step, kept, teller)));
+    }
+}
+
+fn line(step: &Step, kept: Option<&String>, teller: &Teller<'_>) -> StepLine {
+    let shown = |path: &plan::Path| escape(&bstr::join("/", path));
+    StepLine {
+        user: teller.user().into(),
+        mailbox: step.about.mailbox.clone(),
+        path: shown(&step.path),
+        action: step.act.word(),
+        to: match &step.act {
+            Act::Rename(to) => Some(shown(to)),
+            _ => None,
+        },
+        codes: step.about.codes.clone(),
+        detail: escape(step.about.does.as_bytes()),
+        lost: step.about.lost.clone(),
+        done: kept.is_some(),
+        kept: kept.cloned(),
+    }
+}

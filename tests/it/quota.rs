@@ -1,0 +1,242 @@
+//! What is used, counted from the messages, against what the store believes; the server is asked too.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use bstr::ByteSlice;
+use serde_json::{Value, json};
+
+use crate::harness::dovecot::{Dovecot, Server};
+use crate::harness::maildir::{Maildir, mail, name};
+use crate::harness::run::{Ran, Run};
+use crate::harness::tree::tree;
+use crate::harness::unpacked;
+
+fn quota(temp: &Path, location: &str, more: &[&str]) -> Ran {
+    let args = ["quota", "--json", location];
+    Run::new(temp).args(args).args(more).done()
+}
+
+fn of(account: &Maildir, more: &[&str]) -> Ran {
+    quota(account.temp(), &account.location(), more)
+}
+
+/// The record of a root.
+fn root<'r>(ran: &'r Ran, name: &str) -> &'r Value {
+    let lines = ran.records_of("quota");
+    let mut lines = lines.into_iter().filter(|line| line["root"] == name);
+    let line = lines.next().unwrap_or_else(|| panic!("no {name}: {ran}"));
+    assert!(lines.next().is_none(), "{ran}");
+    line
+}
+
+/// Five messages of 42 bytes, one of 42.
+fn account(maildirsize: &str) -> Maildir {
+    Maildir::five_and_one().put("maildirsize", maildirsize)
+}
+
+const REAL: &str = "252 6";
+
+#[test]
+fn usage_is_counted_from_the_messages_whatever_is_kept() {
+    let ran = of(&Maildir::five_and_one(), &[]).exits(0);
+    let line = json!({"type": "quota", "user": "", "root": "count", "status": "none",
+        "counted": {"bytes": 276, "messages": 6}, "stored": null});
+    assert_eq!(ran.records_of("quota"), [&line]);
+    let user = ran.user();
+    assert_eq!(user["status"], "ok");
+    assert_eq!(
+        (&user["bytes"], &user["messages"]),
+        (&json!(252), &json!(6))
+    );
+}
+
+#[test]
+fn what_is_kept_is_right_stale_wrapped_or_broken() {
+    let wrapped = 252_i64 - (1 << 32);
+    for (kept, status, code) in [
+        ("\n252 6\n".to_owned(), "ok", None),
+        ("\n352 7\n-100 -1\n".into(), "ok", None),
+        ("\n252 5\n".into(), "stale", Some("quota.stale")),
+        ("\n-1 -1\n".into(), "broken", Some("quota.broken")),
+        ("\nx y\n".into(), "broken", Some("quota.broken")),
+        (format!("\n{wrapped} 6\n"), "wrapped", Some("quota.wrapped")),
+    ] {
+        let account = account(&kept);
+        let before = tree(account.temp());
+        let ran = of(&account, &[]).exits(i32::from(code.is_some()));
+        assert_eq!(tree(account.temp()), before, "nothing is written");
+        assert_eq!(root(&ran, "maildirsize")["status"], status, "{kept:?}");
+        assert_eq!(
+            ran.codes(),
+            code.into_iter().collect::<Vec<_>>(),
+            "{kept:?}"
+        );
+        let attention = if code.is_some() { "attention" } else { "ok" };
+        assert_eq!(ran.user()["status"], attention, "{kept:?}");
+    }
+}
+
+#[test]
+fn write_corrects_the_sum_and_keeps_limits_owner_and_mode() {
+    let account = account("1000000S,20C\n-1 -1\n").mode("maildirsize", 0o640);
+    let ran = of(&account, &["--write"]).exits(0);
+    let line = root(&ran, "maildirsize");
+    assert_eq!(line["status"], "corrected");
+    assert_eq!(line["limits"], json!({"bytes": 1_000_000, "messages": 20}));
+    let path = account.at("maildirsize");
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text, format!("1000000S,20C\n{REAL}\n"));
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
+    let before = tree(account.temp());
+    let again = of(&account, &["--write"]).exits(0);
+    assert_eq!(root(&again, "maildirsize")["status"], "ok");
+    assert_eq!(tree(account.temp()), before, "what is right is not written");
+}
+
+#[test]
+fn compressed_messages_count_with_their_plain_bytes() {
+    let mut packed = Vec::new();
+    let mut encoder = flate2::write::GzEncoder::new(&mut packed, flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, &mail(&"long ".repeat(400))).unwrap();
+    encoder.finish().unwrap();
+    let account = Maildir::new().message("INBOX", &format!("{}:2,S", name(1)), packed);
+    let ran = of(&account, &[]).exits(0);
+    assert_eq!(root(&ran, "count")["counted"]["messages"], 1);
+    assert_eq!(ran.user()["bytes"], 2034);
+}
+
+#[test]
+fn a_person_sees_a_table() {
+    let account = account("1000000S\n252 5\n");
+    let ran = Run::new(account.temp())
+        .args(["quota", &account.location()])
+        .done()
+        .exits(1);
+    assert!(ran.stdout.starts_with("ATTENTION: 1 account"), "{ran}");
+    let row = ran.stdout.lines().find(|line| line.contains("maildirsize"));
+    let words: Vec<_> = row.unwrap().split_whitespace().collect();
+    let wanted = "maildirsize 252 B in 6 252 B in 5 1.0 MB WRONG";
+    assert_eq!(words.join(" "), wanted, "{ran}");
+    assert!(ran.stdout.contains("quota.stale"), "{ran}");
+}
+
+fn with_quota(driver: &str) -> String {
+    format!(
+        "mail_plugins = quota\nplugin {{\n  quota = {driver}:User\n  quota_vsizes = yes\n  \
+         quota_rule = *:storage=1M:messages=20\n}}\n"
+    )
+}
+
+/// Kibibytes rounded up, and messages, as `doveadm quota get` shows them.
+fn got(dovecot: &Dovecot) -> (u64, u64) {
+    let text = dovecot.ask(&["-f", "tab", "quota", "get"]);
+    let value = |what: &str| {
+        let line = text.lines().find(|line| line.contains_str(what)).unwrap();
+        let value = line.split(|byte| *byte == b'\t').nth(2).unwrap();
+        value.to_str().unwrap().parse().unwrap()
+    };
+    (value("STORAGE"), value("MESSAGE"))
+}
+
+#[test]
+fn a_server_counts_the_same_and_believes_what_was_written() {
+    let Some(server) = Server::here("a_server_counts_the_same_and_believes_what_was_written")
+    else {
+        return;
+    };
+    let account =
+        Maildir::five_and_one().message("Sent", &format!("{}:2,S", name(8)), vec![b'x'; 5000]);
+    let dovecot = server.serve_with("maildir", account.source(), &with_quota("maildir"));
+    dovecot.ask(&["quota", "recalc"]);
+    let file = dovecot.mail().join("maildirsize");
+    let theirs = fs::read_to_string(&file).unwrap();
+    assert_eq!(theirs, "1048576S,20C\n5252 7\n");
+    let location = format!("maildir:{}", dovecot.mail().display());
+    let ran = quota(account.temp(), &location, &[]).exits(0);
+    assert_eq!(root(&ran, "maildirsize")["status"], "ok");
+
+    fs::write(&file, "1048576S,20C\n900000 19\n").unwrap();
+    assert_eq!(got(&dovecot), (879, 19), "it believes the file");
+    let ran = quota(account.temp(), &location, &["--write"]).exits(0);
+    assert_eq!(root(&ran, "maildirsize")["status"], "corrected");
+    assert_eq!(got(&dovecot), (6, 7));
+    assert_eq!(
+        fs::read_to_string(&file).unwrap(),
+        theirs,
+        "nothing to recalculate"
+    );
+    dovecot.assert_silent();
+}
+
+#[test]
+fn a_control_directory_has_the_file() {
+    let Some(server) = Server::here("a_control_directory_has_the_file") else {
+        return;
+    };
+    let account = Maildir::five_and_one();
+    let location = "maildir:CONTROL=%h/control";
+    let dovecot = server.serve_with(location, account.source(), &with_quota("maildir"));
+    dovecot.ask(&["quota", "recalc"]);
+    let (mail, control) = (dovecot.mail(), dovecot.mail().with_file_name("run/control"));
+    let location = format!("maildir:{}:CONTROL={}", mail.display(), control.display());
+    let ran = quota(account.temp(), &location, &[]).exits(0);
+    assert_eq!(root(&ran, "maildirsize")["status"], "ok");
+    fs::write(control.join("maildirsize"), "1048576S,20C\n1 1\n").unwrap();
+    quota(account.temp(), &location, &["--write"]).exits(0);
+    assert_eq!(got(&dovecot), (1, 6));
+    dovecot.assert_silent();
+}
+
+#[test]
+fn the_sums_in_indexes_are_those_of_a_server() {
+    let Some(server) = Server::here("the_sums_in_indexes_are_those_of_a_server") else {
+        return;
+    };
+    for (format, folder) in [
+        ("maildir", "Maildir"),
+        ("sdbox", "sdbox"),
+        ("mdbox", "mdbox"),
+    ] {
+        let sample = unpacked(&format!("dovecot-2.3.19/{format}.tar.gz"));
+        let store = sample.path().join(folder);
+        let dovecot = server.serve_with(format, &store, &with_quota("count"));
+        dovecot.ask(&["quota", "recalc"]);
+        let location = format!("{format}:{}", dovecot.mail().display());
+        let ran = quota(sample.path(), &location, &[]).exits(0);
+        let line = root(&ran, "count");
+        assert_eq!(line["status"], "ok", "{ran}");
+        assert_eq!(line["stored"], line["counted"], "{ran}");
+        let bytes = line["counted"]["bytes"].as_u64().unwrap();
+        let messages = line["counted"]["messages"].as_u64().unwrap();
+        assert!(messages > 5, "{ran}");
+        assert_eq!(got(&dovecot), (bytes.div_ceil(1024), messages), "{format}");
+    }
+}
+
+#[test]
+fn a_sum_in_an_index_that_is_wrong_is_said() {
+    let sample = unpacked("dovecot-2.3.19/sdbox.tar.gz");
+    let Some(server) = Server::here("a_sum_in_an_index_that_is_wrong_is_said") else {
+        return;
+    };
+    let store = sample.path().join("sdbox");
+    let dovecot = server.serve_with("sdbox", &store, &with_quota("count"));
+    dovecot.ask(&["quota", "recalc"]);
+    // A message that went away behind the server's back.
+    let mails = dovecot.mail().join("mailboxes/INBOX/dbox-Mails");
+    let all = fs::read_dir(&mails).unwrap().map(|entry| entry.unwrap());
+    let mut files: Vec<_> = all
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("u."))
+        .map(|entry| entry.path())
+        .collect();
+    files.sort();
+    fs::remove_file(&files[0]).unwrap();
+    let location = format!("sdbox:{}", dovecot.mail().display());
+    let ran = quota(sample.path(), &location, &[]).exits(1);
+    assert_eq!(root(&ran, "count")["status"], "stale");
+    assert_eq!(ran.findings("quota.vsize").len(), 1, "{ran}");
+    assert_eq!(ran.findings("dbox.lost").len(), 1, "{ran}");
+}

@@ -1,0 +1,122 @@
+//! Damaged stores are sound again: found, repaired, clean; and a server opens them without a word.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::harness::maildir::scratch;
+use crate::harness::run::{Ran, Run};
+use crate::harness::unpacked;
+
+mod catalogue; // every finding: mended, or said to be left
+mod maildir; // what stands in names and lists
+mod mdbox; // many messages a file, and a map
+mod sdbox; // one file a message, and an index that is data
+mod steps; // cut anywhere, finished by the next run; taken back
+
+/// A store that a server made, in a folder of its own.
+pub struct Damaged {
+    temp: TempDir,
+    format: &'static str,
+}
+
+impl Damaged {
+    /// The sample of this format.
+    pub fn sample(format: &'static str) -> Self {
+        let sample = unpacked(&format!("dovecot-2.3.19/{format}.tar.gz"));
+        let temp = scratch();
+        fs::create_dir(temp.path().join("home")).unwrap();
+        let folder = if format == "maildir" {
+            "Maildir"
+        } else {
+            format
+        };
+        let mut copy = std::process::Command::new("cp");
+        copy.arg("-a").arg(sample.path().join(folder));
+        copy.arg(temp.path().join("store"));
+        assert!(copy.status().unwrap().success());
+        Self { temp, format }
+    }
+
+    /// Its format.
+    pub fn format(&self) -> &'static str {
+        self.format
+    }
+
+    /// Where the store is.
+    pub fn store(&self) -> PathBuf {
+        self.temp.path().join("store")
+    }
+
+    /// A file of it.
+    pub fn at(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.store().join(path)
+    }
+
+    /// A file of a dbox mailbox.
+    pub fn mails(&self, mailbox: &str, file: &str) -> PathBuf {
+        self.at(format!("mailboxes/{mailbox}/dbox-Mails/{file}"))
+    }
+
+    /// Removes files.
+    pub fn without(self, paths: &[PathBuf]) -> Self {
+        for path in paths {
+            fs::remove_file(path).unwrap();
+        }
+        self
+    }
+
+    /// Changes the bytes of a file.
+    pub fn changed(self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut bytes = fs::read(path).unwrap();
+        change(&mut bytes);
+        // A server's copies are hard links: the others are to stay as they are.
+        let time = fs::metadata(path).unwrap().modified().unwrap();
+        fs::remove_file(path).unwrap();
+        fs::write(path, bytes).unwrap();
+        let file = fs::File::options().append(true).open(path).unwrap();
+        file.set_modified(time).unwrap();
+        self
+    }
+
+    /// `mailtally COMMAND --json` on the store, with more arguments.
+    pub fn run(&self, command: &str, more: &[&str]) -> Ran {
+        let location = format!("{}:{}", self.format, self.store().display());
+        let args = [command, "--json", &location];
+        Run::new(self.temp.path()).args(args).args(more).done()
+    }
+
+    /// Inspects it.
+    pub fn inspect(&self) -> Ran {
+        self.run("inspect", &[])
+    }
+
+    /// Repairs it; no server is there.
+    pub fn repair(&self) -> Ran {
+        self.run("repair", &["--offline"])
+    }
+}
+
+/// What a repair mended, by code, sorted.
+pub fn mended(ran: &Ran) -> Vec<String> {
+    let steps = ran.records_of("step");
+    let codes = steps
+        .iter()
+        .flat_map(|step| step["codes"].as_array().unwrap());
+    let mut codes: Vec<_> = codes
+        .map(|code| code.as_str().unwrap().to_owned())
+        .collect();
+    codes.sort();
+    codes.dedup();
+    codes
+}
+
+/// What a repair could not bring back.
+pub fn lost(ran: &Ran) -> Vec<String> {
+    let steps = ran.records_of("step");
+    let lost = steps
+        .iter()
+        .flat_map(|step| step["lost"].as_array().unwrap());
+    lost.map(|lost| lost.as_str().unwrap().to_owned()).collect()
+}

@@ -1,0 +1,181 @@
+//! Maildir: uidlist, sizes in names, names twice, keyword letters, maildirsize.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Damaged, mended};
+use crate::harness::dovecot::Server;
+use crate::harness::maildir::{Maildir, VALIDITY, mail, name};
+use crate::harness::run::{Ran, Run};
+use crate::harness::store::Store;
+use crate::harness::tree::{differences, tree};
+
+fn repair(account: &Maildir) -> Ran {
+    let location = account.location();
+    let args = ["repair", "--json", "--offline", &location];
+    Run::new(account.temp()).args(args).done()
+}
+
+fn read(path: &Path) -> Store {
+    Store::of("maildir", path, "")
+}
+
+/// Repairs; then it is sound, a second repair has nothing to do, and a server gives the same UIDs.
+fn repaired(account: &Maildir, test: &str) -> (Ran, Store) {
+    let ran = repair(account).exits(0);
+    let before = tree(&account.source());
+    let again = repair(account).exits(0);
+    assert!(again.records_of("step").is_empty(), "{again}");
+    assert_eq!(differences(&before, &tree(&account.source())), [""; 0]);
+    let store = read(&account.source());
+    if let Some(server) = Server::here(test) {
+        let dovecot = server.serve("maildir", account.source());
+        let told = dovecot.account();
+        dovecot.assert_silent();
+        for (name, mailbox) in store.mailboxes.iter().filter(|(_, it)| it.selectable) {
+            let theirs = told.mailbox(name);
+            let status = theirs.status.as_ref().unwrap();
+            assert_eq!(status.uidvalidity, u64::from(mailbox.uidvalidity), "{name}");
+            let messages = theirs.messages.iter();
+            let theirs: Vec<_> = messages.map(|it| (it.uid, it.guid.clone())).collect();
+            let ours = mailbox.messages.iter();
+            let ours: Vec<_> = ours
+                .map(|(uid, it)| (u64::from(*uid), it.guid.to_string()))
+                .collect();
+            assert_eq!(theirs, ours, "{name}");
+        }
+    }
+    (ran, store)
+}
+
+#[test]
+fn a_sound_store_is_not_touched() {
+    let damaged = Damaged::sample("maildir");
+    let before = tree(&damaged.store());
+    let ran = damaged.repair().exits(0);
+    assert!(ran.records_of("step").is_empty(), "{ran}");
+    assert_eq!(differences(&before, &tree(&damaged.store())), [""; 0]);
+    let account = Maildir::five_and_one();
+    let before = tree(&account.source());
+    let ran = repair(&account).exits(0);
+    assert!(ran.records_of("step").is_empty(), "{ran}");
+    assert_eq!(differences(&before, &tree(&account.source())), [""; 0]);
+}
+
+#[test]
+fn sound_lines_of_a_broken_uidlist_keep_their_uids() {
+    let list = format!(
+        "3 V{VALIDITY} N6 G{:032x}\n1 :{}\nxx\n3 :{}\n4 :{}\n5 :{}",
+        7,
+        name(1),
+        name(3),
+        name(4),
+        name(5)
+    );
+    let account = Maildir::five_and_one().side("INBOX", "dovecot-uidlist", list);
+    let (ran, store) = repaired(&account, "sound_lines_of_a_broken_uidlist");
+    assert_eq!(mended(&ran), ["uidlist.broken", "uidlist.truncated"]);
+    let subjects = store.subjects("INBOX");
+    for (uid, subject) in [(1, "number 1"), (3, "number 3"), (4, "number 4")] {
+        assert!(subjects.contains(&(uid, subject.into())), "{subjects:?}");
+    }
+    assert_eq!(subjects.len(), 5);
+    assert!(
+        subjects
+            .iter()
+            .all(|(uid, _)| matches!(uid, 1 | 3 | 4 | 6 | 7))
+    );
+    assert_eq!(store.mailbox("INBOX").uidvalidity, VALIDITY);
+    assert_eq!(store.findings, [""; 0]);
+}
+
+#[test]
+fn a_file_with_wrong_sizes_is_renamed_and_stays_the_same_message() {
+    let wrong = format!("{},S=999,W=5", name(6));
+    let rows: Vec<_> = vec![(1, name(9)), (2, wrong.clone())];
+    let account = Maildir::five_and_one()
+        .message("Sent", &format!("{wrong}:2,FS"), mail("sized"))
+        .uidlist("Sent", 3, &rows);
+    let (ran, store) = repaired(&account, "a_file_with_wrong_sizes");
+    let codes = ["maildir.size-mismatch", "maildir.vsize-mismatch"];
+    assert_eq!(mended(&ran), codes);
+    let right = format!("{},S=39,W=43:2,FS", name(6));
+    assert!(
+        account.in_folder("Sent", "cur").join(&right).exists(),
+        "{ran}"
+    );
+    let message = store.message("Sent", 2);
+    assert_eq!(message.guid, wrong, "known by the name that it had");
+    assert_eq!(message.flags, ["\\Flagged", "\\Seen"]);
+    assert_eq!(store.findings, [""; 0]);
+}
+
+#[test]
+fn two_files_of_one_name_are_one_message_or_two() {
+    let account = Maildir::five_and_one()
+        .message("INBOX", &format!("{}:2,FS", name(1)), mail("number 1"))
+        .message("INBOX", &format!("{}:2,R", name(2)), mail("another"));
+    let (ran, store) = repaired(&account, "two_files_of_one_name");
+    assert_eq!(mended(&ran), ["maildir.duplicate-name"]);
+    let subjects: Vec<_> = store
+        .subjects("INBOX")
+        .into_iter()
+        .map(|(_, it)| it)
+        .collect();
+    assert_eq!(subjects.len(), 6, "{subjects:?}");
+    assert!(subjects.contains(&"another".to_owned()));
+    assert_eq!(store.findings, [""; 0]);
+}
+
+#[test]
+fn missing_directories_are_made_and_usage_is_corrected() {
+    let account = Maildir::five_and_one().put("maildirsize", "1000S\n7 7\n");
+    fs::remove_dir(account.in_folder("Sent", "new")).unwrap();
+    fs::remove_dir(account.in_folder("Sent", "tmp")).unwrap();
+    let (ran, store) = repaired(&account, "missing_directories_are_made");
+    assert_eq!(mended(&ran), ["maildir.missing-dir", "quota.stale"]);
+    assert_eq!(
+        fs::read(account.at("maildirsize")).unwrap(),
+        b"1000S\n252 6\n"
+    );
+    assert_eq!(store.findings, [""; 0]);
+}
+
+#[test]
+fn a_letter_that_other_folders_name_alike_gets_that_name() {
+    let account = Maildir::five_and_one()
+        .message("INBOX", &format!("{}:2,Sa", name(7)), mail("lettered"))
+        .message("Sent", &format!("{}:2,Sa", name(8)), mail("lettered"))
+        .side("Sent", "dovecot-keywords", "0 $Label1\n");
+    let (ran, store) = repaired(&account, "a_letter_that_other_folders_name");
+    assert_eq!(mended(&ran), ["maildir.keyword-unnamed"]);
+    let all = store.mailbox("INBOX").messages.values();
+    let keywords: Vec<_> = all.flat_map(|message| message.keywords.clone()).collect();
+    assert_eq!(keywords, ["$Label1"]);
+}
+
+#[test]
+fn a_mailbox_without_uidlist_gets_one() {
+    let account = Maildir::five_and_one().without("dovecot-uidlist");
+    let (ran, store) = repaired(&account, "a_mailbox_without_uidlist");
+    assert_eq!(mended(&ran), ["uidlist.missing"]);
+    assert_eq!(store.uids("INBOX"), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn undo_gives_the_old_names_back() {
+    let wrong = format!("{},S=999", name(6));
+    let account = Maildir::five_and_one().message("Sent", &format!("{wrong}:2,S"), mail("sized"));
+    let before = read(&account.source());
+    repair(&account).exits(0);
+    let location = account.location();
+    let args = ["repair", "--json", "--offline", "--undo", &location];
+    Run::new(account.temp()).args(args).done().exits(0);
+    assert_eq!(read(&account.source()).findings, before.findings);
+    assert!(
+        account
+            .in_folder("Sent", format!("cur/{wrong}:2,S"))
+            .exists()
+    );
+    assert!(!account.at("mailtally-replaced").exists());
+}

@@ -1,0 +1,256 @@
+//! mdbox: many messages a file, and a map. The cases that a resync of the server itself loses (R11 to R17).
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::{Damaged, lost, mended};
+use crate::harness::dovecot::Server;
+use crate::harness::store::Store;
+use crate::harness::tree::{differences, tree};
+
+fn sample() -> Damaged {
+    Damaged::sample("mdbox")
+}
+
+fn read(damaged: &Damaged) -> Store {
+    Store::of("mdbox", &damaged.store(), "")
+}
+
+fn storage(damaged: &Damaged, file: &str) -> PathBuf {
+    damaged.at(format!("storage/{file}"))
+}
+
+/// The largest storage file.
+fn mails(damaged: &Damaged) -> PathBuf {
+    let files = fs::read_dir(damaged.at("storage")).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| {
+        path.file_name()
+            .unwrap()
+            .to_string_lossy()
+            .starts_with("m.")
+    });
+    files
+        .max_by_key(|path| fs::metadata(path).unwrap().len())
+        .unwrap()
+}
+
+/// What a repair left is sound: to us, and to a server, whose own resync finds nothing more to do.
+fn assert_sound(test: &str, damaged: &Damaged) -> Store {
+    damaged.inspect().exits(0);
+    let before = tree(&damaged.store());
+    let again = damaged.repair().exits(0);
+    assert!(again.records_of("step").is_empty(), "{again}");
+    assert_eq!(differences(&before, &tree(&damaged.store())), [""; 0]);
+    let mut store = read(damaged);
+    // A second copy of what a mailbox has waits for a purge.
+    store
+        .findings
+        .retain(|finding| !finding.starts_with("mdbox.unpurged"));
+    assert_eq!(store.findings, [""; 0]);
+    if let Some(server) = Server::here(test) {
+        let dovecot = server.serve("mdbox", damaged.store());
+        let account = dovecot.account();
+        dovecot.assert_silent();
+        dovecot.force_resync();
+        dovecot.assert_silent();
+        let resynced = dovecot.account().without_modseqs().without_recent();
+        assert_eq!(resynced, account.without_modseqs().without_recent());
+    }
+    store
+}
+
+/// The same mail: bodies, flags, UIDs, UIDVALIDITY.
+#[track_caller]
+fn assert_same(before: &Store, after: &Store) {
+    assert_eq!(after.names(), before.names());
+    let selectable = before.mailboxes.iter().filter(|(_, was)| was.selectable);
+    for (name, was) in selectable {
+        let is = after.mailbox(name);
+        assert_eq!(
+            (is.uidvalidity, &is.guid),
+            (was.uidvalidity, &was.guid),
+            "{name}"
+        );
+        assert_eq!(is.messages, was.messages, "{name}");
+        assert_eq!(is.uidnext, was.uidnext, "{name}");
+    }
+}
+
+#[test]
+fn a_sound_store_is_not_touched() {
+    let damaged = sample();
+    let before = tree(&damaged.store());
+    let ran = damaged.repair().exits(0);
+    assert!(ran.records_of("step").is_empty(), "{ran}");
+    assert_eq!(differences(&before, &tree(&damaged.store())), [""; 0]);
+}
+
+#[test]
+fn a_lost_map_is_made_anew_and_no_mailbox_is_touched() {
+    let before = read(&sample());
+    let damaged = sample();
+    let map = [storage(&damaged, "dovecot.map.index.log")];
+    let damaged = damaged.without(&map);
+    let inbox = fs::read(damaged.mails("INBOX", "dovecot.index.log")).unwrap();
+    let ran = damaged.repair().exits(0);
+    assert_eq!(mended(&ran), ["mdbox.map-missing"]);
+    assert_eq!(
+        fs::read(damaged.mails("INBOX", "dovecot.index.log")).unwrap(),
+        inbox
+    );
+    assert_same(&before, &assert_sound("a_lost_map", &damaged));
+}
+
+#[test]
+fn sixty_four_zeroed_bytes_cost_one_message_at_most() {
+    let before = read(&sample());
+    let all: usize = before
+        .mailboxes
+        .values()
+        .map(|mailbox| mailbox.messages.len())
+        .sum();
+    let len = fs::metadata(mails(&sample())).unwrap().len();
+    for at in (0..len - 64).step_by(977) {
+        let damaged = sample();
+        let path = mails(&damaged);
+        let at = usize::try_from(at).unwrap();
+        let damaged = damaged.changed(&path, |bytes| bytes[at..at + 64].fill(0));
+        damaged.repair();
+        damaged.inspect();
+        let after = read(&damaged);
+        assert_eq!(after.findings, [""; 0], "zeroes at {at}");
+        let (mut kept, mut whole) = (0, 0);
+        for (name, mailbox) in &after.mailboxes {
+            let was = before.mailbox(name);
+            assert_eq!(mailbox.uidvalidity, was.uidvalidity);
+            for (uid, message) in &mailbox.messages {
+                let same = &was.messages[uid];
+                assert_eq!(
+                    (&message.flags, &message.keywords),
+                    (&same.flags, &same.keywords)
+                );
+                kept += 1;
+                whole += usize::from(message == same);
+            }
+        }
+        // A message that was copied is stored once: its copies share the damage.
+        assert!(
+            kept + 3 >= all && whole + 5 >= all,
+            "zeroes at {at}: {kept}, {whole} of {all}"
+        );
+    }
+}
+
+#[test]
+fn a_cut_storage_file_keeps_all_but_the_last_message() {
+    let before = read(&sample());
+    let damaged = sample();
+    let path = mails(&damaged);
+    let damaged = damaged.changed(&path, |bytes| bytes.truncate(bytes.len() - 60));
+    let ran = damaged.repair();
+    assert!(lost(&ran).is_empty(), "{ran}");
+    let after = assert_sound("a_cut_storage_file", &damaged);
+    let count = |store: &Store| {
+        store
+            .mailboxes
+            .values()
+            .map(|it| it.messages.len())
+            .sum::<usize>()
+    };
+    assert_eq!(count(&after), count(&before));
+}
+
+#[test]
+fn a_storage_file_that_is_gone_costs_its_messages_and_is_said() {
+    let damaged = sample();
+    let path = mails(&damaged);
+    let damaged = damaged.without(&[path]);
+    let ran = damaged.repair().exits(1);
+    assert!(mended(&ran).contains(&"mdbox.lost".to_owned()), "{ran}");
+    assert!(!lost(&ran).is_empty());
+    assert_sound("a_storage_file_that_is_gone", &damaged);
+}
+
+#[test]
+fn a_mailbox_without_index_keeps_its_messages_and_gets_a_new_uidvalidity() {
+    let before = read(&sample());
+    let damaged = sample();
+    let files: Vec<_> = ["dovecot.index", "dovecot.index.log", "dovecot.index.cache"]
+        .iter()
+        .map(|name| damaged.mails("INBOX", name))
+        .filter(|path| path.exists())
+        .collect();
+    let damaged = damaged.without(&files);
+    let ran = damaged.repair().exits(1);
+    assert!(
+        mended(&ran).contains(&"mdbox.index-missing".to_owned()),
+        "{ran}"
+    );
+    let after = assert_sound("a_mailbox_without_index", &damaged);
+    let (was, is) = (before.mailbox("INBOX"), after.mailbox("INBOX"));
+    // The UIDs are new: under the old UIDVALIDITY, clients would show the wrong messages.
+    assert_eq!(is.guid, was.guid);
+    assert!(is.uidvalidity > was.uidvalidity);
+    let bodies = |mailbox: &crate::harness::store::Mailbox| {
+        let mut all: Vec<_> = mailbox
+            .messages
+            .values()
+            .map(|it| it.body.clone())
+            .collect();
+        all.sort();
+        all.dedup();
+        all
+    };
+    let left: Vec<_> = bodies(is);
+    assert!(!left.is_empty() && left.iter().all(|body| bodies(was).contains(body)));
+    for name in ["Sent", "Trash", "Projects/Sub one"] {
+        assert_eq!(after.mailbox(name), before.mailbox(name));
+    }
+}
+
+#[test]
+fn counts_that_are_wrong_are_corrected() {
+    let damaged = sample();
+    let index = damaged.mails("Trash", "dovecot.index.log");
+    let damaged = damaged.changed(&index, |bytes| bytes.truncate(40));
+    damaged.repair();
+    damaged.inspect();
+    assert!(
+        damaged
+            .run("repair", &["--offline", "--recover-orphans"])
+            .code
+            <= 1
+    );
+    assert_sound("counts_that_are_wrong", &damaged);
+}
+
+#[test]
+fn orphans_are_taken_in_where_that_is_asked_for() {
+    let before = read(&sample());
+    let damaged = sample();
+    fs::remove_dir_all(damaged.at("mailboxes/Trash")).unwrap();
+    let said = damaged.inspect();
+    let ran = damaged.run("repair", &["--offline", "--recover-orphans"]);
+    if said.findings("mdbox.orphan").is_empty() {
+        // Its one message is a copy that another mailbox has.
+        assert!(!read(&damaged).names().contains(&"Recovered"), "{ran}");
+        return;
+    }
+    assert_eq!(mended(&ran), ["mdbox.orphan"], "{ran}");
+    let after = assert_sound("orphans_are_taken_in", &damaged);
+    let body = |message: &crate::harness::store::Message| message.body.clone();
+    let was: Vec<_> = before
+        .mailbox("Trash")
+        .messages
+        .values()
+        .map(body)
+        .collect();
+    let is: Vec<_> = after
+        .mailbox("Recovered")
+        .messages
+        .values()
+        .map(body)
+        .collect();
+    assert_eq!(is, was);
+}
