@@ -1,5 +1,6 @@
 //! `verify` and `manifest`: what they find, what they do not, and what they refuse.
 
+mod access; // owners and modes
 mod damage; // files that are cut, zeroed, unreadable
 mod faults; // faults planted into true copies, one at a time
 mod levels; // --quick and --sample

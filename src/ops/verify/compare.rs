@@ -152,6 +152,9 @@ pub fn messages(one: &MessagePrint, other: &MessagePrint, terms: &Terms) -> Vec<
     if let (Some(one), Some(other)) = (&one.envelope, &other.envelope) {
         envelopes(&mut found, one, other, terms);
     }
+    if terms.access {
+        found.access(one.access, other.access);
+    }
     found.0
 }
 
