@@ -13,6 +13,9 @@
 //! (ASCII), control characters and what is not UTF-8 as `\xNN`, sorted by bytes. Names have `/` between levels. The content digest is BLAKE3 of the body,
 //! its storage coat taken off, CRLF read as LF.
 
+use std::sync::LazyLock;
+
+use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
 use bstr::BString;
 
 use super::{Digest, Facts};
@@ -40,7 +43,9 @@ pub fn parts(
     keywords: &[String],
     content: &Digest,
 ) -> Digest {
-    let mut hasher = blake3::Hasher::new_derive_key("mailtally 2026 message");
+    static CONTEXT: LazyLock<ContextKey> =
+        LazyLock::new(|| hash_derive_key_context("mailtally 2026 message"));
+    let mut hasher = blake3::Hasher::new_from_context_key(&CONTEXT);
     hasher.update(&uid.get().to_le_bytes());
     hasher.update(&[flags.bits()]);
     hasher.update(&received.to_le_bytes());

@@ -69,7 +69,7 @@ impl Traits {
 }
 
 /// Takes a body's bytes in pieces.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Measure {
     content: blake3::Hasher,
     crc32: crc32fast::Hasher,
@@ -270,10 +270,72 @@ impl<'a> Measured<'a> {
     }
 
     /// Reads to the end and tells.
-    pub fn drain(mut self) -> io::Result<Facts> {
-        while self.piece(|_| ())? {}
-        Ok(self.facts())
+    pub fn drain(self) -> io::Result<Facts> {
+        self.pass().facts
     }
+
+    /// Reads as far as it goes.
+    pub fn pass(mut self) -> Pass {
+        let broken = loop {
+            match self.piece(|_| ()) {
+                Ok(true) => {}
+                Ok(false) => break None,
+                Err(error) => break Some(error),
+            }
+        };
+        let read = self.size();
+        let facts = broken.map_or_else(|| Ok(self.facts()), Err);
+        Pass { read, facts }
+    }
+
+    /// Reads two bodies that should be the same, side by side: as long as they are, every byte of both is
+    /// read and compared, and measured once.
+    pub fn pass_both(mut one: Self, mut other: Self) -> [Pass; 2] {
+        let errors = loop {
+            match (one.inner.fill_buf(), other.inner.fill_buf()) {
+                (Ok([]), Ok([])) => {
+                    let (read, facts) = (one.measure.size, one.facts());
+                    let pass = || Pass {
+                        read,
+                        facts: Ok(facts),
+                    };
+                    return [pass(), pass()];
+                }
+                (Ok(bytes), Ok(others)) => {
+                    let len = bytes.len().min(others.len());
+                    if len == 0 || bytes[..len] != others[..len] {
+                        break [None, None];
+                    }
+                    one.measure.update(&bytes[..len]);
+                    one.inner.consume(len);
+                    other.inner.consume(len);
+                }
+                // What broke off need not say so twice.
+                (bytes, others) => break [bytes.err(), others.err()],
+            }
+        };
+        other.measure = one.measure.clone();
+        let mut bodies = [one, other].into_iter();
+        errors.map(|error| {
+            let body = bodies.next().expect("BUG: there are two");
+            match error {
+                Some(error) => Pass {
+                    read: body.measure.size,
+                    facts: Err(error),
+                },
+                None => body.pass(),
+            }
+        })
+    }
+}
+
+/// How far a body could be read.
+#[derive(Debug)]
+pub struct Pass {
+    /// So many bytes.
+    pub read: u64,
+    /// What it told, or why it broke off.
+    pub facts: io::Result<Facts>,
 }
 
 #[cfg(test)]
@@ -326,7 +388,68 @@ mod tests {
         assert_eq!((ends.crlfs, ends.bare_lfs), (2, 1));
     }
 
+    /// Hands out its bytes a few at a time, and then an error, once.
+    struct Drip<'a>(&'a [u8], usize, bool);
+
+    impl io::Read for Drip<'_> {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            unreachable!("only its buffer is read")
+        }
+    }
+
+    impl BufRead for Drip<'_> {
+        fn fill_buf(&mut self) -> io::Result<&[u8]> {
+            if self.0.is_empty() && std::mem::take(&mut self.2) {
+                return Err(io::Error::other("torn"));
+            }
+            Ok(&self.0[..self.1.min(self.0.len())])
+        }
+
+        fn consume(&mut self, len: usize) {
+            self.0 = &self.0[len..];
+        }
+    }
+
+    fn both(one: Drip<'_>, other: Drip<'_>) -> [Pass; 2] {
+        Measured::pass_both(Measured::new(Box::new(one)), Measured::new(Box::new(other)))
+    }
+
+    #[test]
+    fn a_body_that_breaks_off_beside_another_says_so_and_the_other_is_whole() {
+        let text = b"A: b\n\nthe text\n";
+        let [one, other] = both(Drip(&text[..9], 4, true), Drip(text, 100, false));
+        assert_eq!(one.facts.unwrap_err().to_string(), "torn");
+        assert_eq!((one.read, other.facts.unwrap()), (9, of(text)));
+        let [one, other] = both(Drip(text, 3, true), Drip(text, 7, true));
+        assert!(one.facts.is_err() && other.facts.is_err());
+        assert_eq!([one.read, other.read], [text.len() as u64; 2]);
+    }
+
     proptest! {
+        #[test]
+        fn bodies_side_by_side_are_what_each_is_alone(
+            bytes in proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(0), any::<u8>()], 0..200),
+            others in proptest::collection::vec(any::<u8>(), 0..20),
+            part in 0usize..200,
+            sizes in (1usize..50, 1usize..50),
+        ) {
+            let other = [&bytes[..part.min(bytes.len())], &others].concat();
+            let same = |one: &[u8], other: &[u8]| {
+                let passes = both(Drip(one, sizes.0, false), Drip(other, sizes.1, false));
+                for (pass, bytes) in passes.into_iter().zip([one, other]) {
+                    let (facts, alone) = (pass.facts.unwrap(), of(bytes));
+                    prop_assert_eq!(pass.read, bytes.len() as u64);
+                    prop_assert_eq!((facts.content, facts.crc32), (alone.content, alone.crc32));
+                    prop_assert_eq!((facts.size, facts.virtual_size), (alone.size, alone.virtual_size));
+                    prop_assert_eq!(facts.traits.bare_crs, alone.traits.bare_crs);
+                    prop_assert_eq!(facts.traits.nuls, alone.traits.nuls);
+                }
+                Ok(())
+            };
+            same(&bytes, &other)?;
+            same(&bytes, &bytes)?;
+        }
+
         #[test]
         fn the_pieces_do_not_matter(
             bytes in proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(0), any::<u8>()], 0..200),

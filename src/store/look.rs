@@ -1,6 +1,6 @@
 //! What a store tells of a message or a mailbox beside its mail: for who compares two stores.
 
-use super::Claims;
+use super::{Claims, Opened};
 use crate::disk::Stat;
 use crate::model::Message;
 
@@ -11,6 +11,18 @@ pub struct Peek {
     pub message: Message,
     /// What is told of its sizes, the storage coat taken off.
     pub claims: Claims,
+    /// Who may touch its file, where it has one of its own.
+    pub access: Option<Access>,
+}
+
+impl From<Opened<'_>> for Peek {
+    fn from(opened: Opened<'_>) -> Self {
+        Self {
+            message: opened.message,
+            claims: opened.claims,
+            access: opened.access,
+        }
+    }
 }
 
 /// What a mailbox does not tell, so that it was made up: it says nothing about another store.

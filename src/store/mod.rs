@@ -67,8 +67,7 @@ pub trait MailboxSource: Send + Sync {
     /// What of the `nth` message shows without its body. Formats that know a shorter way take it.
     fn peek(&self, nth: usize, scratch: &mut Vec<u8>) -> Result<Peek, Box<Finding>> {
         let opened = self.open(nth, scratch)?;
-        let (message, claims) = (opened.message, opened.claims);
-        Ok(Peek { message, claims })
+        Ok(Peek::from(opened))
     }
     /// What was made up because the store does not tell it.
     fn made_up(&self) -> MadeUp {
@@ -77,10 +76,6 @@ pub trait MailboxSource: Send + Sync {
     /// True where the saved date of the `nth` message is told, and not taken from a file's times.
     fn tells_saved(&self, _: usize) -> bool {
         true
-    }
-    /// Who may touch the file of the `nth` message, where it has one of its own.
-    fn access(&self, _: usize) -> Option<Access> {
-        None
     }
     /// Who may touch the directory of the mailbox.
     fn dir_access(&self) -> Option<Access> {
@@ -118,6 +113,8 @@ pub struct Opened<'a> {
     pub message: Message,
     /// What the store says of its sizes.
     pub claims: Claims,
+    /// Who may touch its file, where it has one of its own.
+    pub access: Option<Access>,
     /// The coat that was taken off.
     pub coat: Option<Codec>,
     /// The body, its storage coat taken off. [`io::ErrorKind::InvalidData`] says that the stored

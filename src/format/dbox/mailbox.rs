@@ -180,6 +180,7 @@ impl DboxMailbox {
         Ok(Opened {
             message,
             claims,
+            access: None,
             coat,
             body,
         })

@@ -420,6 +420,8 @@ impl MailboxSource for MaildirMailbox<'_> {
         Ok(Opened {
             message,
             claims,
+            // A link's target belongs to nobody's copy.
+            access: (self.listing.slot(nth).link == 0).then(|| Access::from(stat)),
             coat: codec,
             body,
         })
@@ -507,10 +509,6 @@ impl MailboxSource for MaildirMailbox<'_> {
 
     fn made_up(&self) -> MadeUp {
         self.made_up
-    }
-
-    fn access(&self, nth: usize) -> Option<Access> {
-        self.access_of(nth)
     }
 
     fn dir_access(&self) -> Option<Access> {

@@ -15,8 +15,7 @@ impl MaildirMailbox<'_> {
     pub(super) fn look_at(&self, nth: usize, scratch: &mut Vec<u8>) -> Result<Peek, Box<Finding>> {
         let Some(stat) = self.stat(nth) else {
             let opened = self.open(nth, scratch)?;
-            let (message, claims) = (opened.message, opened.claims);
-            return Ok(Peek { message, claims });
+            return Ok(Peek::from(opened));
         };
         let told = self.claims(nth);
         let claims = if told.size == Some(stat.size) {
@@ -27,6 +26,7 @@ impl MaildirMailbox<'_> {
         Ok(Peek {
             message: self.message(nth, self.listing.name(nth), &stat),
             claims,
+            access: Some(Access::from(stat)),
         })
     }
 
@@ -56,10 +56,5 @@ impl MaildirMailbox<'_> {
             return None;
         }
         self.place(slot.place)?.stat(self.listing.name(nth)).ok()
-    }
-
-    /// Who may touch the file of a message.
-    pub(super) fn access_of(&self, nth: usize) -> Option<Access> {
-        self.stat(nth).map(Access::from)
     }
 }

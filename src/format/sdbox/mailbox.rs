@@ -158,7 +158,9 @@ impl MailboxSource for SdboxMailbox<'_> {
             attachments: self.attachments,
             named_by_message: true,
         };
-        self.dbox.opened(nth, stored, about)
+        let mut opened = self.dbox.opened(nth, stored, about)?;
+        opened.access = Some(Access::from(stat));
+        Ok(opened)
     }
 
     fn judge(
@@ -185,11 +187,6 @@ impl MailboxSource for SdboxMailbox<'_> {
 
     fn tells_saved(&self, nth: usize) -> bool {
         self.saved.get(nth).copied().flatten().is_some()
-    }
-
-    fn access(&self, nth: usize) -> Option<Access> {
-        let name = file_name(self.uid(nth).get());
-        self.mails.dir.stat(name).ok().map(Access::from)
     }
 
     fn dir_access(&self) -> Option<Access> {

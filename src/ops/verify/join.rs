@@ -256,12 +256,14 @@ impl<'j> Join<'j> {
         let mut queues = [VecDeque::new(), VecDeque::new()];
         let mut suspects = suspects::Suspects::default();
         loop {
-            for (side, queue) in queues.iter_mut().enumerate() {
-                if queue.is_empty() {
-                    self.sides[side].more(queue)?;
-                }
-            }
             let [one, other] = &mut queues;
+            let [source, destination] = &mut self.sides;
+            if one.is_empty() {
+                source.more_beside(&mut **destination, one)?;
+            }
+            if other.is_empty() {
+                destination.more(other)?;
+            }
             let order = match (one.front(), other.front()) {
                 (Some(one), Some(other)) => one.uid.cmp(&other.uid),
                 (Some(_), None) => Ordering::Less,

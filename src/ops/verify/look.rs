@@ -1,10 +1,11 @@
 //! Reads one message of a store, as far as the level asks for.
 
 use super::Level;
-use crate::digest::Measured;
+use crate::digest::{Measured, Pass};
 use crate::format::tally::{Body, MessagePrint};
+use crate::model::Message;
 use crate::report::{Finding, Severity};
-use crate::store::{MailboxSource, Opened, Peek};
+use crate::store::{Access, Claims, MailboxSource, Opened, Peek};
 
 /// A message that was looked at.
 pub struct Looked {
@@ -12,6 +13,26 @@ pub struct Looked {
     pub print: MessagePrint,
     /// What was found.
     pub findings: Vec<Finding>,
+}
+
+/// A message of a store, and how it is looked at.
+#[derive(Clone, Copy)]
+pub struct One<'a> {
+    /// The mailbox.
+    pub source: &'a dyn MailboxSource,
+    /// Which message of it.
+    pub nth: usize,
+    /// How.
+    pub look: Look,
+}
+
+/// Looks at every byte of two messages that should be the same one.
+pub fn both(pair: [One<'_>; 2], scratch: &mut [Vec<u8>; 2]) -> [Looked; 2] {
+    let mut looked = both_whole(pair, scratch).into_iter();
+    pair.map(|One { source, nth, look }| {
+        let looked = looked.next().expect("BUG: there are two");
+        look.within(source, nth, looked)
+    })
 }
 
 /// How a store's messages are looked at.
@@ -28,9 +49,14 @@ pub struct Look {
 impl Look {
     /// Looks at the `nth` message.
     pub fn at(self, source: &dyn MailboxSource, nth: usize, scratch: &mut Vec<u8>) -> Looked {
-        let mut looked = self.message(source, nth, scratch);
-        if self.access {
-            looked.print.access = source.access(nth);
+        let looked = self.message(source, nth, scratch);
+        self.within(source, nth, looked)
+    }
+
+    /// Without what is not compared.
+    fn within(self, source: &dyn MailboxSource, nth: usize, mut looked: Looked) -> Looked {
+        if !self.access {
+            looked.print.access = None;
         }
         if !self.saved || !source.tells_saved(nth) {
             looked.print.forget_saved();
@@ -44,14 +70,20 @@ impl Look {
         }
         match source.peek(nth, scratch) {
             Ok(peek) if self.level.takes(&peek.message.guid) => whole(source, nth, scratch),
-            Ok(Peek { message, claims }) => {
+            Ok(Peek {
+                message,
+                claims,
+                access,
+            }) => {
                 let body = Body::Told {
                     size: claims.size,
                     virtual_size: claims.virtual_size,
                 };
                 let names = &source.mailbox().keywords;
+                let mut print = MessagePrint::of(&message, names, body);
+                print.access = access;
                 Looked {
-                    print: MessagePrint::of(&message, names, body),
+                    print,
                     findings: Vec::new(),
                 }
             }
@@ -62,40 +94,82 @@ impl Look {
 
 /// Every byte of a message.
 fn whole(source: &dyn MailboxSource, nth: usize, scratch: &mut Vec<u8>) -> Looked {
-    let opened = match source.open(nth, scratch) {
-        Ok(opened) => opened,
-        Err(finding) => return unread(source, nth, *finding),
-    };
-    let Opened {
-        message,
-        claims,
-        body,
-        ..
-    } = opened;
-    let mut measured = Measured::new(body);
-    let mut findings = Vec::new();
-    let read = loop {
-        match measured.piece(|_| ()) {
-            Ok(true) => {}
-            Ok(false) => break Ok(measured.facts()),
-            Err(error) => break Err(source.broken(nth, &error, measured.size())),
+    match source.open(nth, scratch) {
+        Ok(opened) => {
+            let (told, body) = Told::split(opened);
+            told.looked(source, nth, body.pass())
         }
-    };
-    let body = match &read {
-        Ok(facts) => {
-            source.judge(nth, &message, claims, facts, &mut |finding| {
-                findings.push(finding);
-            });
-            // A coat that is torn was read as it lies there: that is not the message.
-            let torn = findings.iter().find(|finding| is_torn(finding));
-            torn.map_or_else(|| Body::Read(facts.into()), broken)
+        Err(finding) => unread(source, nth, *finding),
+    }
+}
+
+/// Every byte of two messages that should be the same one.
+fn both_whole(pair: [One<'_>; 2], scratch: &mut [Vec<u8>; 2]) -> [Looked; 2] {
+    let [one, other] = pair;
+    let [scratch, other_scratch] = scratch;
+    let opened = (
+        one.source.open(one.nth, scratch),
+        other.source.open(other.nth, other_scratch),
+    );
+    let passes: [Result<_, Box<Finding>>; 2] = match opened {
+        (Ok(opened), Ok(others)) => {
+            let ((told, body), (others, other_body)) = (Told::split(opened), Told::split(others));
+            let [pass, other_pass] = Measured::pass_both(body, other_body);
+            [Ok((told, pass)), Ok((others, other_pass))]
         }
-        Err(finding) => broken(finding),
+        (opened, others) => [opened, others].map(|opened| {
+            let (told, body) = Told::split(opened?);
+            Ok((told, body.pass()))
+        }),
     };
-    findings.extend(read.err());
-    let names = &source.mailbox().keywords;
-    let print = MessagePrint::of(&message, names, body);
-    Looked { print, findings }
+    let mut pair = pair.into_iter();
+    passes.map(|passed| {
+        let One { source, nth, .. } = pair.next().expect("BUG: there are two");
+        match passed {
+            Ok((told, pass)) => told.looked(source, nth, pass),
+            Err(finding) => unread(source, nth, *finding),
+        }
+    })
+}
+
+/// An open message without its body.
+struct Told {
+    message: Message,
+    claims: Claims,
+    access: Option<Access>,
+}
+
+impl Told {
+    fn split(opened: Opened<'_>) -> (Self, Measured<'_>) {
+        let told = Self {
+            message: opened.message,
+            claims: opened.claims,
+            access: opened.access,
+        };
+        (told, Measured::new(opened.body))
+    }
+
+    fn looked(self, source: &dyn MailboxSource, nth: usize, pass: Pass) -> Looked {
+        let mut findings = Vec::new();
+        let read = pass.facts;
+        let read = read.map_err(|error| source.broken(nth, &error, pass.read));
+        let body = match &read {
+            Ok(facts) => {
+                source.judge(nth, &self.message, self.claims, facts, &mut |finding| {
+                    findings.push(finding);
+                });
+                // A coat that is torn was read as it lies there: that is not the message.
+                let torn = findings.iter().find(|finding| is_torn(finding));
+                torn.map_or_else(|| Body::Read(facts.into()), broken)
+            }
+            Err(finding) => broken(finding),
+        };
+        findings.extend(read.err());
+        let names = &source.mailbox().keywords;
+        let mut print = MessagePrint::of(&self.message, names, body);
+        print.access = self.access;
+        Looked { print, findings }
+    }
 }
 
 fn is_torn(finding: &Finding) -> bool {

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 
 use super::super::teller::Teller;
+use super::look::{Look, Looked};
 use crate::error::Result;
 use crate::format::tally::{AccountPrint, MailboxPrint, MessagePrint};
 use crate::model::{MailboxName, Uid};
 use crate::report::{Finding, Side as Which};
-use crate::store::Holds;
+use crate::store::{Holds, MailboxSource};
 
 /// What is known of a side before its mailboxes.
 #[derive(Debug, Clone)]
@@ -32,6 +33,21 @@ pub trait Side {
     fn enter(&mut self) -> Result<Option<MailboxPrint>>;
     /// Puts the next messages behind those in `out`; false where there are none left.
     fn more(&mut self, out: &mut VecDeque<MessagePrint>) -> Result<bool>;
+    /// The same, where `twin` stands in the mailbox of that name: a store that has the same messages can have
+    /// them read together with its own.
+    fn more_beside(
+        &mut self,
+        _twin: &mut dyn Side,
+        out: &mut VecDeque<MessagePrint>,
+    ) -> Result<bool> {
+        self.more(out)
+    }
+    /// What can be read beside another side: the messages of the mailbox at hand from some place on.
+    fn unread(&self) -> Option<Unread<'_>> {
+        None
+    }
+    /// Takes what was read beside another side, in order.
+    fn was_read(&mut self, _: Vec<(usize, Looked)>) {}
     /// Closes the mailbox, and tells what it adds up to.
     fn leave(&mut self) -> Result<Sums>;
     /// True for a store, which may change while it is read.
@@ -46,6 +62,16 @@ pub trait Side {
     fn reread(&mut self, _: &[Uid]) -> Result<Vec<MessagePrint>> {
         Ok(Vec::new())
     }
+}
+
+/// The messages of a mailbox that were not read yet.
+pub struct Unread<'a> {
+    /// The mailbox.
+    pub source: &'a dyn MailboxSource,
+    /// The first of them.
+    pub from: usize,
+    /// How they are looked at.
+    pub look: Look,
 }
 
 /// What a mailbox adds up to.

@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use super::super::plan_names;
 use super::super::workers::Workers;
-use super::look::{Look, Looked};
-use super::side::{About, Side, Sums, Voice};
+use super::look::{self, Look, Looked, One};
+use super::side::{About, Side, Sums, Unread, Voice};
 use crate::digest::merkle::MailboxDigest;
 use crate::error::Result;
 use crate::format::Room;
@@ -21,7 +21,7 @@ use crate::store::{Access, Form, MailboxSource, Source};
 const BATCH: usize = 512;
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<[Vec<u8>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
 }
 
 /// A store that is open.
@@ -44,6 +44,8 @@ struct OpenMailbox<'a> {
     /// At the second look.
     again: Option<Box<dyn MailboxSource + 'a>>,
     at: usize,
+    /// Behind `at`: what was read beside the other side, in order.
+    ready: VecDeque<(usize, Looked)>,
     sums: Sums,
     digest: MailboxDigest,
     all_read: bool,
@@ -107,10 +109,35 @@ impl<'a> StoreSide<'a> {
         self.open.as_ref().expect("BUG: no mailbox was entered")
     }
 
-    fn looked(&self, source: &dyn MailboxSource, range: Range<usize>) -> Result<Vec<Looked>> {
+    /// Looks at these messages of a mailbox.
+    fn looked(&self, source: &dyn MailboxSource, places: &[usize]) -> Result<Vec<Looked>> {
         let look = self.look;
-        let one = |nth| SCRATCH.with_borrow_mut(|scratch| look.at(source, nth, scratch));
-        self.workers.batch(range, one)
+        let one = |nth: usize| alone(look, source, places[nth]);
+        self.workers.batch(0..places.len(), one)
+    }
+
+    /// The messages that come next.
+    fn next_batch(&self) -> Range<usize> {
+        let open = self.open();
+        open.at..open.source.len().min(open.at + BATCH)
+    }
+
+    /// Takes in the next messages, which were looked at.
+    fn take(&mut self, looked: Vec<Looked>, out: &mut VecDeque<MessagePrint>) {
+        let (voice, open) = (self.voice, self.open.as_mut().expect("BUG: it was open"));
+        let (messages, before) = (looked.len(), open.sums.bytes);
+        open.at += messages;
+        for Looked { print, findings } in looked {
+            for finding in findings {
+                voice.found(finding);
+            }
+            open.add(&print);
+            out.push_back(print);
+        }
+        voice.teller.watch().on(Event::Copied {
+            messages: messages as u64,
+            bytes: open.sums.bytes - before,
+        });
     }
 
     /// The name at hand, as it is compared.
@@ -156,6 +183,7 @@ impl Side for StoreSide<'_> {
             source,
             again: None,
             at: 0,
+            ready: VecDeque::new(),
             sums: Sums::default(),
             all_read: true,
         });
@@ -163,27 +191,75 @@ impl Side for StoreSide<'_> {
     }
 
     fn more(&mut self, out: &mut VecDeque<MessagePrint>) -> Result<bool> {
-        let open = self.open();
-        let (from, to) = (open.at, open.source.len().min(open.at + BATCH));
-        if from == to {
+        let range = self.next_batch();
+        if range.is_empty() {
             return Ok(false);
         }
-        let looked = self.looked(open.source.as_ref(), from..to)?;
-        let (voice, open) = (self.voice, self.open.as_mut().expect("BUG: it was open"));
-        open.at = to;
-        let before = open.sums.bytes;
-        for Looked { print, findings } in looked {
-            for finding in findings {
-                voice.found(finding);
-            }
-            open.add(&print);
-            out.push_back(print);
-        }
-        voice.teller.watch().on(Event::Copied {
-            messages: (to - from) as u64,
-            bytes: open.sums.bytes - before,
+        let open = self.open.as_mut().expect("BUG: it was open");
+        let ready = open.ready.partition_point(|(nth, _)| *nth < range.end);
+        let mut ready = open.ready.drain(..ready).collect::<VecDeque<_>>();
+        let is_ready = |nth: &usize| ready.binary_search_by_key(nth, |(nth, _)| *nth).is_ok();
+        let places: Vec<_> = range.clone().filter(|nth| !is_ready(nth)).collect();
+        let mut rest = self
+            .looked(self.open().source.as_ref(), &places)?
+            .into_iter();
+        let looked = range.filter_map(|nth| match ready.front() {
+            Some((first, _)) if *first == nth => ready.pop_front().map(|(_, looked)| looked),
+            _ => rest.next(),
         });
+        let looked = looked.collect();
+        self.take(looked, out);
         Ok(true)
+    }
+
+    fn more_beside(
+        &mut self,
+        twin: &mut dyn Side,
+        out: &mut VecDeque<MessagePrint>,
+    ) -> Result<bool> {
+        let Some(beside) = twin.unread() else {
+            return self.more(out);
+        };
+        let range = self.next_batch();
+        if range.is_empty() {
+            return Ok(false);
+        }
+        let (look, source) = (self.look, self.open().source.as_ref());
+        let looked = self.workers.batch(range, |nth| {
+            let there = place_of(beside.source, source.uid(nth));
+            let Some(there) = there.filter(|there| *there >= beside.from) else {
+                return (alone(look, source, nth), None);
+            };
+            let twin = One {
+                source: beside.source,
+                nth: there,
+                look: beside.look,
+            };
+            let pair = [One { source, nth, look }, twin];
+            let looked = SCRATCH.with_borrow_mut(|scratch| look::both(pair, scratch));
+            let [looked, others] = looked;
+            (looked, Some((there, others)))
+        })?;
+        let (looked, others): (Vec<_>, Vec<_>) = looked.into_iter().unzip();
+        twin.was_read(others.into_iter().flatten().collect());
+        self.take(looked, out);
+        Ok(true)
+    }
+
+    fn unread(&self) -> Option<Unread<'_>> {
+        let open = self.open.as_ref()?;
+        let beyond = open.ready.back().map_or(open.at, |(nth, _)| nth + 1);
+        (self.look.level == super::Level::Full).then(|| Unread {
+            source: open.source.as_ref(),
+            from: beyond,
+            look: self.look,
+        })
+    }
+
+    fn was_read(&mut self, looked: Vec<(usize, Looked)>) {
+        if let Some(open) = &mut self.open {
+            open.ready.extend(looked);
+        }
     }
 
     fn leave(&mut self) -> Result<Sums> {
@@ -226,15 +302,15 @@ impl Side for StoreSide<'_> {
             .collect();
         let mut prints = Vec::with_capacity(places.len());
         for batch in places.chunks(BATCH) {
-            let look = self.look;
-            let one = |nth: usize| {
-                SCRATCH.with_borrow_mut(|scratch| look.at(source, batch[nth], scratch))
-            };
-            let looked = self.workers.batch(0..batch.len(), one)?;
+            let looked = self.looked(source, batch)?;
             prints.extend(looked.into_iter().map(|looked| looked.print));
         }
         Ok(prints)
     }
+}
+
+fn alone(look: Look, source: &dyn MailboxSource, nth: usize) -> Looked {
+    SCRATCH.with_borrow_mut(|[scratch, _]| look.at(source, nth, scratch))
 }
 
 /// Where in its mailbox a message is; UIDs ascend.
