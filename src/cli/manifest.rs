@@ -75,7 +75,10 @@ impl ManifestOf {
         let written = writing.all(&found, out, list);
         match written {
             Ok(results) => Ok(run.conclude(&results)),
-            Err(error) => Ok(run.conclude(&[Err(error)])),
+            Err(error) => {
+                let failed = run.one("", |_, _| Err(error));
+                Ok(run.conclude(&[failed]))
+            }
         }
     }
 

@@ -122,6 +122,17 @@ impl<'a> Lane<'a> {
         }
     }
 
+    /// Goes on behind this account, also where it could not be opened.
+    pub fn leave(&mut self, user: &str) -> Result<()> {
+        match self {
+            Self::Stores(..) => Ok(()),
+            Self::Tally(tally, _) => match tally.next_user()? {
+                Some(next) if next == user => tally.pass(),
+                _ => Ok(()),
+            },
+        }
+    }
+
     /// Opens that account.
     pub fn open(&mut self, context: &Context) -> Result<Party<'_>> {
         match self {

@@ -1,14 +1,15 @@
 //! `mailtally verify`
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::Args;
 use mailtally::format::location::Location;
 use mailtally::ops::users::{Found, FoundAccount};
 use mailtally::ops::verify::{self, Level};
-use mailtally::report::UserLine;
 use mailtally::report::catalogue::{ACCOUNT_EXTRA, ACCOUNT_MISSING};
+use mailtally::report::{Rule, UserLine};
 use mailtally::{Error, Result};
 
 use super::exit::Exit;
@@ -75,8 +76,8 @@ impl Verify {
         match (source, destination) {
             (Named::Stores(source, one), Named::Stores(destination, other)) => {
                 stores::pair(&source, &destination)?;
-                apart(&one, &other)?;
                 let paired = parties::pair(one, other);
+                apart(&paired.found.accounts, &paired.there)?;
                 let locations = [&*source, &*destination];
                 side_by_side(&locations, &paired, level, next, global, &context)
             }
@@ -112,8 +113,8 @@ fn quoted(text: &str) -> String {
 }
 
 /// Two places that are one, or lie in each other, say nothing about a copy.
-fn apart(one: &Found, other: &Found) -> Result<()> {
-    for (one, other) in one.accounts.iter().zip(&other.accounts) {
+fn apart(one: &[FoundAccount], other: &[FoundAccount]) -> Result<()> {
+    for (one, other) in one.iter().zip(other) {
         let real = |account: &FoundAccount| account.place.path().canonicalize().ok();
         let (Some(one), Some(other)) = (real(one), real(other)) else {
             continue;
@@ -195,11 +196,20 @@ fn one_by_one(
         Lane::new(source, &selection),
         Lane::new(destination, &selection),
     ];
+    let refused = found.refused.iter().map(|(user, _)| user);
+    let told: BTreeSet<_> = found.missing.iter().chain(refused).collect();
+    let mut nobody = told.is_empty() && global.shard.is_none();
     let mut results = Vec::new();
     loop {
-        match step(&mut lanes, level, &run, context) {
+        let step = step(&mut lanes, level, &run, context);
+        nobody &= matches!(step, Ok(Step::End));
+        match step {
             Ok(Step::Done(result)) => results.push(result),
-            Ok(Step::Alone) => {}
+            Ok(Step::Alone(user, rule)) => {
+                if !told.contains(&user) {
+                    run.absent(&user, rule);
+                }
+            }
             Ok(Step::End) => break,
             // The stream itself is broken: nothing after this can be told.
             Err(error) => {
@@ -210,6 +220,10 @@ fn one_by_one(
         if let Some(Err(Error::Interrupted | Error::Format { .. })) = results.last() {
             break;
         }
+    }
+    if nobody {
+        let what = "neither side has a user that was chosen".into();
+        results.push(run.one("", |_, _| Err(Error::Missing { what })));
     }
     Ok(run.conclude(&results))
 }
@@ -232,8 +246,8 @@ fn of_stores(parties: &mut [Named; 2]) -> (Found, bool) {
 enum Step {
     /// There is none.
     End,
-    /// On one side only.
-    Alone,
+    /// On one side only, which is this finding.
+    Alone(String, &'static Rule),
     /// Compared, or why not.
     Done(Result<UserLine>),
 }
@@ -258,12 +272,14 @@ fn step(lanes: &mut [Lane<'_>; 2], level: Level, run: &Run, context: &Context) -
             let result = run.one(&user, |teller, workers| {
                 verify::account(parties?, level, teller, workers)
             });
+            for lane in lanes {
+                lane.leave(&user)?;
+            }
             return Ok(Step::Done(result));
         }
     };
-    run.absent(&user, rule);
     lanes[side].pass()?;
-    Ok(Step::Alone)
+    Ok(Step::Alone(user, rule))
 }
 
 #[cfg(test)]

@@ -122,15 +122,6 @@ impl Dir {
         self.dir(name)
     }
 
-    /// Opens a directory and makes it first where it is missing.
-    pub fn dir_or_make(&self, name: impl AsRef<[u8]>) -> Result<Self> {
-        let name = name.as_ref();
-        match self.dir_if_there(name)? {
-            Some(dir) => Ok(dir),
-            None => self.make_dir(name),
-        }
-    }
-
     /// A new file, readable by its owner alone for now; an existing name is an error.
     pub fn create(&self, name: impl AsRef<[u8]>) -> Result<NewFile> {
         let name = name.as_ref();

@@ -19,7 +19,7 @@ use crate::report::{
     Digests, Event, Finding, Limits, QuotaLine, QuotaStatus, Rule, Severity, Status, Usage,
     UserLine,
 };
-use crate::store::{BelievedUsage, MailboxSource, Source, StoreError};
+use crate::store::{BelievedUsage, MailboxSource, Source, StoreError, Stored};
 
 /// What the command line says.
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,7 +64,8 @@ pub fn account(
         let detail = "messages came, went or moved while they were counted";
         teller.found(Finding::new(&rules::ACCOUNT_CHANGED, detail));
     }
-    if let (true, false, Some(file)) = (options.write, changed, room.quota) {
+    let whole = count.complete && !changed;
+    if let (true, true, Some(file)) = (options.write, whole, room.quota) {
         correct(&mut lines, file, root, open)?;
     }
     Ok(count.finish(&lines, started))
@@ -96,6 +97,8 @@ struct Count<'a> {
     kept: bool,
     /// Some index says something else than its messages do.
     wrong: bool,
+    /// Nothing was left out: only such a sum is written.
+    complete: bool,
 }
 
 /// One message: UID, bytes, bytes with CRLF line ends.
@@ -112,20 +115,36 @@ impl<'a> Count<'a> {
             believed: Usage::default(),
             kept: false,
             wrong: false,
+            complete: true,
         }
+    }
+
+    /// Of what cannot be read the sum knows nothing.
+    fn left_out(&mut self, finding: Finding) {
+        self.complete = false;
+        self.teller.found(finding);
     }
 
     fn mailboxes(&mut self, source: &dyn Source) -> Result<()> {
         for (nth, name) in source.mailboxes().iter().enumerate() {
             self.workers.go_on()?;
-            match source.mailbox(nth, &mut |_| ()) {
+            let mut unread = Vec::new();
+            let opened = source.mailbox(nth, &mut |finding| {
+                if finding.severity() == Severity::Error {
+                    unread.push(finding);
+                }
+            });
+            for finding in unread {
+                self.left_out(finding);
+            }
+            match opened {
                 Ok(mailbox) if mailbox.mailbox().selectable => {
                     self.mailbox(name, mailbox.as_ref())?;
                 }
                 Ok(_) => {}
                 Err(error) => {
                     let finding = Finding::new(&rules::MAILBOX_UNREADABLE, error.chain());
-                    self.teller.found(finding.mailbox(name));
+                    self.left_out(finding.mailbox(name));
                 }
             }
         }
@@ -140,7 +159,7 @@ impl<'a> Count<'a> {
             |_, measured| {
                 match measured {
                     Ok(message) => all.push(message),
-                    Err(finding) => self.teller.found(*finding),
+                    Err(finding) => self.left_out(*finding),
                 }
                 Ok(())
             },
@@ -327,8 +346,12 @@ fn measure(mailbox: &dyn MailboxSource, nth: usize) -> Result<Measures, Box<Find
         let (uid, sealed) = (opened.message.uid.get(), opened.message.sealed);
         let stored = Measured::new(opened.body).store_nowhere();
         match stored {
-            Ok(stored) => {
-                let facts = stored.facts;
+            Ok(Stored {
+                damage: Some(error),
+                facts,
+                ..
+            }) => Err(Box::new(mailbox.broken(nth, &error, facts.size))),
+            Ok(Stored { facts, .. }) => {
                 let (size, virtual_size) = sealed.unwrap_or((facts.size, None));
                 Ok((uid, size, virtual_size.unwrap_or(facts.virtual_size)))
             }

@@ -96,13 +96,29 @@ fn write_corrects_the_sum_and_keeps_limits_owner_and_mode() {
     assert_eq!(tree(account.temp()), before, "what is right is not written");
 }
 
-#[test]
-fn compressed_messages_count_with_their_plain_bytes() {
+fn packed() -> Vec<u8> {
     let mut packed = Vec::new();
     let mut encoder = flate2::write::GzEncoder::new(&mut packed, flate2::Compression::best());
     std::io::Write::write_all(&mut encoder, &mail(&"long ".repeat(400))).unwrap();
     encoder.finish().unwrap();
-    let account = Maildir::new().message("INBOX", &format!("{}:2,S", name(1)), packed);
+    packed
+}
+
+#[test]
+fn a_sum_that_leaves_something_out_is_not_written() {
+    let packed = packed();
+    let cut = &packed[..packed.len() - 6];
+    let account = account("1000S\n-1 -1\n").message("INBOX", &format!("{}:2,S", name(9)), cut);
+    let before = tree(account.temp());
+    let ran = of(&account, &["--write"]).exits(1);
+    assert_eq!(ran.findings("maildir.damaged").len(), 1, "{ran}");
+    assert_ne!(root(&ran, "maildirsize")["status"], "corrected");
+    assert_eq!(tree(account.temp()), before);
+}
+
+#[test]
+fn compressed_messages_count_with_their_plain_bytes() {
+    let account = Maildir::new().message("INBOX", &format!("{}:2,S", name(1)), packed());
     let ran = of(&account, &[]).exits(0);
     assert_eq!(root(&ran, "count")["counted"]["messages"], 1);
     assert_eq!(ran.user()["bytes"], 2034);

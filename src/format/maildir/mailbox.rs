@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bstr::{BString, ByteSlice};
@@ -50,6 +51,8 @@ pub(super) struct MaildirMailbox<'a> {
     /// Received and saved dates by place in the index, where the cache tells them.
     cached_dates: Vec<(Option<u32>, Option<u32>)>,
     notes: Mutex<Notes>,
+    /// How many messages were read, and their bytes.
+    read: (AtomicU64, AtomicU64),
     /// Compressed messages of which nothing can be decompressed, and why, until they are judged.
     torn: Mutex<BTreeMap<usize, String>>,
     made_up: MadeUp,
@@ -145,6 +148,7 @@ impl<'a> MaildirMailbox<'a> {
             index,
             cached_dates,
             notes: Mutex::default(),
+            read: Default::default(),
             torn: Mutex::default(),
             made_up,
             access: dir.own_stat().ok().map(Access::from),
@@ -437,7 +441,9 @@ impl MailboxSource for MaildirMailbox<'_> {
     ) {
         let mut tell = |rule, detail: String| found(*self.finding(rule, nth, detail));
         let sealed = message.sealed.map(|(plain, _)| plain);
-        self.store.count(sealed.unwrap_or(facts.size));
+        let size = sealed.unwrap_or(facts.size);
+        self.read.0.fetch_add(1, Ordering::Relaxed);
+        self.read.1.fetch_add(size, Ordering::Relaxed);
         if message.sealed.is_some() {
             tell(
                 &rules::MAILDIR_ENCRYPTED,
@@ -500,7 +506,11 @@ impl MailboxSource for MaildirMailbox<'_> {
                 tell(rule, counted(count, "name"));
             }
         }
-        self.store.conclude(found);
+        let messages = self.read.0.load(Ordering::Relaxed);
+        let bytes = self.read.1.load(Ordering::Relaxed);
+        let all_read = messages == self.listing.len() as u64;
+        self.store
+            .conclude(all_read.then_some((messages, bytes)), found);
     }
 
     fn peek(&self, nth: usize, scratch: &mut Vec<u8>) -> Result<Peek, Box<Finding>> {

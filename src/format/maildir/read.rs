@@ -262,18 +262,18 @@ impl Maildir {
         (read.limits != QuotaLimits::default()).then_some(read.limits)
     }
 
-    /// A message of so many bytes was read.
-    pub(super) fn count(&self, bytes: u64) {
-        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        counted.messages = counted.messages.saturating_add(1);
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        counted.bytes = counted.bytes.saturating_add(bytes);
-    }
-
-    /// A mailbox was read; after the last one it is known what maildirsize should say.
-    pub(super) fn conclude(&self, found: Found<'_>) {
+    /// A mailbox was read, and has so many messages and bytes, where all of it could be. After the last
+    /// mailbox it is known what maildirsize should say.
+    pub(super) fn conclude(&self, sum: Option<(u64, u64)>, found: Found<'_>) {
+        // A mailbox that is not in the sum keeps the number of mailboxes too low to compare it.
+        let Some((messages, bytes)) = sum else {
+            return;
+        };
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         counted.mailboxes += 1;
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        counted.messages = counted.messages.saturating_add(number(messages));
+        counted.bytes = counted.bytes.saturating_add(number(bytes));
         let all = self.folders.iter().filter(|folder| folder.selectable);
         let Some(believed) = self.believed else {
             return;

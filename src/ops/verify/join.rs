@@ -106,8 +106,9 @@ impl<'j> Join<'j> {
             // Why one cannot be opened was said; its messages are not missing.
             (one, other) => {
                 for (side, entered) in [one, other].into_iter().enumerate() {
-                    if let Some(print) = entered {
-                        self.pass(side, &print, Why::NoMailbox, false)?;
+                    match entered {
+                        Some(print) => self.pass(side, &print, Why::NoMailbox, false)?,
+                        None => self.total.digests[side] = None,
                     }
                 }
                 return Ok(());
@@ -195,6 +196,7 @@ impl<'j> Join<'j> {
     /// A mailbox that the other side has not; `ahead` is what it has next.
     fn only(&mut self, side: usize, ahead: Option<&MailboxName>) -> Result<()> {
         let Some(print) = self.sides[side].enter()? else {
+            self.total.digests[side] = None;
             return Ok(());
         };
         let there = &self.sides[1 - side].about().holds;

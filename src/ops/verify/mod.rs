@@ -9,6 +9,9 @@
 //!   on one side only, or another message in its place: looked for      Strays  <-'
 //!   no UIDs: matched by name, then by content                          Waiting
 //! ```
+//! Two stores are read together, a message beside the one of that UID: what is the same in both is compared
+//! byte by byte and measured once.
+//!
 //! What is compared is what a tally holds: prints of account, mailbox and message. Memory is a batch, and
 //! what Suspects, Strays and Waiting hold, each with a limit. [`compare`] says what "differs" means,
 //! [`terms`] what is not compared because one side has no place for it.

@@ -175,11 +175,12 @@ impl Side for StoreSide<'_> {
                 return Ok(None);
             }
         };
+        let digest = MailboxDigest::new(&name);
         let mut print = MailboxPrint::of(source.as_ref(), name);
         print.access = print.access.filter(|_| self.look.access);
         self.open = Some(OpenMailbox {
             place,
-            digest: MailboxDigest::new(&source.mailbox().name),
+            digest,
             source,
             again: None,
             at: 0,

@@ -129,6 +129,37 @@ fn many_accounts_are_one_file() {
     fs::remove_dir_all(account.temp().join("new/b")).unwrap();
     let ran = run(&account, &["verify", "--json", "all.tally", "mdbox:new/%u"]).exits(1);
     assert_eq!(ran.findings("account.missing")[0]["user"], "b");
+    let typo = ["verify", "all.tally", "all.tally", "-u", "typo"];
+    let ran = run(&account, &typo).exits(66);
+    assert!(ran.stdout.contains("neither side has a user"), "{ran}");
+    // A store that cannot be opened is one user, who failed, and nobody's extra.
+    fs::create_dir(account.temp().join("new/b")).unwrap();
+    let ran = run(&account, &["verify", "--json", "all.tally", "mdbox:new/%u"]).exits(1);
+    assert_eq!(ran.summary()["users"]["total"], 3, "{ran}");
+    assert_eq!(ran.summary()["users"]["failed"], 1, "{ran}");
+    assert_eq!(ran.findings("account.missing").len(), 0, "{ran}");
+}
+
+#[test]
+fn a_difference_does_not_make_a_right_quota_stale() {
+    let account = Maildir::five_and_one().put("maildirsize", "\n252 6\n");
+    let mut cp = Command::new("cp");
+    cp.arg("-a").arg(account.source());
+    assert!(
+        cp.arg(account.temp().join("copy"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    fs::rename(
+        account.temp().join("copy/cur/1700000002.M1P1.host:2,S"),
+        account.temp().join("copy/cur/1700000002.M1P1.host:2,FS"),
+    )
+    .unwrap();
+    let location = account.location();
+    let ran = run(&account, &["verify", "--json", &location, "maildir:copy"]).exits(1);
+    assert_eq!(ran.codes(), [""; 0], "{ran}");
+    assert_eq!(ran.summary()["differences"]["message.flags"], 1);
 }
 
 /// What is done to the lines of a tally.
