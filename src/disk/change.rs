@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use rustix::fs::{
     AtFlags, FlockOperation, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid,
@@ -283,7 +284,20 @@ impl Dir {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Error::Locked {
                 path: self.path.to_path_buf(),
             }),
-            done => done.at("lock", &self.path),
+            Err(error) => Err(error).at("lock", &self.path),
+            Ok(()) => {
+                self.locked.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Closing is not enough: a child that was being started has the directory open too, for a moment.
+impl Drop for Dir {
+    fn drop(&mut self) {
+        if self.locked.load(Ordering::Relaxed) {
+            let _ = rustix::fs::flock(&self.fd, FlockOperation::Unlock);
         }
     }
 }

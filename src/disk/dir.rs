@@ -24,6 +24,8 @@ pub struct Dir {
     pub(super) disk: Arc<dyn Disk>,
     /// Reading without touching access times: until the kernel says that it is not for us.
     quiet: AtomicBool,
+    /// The lock on it is ours.
+    pub(super) locked: AtomicBool,
 }
 
 /// What a name stands for.
@@ -151,6 +153,7 @@ impl Dir {
             path: path.into(),
             disk,
             quiet: AtomicBool::new(true),
+            locked: AtomicBool::new(false),
         })
     }
 
@@ -208,6 +211,7 @@ impl Dir {
             path: self.path_of(name).into(),
             disk: Arc::clone(&self.disk),
             quiet: AtomicBool::new(self.quiet.load(Ordering::Relaxed)),
+            locked: AtomicBool::new(false),
         }
     }
 
@@ -244,6 +248,7 @@ impl Dir {
                 path: self.path.clone(),
                 disk: Arc::clone(&self.disk),
                 quiet: AtomicBool::new(self.quiet.load(Ordering::Relaxed)),
+                locked: AtomicBool::new(false),
             })
         })
     }

@@ -3,9 +3,11 @@
 use std::fs;
 use std::sync::Arc;
 
+use mailtally::Error;
 use mailtally::disk::{Dir, Disk, Real};
 use mailtally::format::{OpenOptions, RepairOptions, room};
 use mailtally::ops::{Teller, repair, workers::Workers};
+use mailtally::report::UserLine;
 
 use super::Damaged;
 use crate::harness::failing::{EIO, Failing};
@@ -69,7 +71,7 @@ fn a_dry_run_shows_the_steps_and_writes_nothing() {
 }
 
 /// Repairs it through the library, on this disk.
-fn repaired(damaged: &Damaged, disk: Arc<dyn Disk>) -> bool {
+fn repaired(damaged: &Damaged, disk: Arc<dyn Disk>) -> Result<UserLine, Error> {
     let root = Dir::open(&damaged.store(), disk).unwrap();
     let options = repair::Options {
         offline: true,
@@ -85,18 +87,18 @@ fn repaired(damaged: &Damaged, disk: Arc<dyn Disk>) -> bool {
     };
     let room = room(damaged.format()).unwrap();
     let (teller, workers) = (Teller::new("", &()), Workers::new(1).unwrap());
-    repair::account(room, &root, &open, &options, &teller, &workers).is_ok()
+    repair::account(room, &root, &open, &options, &teller, &workers)
 }
 
 #[test]
 fn a_repair_cut_before_any_step_is_finished_by_the_next_run() {
     for damage in [damaged, damaged_mdbox] {
         let whole = damage();
-        assert!(repaired(&whole, Arc::new(Real)));
+        repaired(&whole, Arc::new(Real)).unwrap();
         let (before, after) = (lasting(&damage()), lasting(&whole));
         for step in 0.. {
             let damaged = damage();
-            let finished = repaired(&damaged, Failing::disk(step, true, EIO));
+            let finished = repaired(&damaged, Failing::disk(step, true, EIO)).is_ok();
             let begun = fs::read_dir(damaged.at("mailtally-replaced"))
                 .into_iter()
                 .flatten()
@@ -106,7 +108,9 @@ fn a_repair_cut_before_any_step_is_finished_by_the_next_run() {
                 begun || now == before || now == after,
                 "cut before step {step}"
             );
-            assert!(repaired(&damaged, Arc::new(Real)), "cut before step {step}");
+            if let Err(error) = repaired(&damaged, Arc::new(Real)) {
+                panic!("cut before step {step}: {error}");
+            }
             assert_eq!(lasting(&damaged), after, "cut before step {step}");
             if finished {
                 assert!(step > 20, "{step} steps");
