@@ -1,13 +1,15 @@
 //! `mailtally quota`
 
+use std::ffi::OsString;
 use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
 
 use clap::Args;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use mailtally::Result;
-use mailtally::format::location;
-use mailtally::ops::quota::{self, Options};
+use mailtally::format::location::{self, Template};
+use mailtally::ops::quota::{self, DictFile, Options};
 use mailtally::report::{Limits, QuotaLine, QuotaStatus, Usage, escape};
 
 use super::exit::Exit;
@@ -19,16 +21,27 @@ use super::stores::{self, Context};
 /// How much is used, counted from the messages, against what the store believes?
 ///
 /// Every message is read. `maildirsize` counts plain bytes, as Dovecot's maildir quota does; `count`
-/// stands for the sums that the indexes keep (hdr-vsize), in bytes with CRLF line ends.
+/// stands for the sums that the indexes keep (hdr-vsize), in bytes with CRLF line ends. Of a quota in a
+/// dict file, --dict names the file.
 ///
-/// Exit status: 0 what is kept is right, or is now; 1 it is not, or a message cannot be read.
+/// Exit status: 0 what is kept is right, or is now; 1 it is not, or a message cannot be read; 75 with
+/// --write: a server works on the account.
 #[derive(Args)]
 pub struct Quota {
     /// What to count, such as maildir:/home/%u/Maildir
     location: String,
-    /// Correct maildirsize; its limits stay as they are
+    /// Correct what is kept and wrong; limits stay as they are
     #[arg(long)]
     write: bool,
+    /// Vouch for it that no server works on the accounts
+    #[arg(long)]
+    offline: bool,
+    /// The file of `quota = dict:...:file:PATH`, with the variables of a location
+    #[arg(long, value_name = "PATH")]
+    dict: Option<OsString>,
+    /// Files count bytes with CRLF line ends, as with Dovecot's `quota_vsizes = yes`
+    #[arg(long)]
+    vsizes: bool,
 }
 
 impl Quota {
@@ -38,11 +51,25 @@ impl Quota {
         let location = location::parse(&self.location)?;
         let found = stores::find(&location, global, &context)?;
         let run = Run::start("quota", global, &found, &location, false)?;
-        let options = Options { write: self.write };
+        let options = Options {
+            write: self.write,
+            offline: self.offline,
+            vsizes: self.vsizes,
+        };
+        let dict = self
+            .dict
+            .as_ref()
+            .map(|path| Template::parse(path.as_bytes()));
+        let dict = dict.transpose()?;
         let exit = run.each(&found.accounts, |account, teller, workers| {
             let root = account.place.open()?;
             let (room, open) = stores::open_options(&location, account, &root, &context)?;
-            quota::account(room, &root, &open, &options, teller, workers)
+            let dict = match &dict {
+                Some(path) => stores::named_file(path, account, &context)?,
+                None => None,
+            };
+            let dict = dict.map(|(dir, name)| DictFile { dir, name });
+            quota::account(room, &root, &open, dict.as_ref(), &options, teller, workers)
         });
         Ok(exit)
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bstr::BString;
 use mailtally::disk::{Dir, Disk, Owner, Real};
 use mailtally::error::At;
 use mailtally::format::location::{Driver, Keys, Layout, Location, Template};
@@ -165,6 +166,16 @@ pub fn open_options(
         ..OpenOptions::default()
     };
     Ok((room, options))
+}
+
+/// The directory of a file that is named beside the location, and its name there.
+pub fn named_file(
+    path: &Template,
+    account: &FoundAccount,
+    context: &Context,
+) -> Result<Option<(Dir, BString)>> {
+    let user = context.homes.user(&account.user);
+    Place::of(path, &user, &real())?.parent_if_there()
 }
 
 /// Keys that a format does not read yet are refused, not skipped.

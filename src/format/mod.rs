@@ -29,7 +29,9 @@ use crate::disk::Dir;
 use crate::disk::plan::Plan;
 use crate::error::Result;
 use crate::model::QuotaLimits;
-use crate::store::{CreateOptions, Destination, Form, Found, Holds, NameCheck, Source};
+use crate::store::{
+    BelievedUsage, CreateOptions, Destination, Form, Found, Holds, NameCheck, Source,
+};
 
 /// Every format that is known.
 pub static ROOMS: &[Room] = &[maildir::ROOM, sdbox::ROOM, mdbox::ROOM];
@@ -54,6 +56,9 @@ pub struct Room {
     pub repair: Option<Repair>,
     /// The file that keeps the account's usage, where the format has one.
     pub quota: Option<QuotaFile>,
+    /// Makes the index in a directory say what the messages of its mailbox add up to; false where a
+    /// server would not read that.
+    pub correct_usage: fn(&Dir, &BelievedUsage) -> Result<bool>,
 }
 
 /// Looks at a store, and plans what is to be done so that it is sound.

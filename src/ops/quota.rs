@@ -1,44 +1,53 @@
 //! How much is used, counted from the messages, against what the store believes?
 //!
 //! ```text
-//! messages --> plain bytes    against maildirsize            as Dovecot's maildir quota counts
-//!         \--> virtual bytes  against hdr-vsize of indexes   as its count quota does
+//! messages --> plain bytes    against maildirsize, a dict's file    as Dovecot's maildir and dict quota count
+//!         \--> virtual bytes  against hdr-vsize of indexes          as its count quota does
 //! ```
+
+mod count;
+mod kept;
 
 use std::time::Instant;
 
+use self::count::Count;
+pub use self::kept::DictFile;
+use self::kept::Kept;
 use super::teller::Teller;
 use super::workers::Workers;
-use crate::digest::Measured;
-use crate::disk::Dir;
+use crate::disk::{Dir, in_use};
 use crate::error::Result;
-use crate::format::{OpenOptions, QuotaFile, Room, StoredUsage};
-use crate::model::MailboxName;
+use crate::format::{OpenOptions, Room};
 use crate::report::catalogue as rules;
-use crate::report::{
-    Digests, Event, Finding, Limits, QuotaLine, QuotaStatus, Rule, Severity, Status, Usage,
-    UserLine,
-};
-use crate::store::{BelievedUsage, MailboxSource, Source, StoreError, Stored};
+use crate::report::{Event, Finding, QuotaLine, QuotaStatus, Severity, UserLine};
+use crate::store::{BelievedUsage, Source};
 
 /// What the command line says.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     /// Correct what is kept and wrong.
     pub write: bool,
+    /// The operator vouches for it that no server works on the account.
+    pub offline: bool,
+    /// Files keep bytes with CRLF line ends: Dovecot's `quota_vsizes = yes`.
+    pub vsizes: bool,
 }
 
-/// Counts one account.
+/// Counts one account; `dict` is a file that keeps its usage outside of it.
 pub fn account(
     room: &Room,
     root: &Dir,
     open: &OpenOptions,
+    dict: Option<&DictFile>,
     options: &Options,
     teller: &Teller<'_>,
     workers: &Workers,
 ) -> Result<UserLine> {
     let started = Instant::now();
     if options.write {
+        if !options.offline {
+            in_use::refuse(root, open.now)?;
+        }
         root.lock()?;
     }
     // Usage is what this is about; only what cannot be read matters beside it.
@@ -55,359 +64,69 @@ pub fn account(
     let before = source.stamp()?;
     let mut count = Count::new(teller, workers);
     count.mailboxes(source.as_ref())?;
-    let mut lines = vec![count.of_indexes()];
-    if let Some(file) = room.quota {
-        lines.extend(count.of_file(file, root, open)?);
+    let mut all = Vec::new();
+    for kept in Kept::all(room, root, open, dict) {
+        if let Some(line) = count.of_file(&kept, options.vsizes)? {
+            all.push((kept, line));
+        }
     }
+    let mut of_indexes = count.of_indexes();
     let changed = source.stamp()? != before;
     if changed {
         let detail = "messages came, went or moved while they were counted";
         teller.found(Finding::new(&rules::ACCOUNT_CHANGED, detail));
     }
-    let whole = count.complete && !changed;
-    if let (true, true, Some(file)) = (options.write, whole, room.quota) {
-        correct(&mut lines, file, root, open)?;
+    if options.write && count.is_whole() && !changed {
+        for (kept, line) in &mut all {
+            correct(kept, line)?;
+        }
+        correct_indexes(
+            room,
+            source.as_ref(),
+            count.wrong_indexes(),
+            &mut of_indexes,
+        )?;
     }
-    Ok(count.finish(&lines, started))
+    let lines = std::iter::once(of_indexes).chain(all.into_iter().map(|(_, line)| line));
+    Ok(count.finish(&lines.collect::<Vec<_>>(), started))
 }
 
-/// Makes the file say what was counted.
-fn correct(lines: &mut [QuotaLine], file: QuotaFile, root: &Dir, open: &OpenOptions) -> Result<()> {
-    let wrong = |line: &&mut QuotaLine| line.root == file.name && line.status != QuotaStatus::Ok;
-    for line in lines.iter_mut().filter(wrong) {
-        let number = |count: i128| u64::try_from(count).unwrap_or(u64::MAX);
-        let (bytes, messages) = (number(line.counted.bytes), number(line.counted.messages));
-        (file.write)(root, open, bytes, messages)?;
-        line.status = QuotaStatus::Corrected;
-        line.stored = Some(line.counted);
+/// Makes a file say what was counted.
+fn correct(kept: &Kept<'_>, line: &mut QuotaLine) -> Result<()> {
+    if line.status == QuotaStatus::Ok {
+        return Ok(());
+    }
+    let number = |count: i128| u64::try_from(count).unwrap_or(u64::MAX);
+    kept.write(number(line.counted.bytes), number(line.counted.messages))?;
+    corrected(line);
+    Ok(())
+}
+
+/// Makes the indexes say what was counted, where a server will read that from them.
+fn correct_indexes(
+    room: &Room,
+    source: &dyn Source,
+    wrong: &[(usize, BelievedUsage)],
+    line: &mut QuotaLine,
+) -> Result<()> {
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let mut all = true;
+    for (nth, usage) in wrong {
+        let place = source.mailbox(*nth, &mut |_| ())?.index_place()?;
+        all &= match place {
+            Some(dir) => (room.correct_usage)(&dir, usage)?,
+            None => false,
+        };
+    }
+    if all {
+        corrected(line);
     }
     Ok(())
 }
 
-/// What an account adds up to.
-struct Count<'a> {
-    teller: &'a Teller<'a>,
-    workers: &'a Workers,
-    mailboxes: u64,
-    plain: Usage,
-    virtual_bytes: i128,
-    /// What indexes say, and what was counted where they say nothing.
-    believed: Usage,
-    /// Some index says something.
-    kept: bool,
-    /// Some index says something else than its messages do.
-    wrong: bool,
-    /// Nothing was left out: only such a sum is written.
-    complete: bool,
-}
-
-/// One message: UID, bytes, bytes with CRLF line ends.
-type Measures = (u32, u64, u64);
-
-impl<'a> Count<'a> {
-    fn new(teller: &'a Teller<'a>, workers: &'a Workers) -> Self {
-        Self {
-            teller,
-            workers,
-            mailboxes: 0,
-            plain: Usage::default(),
-            virtual_bytes: 0,
-            believed: Usage::default(),
-            kept: false,
-            wrong: false,
-            complete: true,
-        }
-    }
-
-    /// Of what cannot be read the sum knows nothing.
-    fn left_out(&mut self, finding: Finding) {
-        self.complete = false;
-        self.teller.found(finding);
-    }
-
-    fn mailboxes(&mut self, source: &dyn Source) -> Result<()> {
-        for (nth, name) in source.mailboxes().iter().enumerate() {
-            self.workers.go_on()?;
-            let mut unread = Vec::new();
-            let opened = source.mailbox(nth, &mut |finding| {
-                if finding.severity() == Severity::Error {
-                    unread.push(finding);
-                }
-            });
-            for finding in unread {
-                self.left_out(finding);
-            }
-            match opened {
-                Ok(mailbox) if mailbox.mailbox().selectable => {
-                    self.mailbox(name, mailbox.as_ref())?;
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    let finding = Finding::new(&rules::MAILBOX_UNREADABLE, error.chain());
-                    self.left_out(finding.mailbox(name));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn mailbox(&mut self, name: &MailboxName, mailbox: &dyn MailboxSource) -> Result<()> {
-        let mut all = Vec::with_capacity(mailbox.len());
-        self.workers.in_batches(
-            mailbox.len(),
-            |nth| measure(mailbox, nth),
-            |_, measured| {
-                match measured {
-                    Ok(message) => all.push(message),
-                    Err(finding) => self.left_out(*finding),
-                }
-                Ok(())
-            },
-        )?;
-        self.mailboxes += 1;
-        let (virtual_bytes, messages) = sum(&all, |_| true);
-        let bytes = all
-            .iter()
-            .map(|message| i128::from(message.1))
-            .sum::<i128>();
-        self.plain.bytes += bytes;
-        self.plain.messages += messages;
-        self.virtual_bytes += virtual_bytes;
-        let believed = mailbox.believed_usage();
-        self.compare(name, &all, believed);
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        let messages = all.len() as u64;
-        self.teller.watch().on(Event::Copied { messages, bytes });
-        Ok(())
-    }
-
-    /// A server adds what came after the highest UID that it has counted.
-    fn compare(&mut self, name: &MailboxName, all: &[Measures], believed: Option<BelievedUsage>) {
-        let highest = believed.map_or(0, |believed| believed.highest_uid);
-        let (bytes, messages) = sum(all, |uid| uid > highest);
-        self.believed.bytes += bytes;
-        self.believed.messages += messages;
-        let Some(believed) = believed else { return };
-        self.kept = true;
-        let (told_bytes, told) = (
-            i128::from(believed.virtual_bytes),
-            i128::from(believed.messages),
-        );
-        self.believed.bytes += told_bytes;
-        self.believed.messages += told;
-        let (bytes, messages) = sum(all, |uid| uid <= highest);
-        if (bytes, messages) != (told_bytes, told) {
-            self.wrong = true;
-            let detail = format!(
-                "it says {told_bytes} virtual bytes, {told} messages up to uid {highest}; \
-                 there are {bytes} virtual bytes, {messages} messages"
-            );
-            let finding = Finding::new(&rules::QUOTA_VSIZE, detail);
-            self.teller.found(finding.mailbox(name));
-        }
-    }
-
-    fn line(&self, root: &'static str, status: QuotaStatus, counted: Usage) -> QuotaLine {
-        QuotaLine {
-            user: self.teller.user().into(),
-            root,
-            status,
-            counted,
-            stored: None,
-            limits: None,
-        }
-    }
-
-    fn of_indexes(&self) -> QuotaLine {
-        let counted = Usage {
-            bytes: self.virtual_bytes,
-            messages: self.plain.messages,
-        };
-        let status = match (self.kept, self.wrong) {
-            (false, _) => QuotaStatus::None,
-            (true, true) => QuotaStatus::Stale,
-            (true, false) => QuotaStatus::Ok,
-        };
-        QuotaLine {
-            stored: self.kept.then_some(self.believed),
-            ..self.line("count", status, counted)
-        }
-    }
-
-    fn of_file(
-        &self,
-        file: QuotaFile,
-        root: &Dir,
-        open: &OpenOptions,
-    ) -> Result<Option<QuotaLine>> {
-        let read = match (file.read)(root, open) {
-            Ok(None) => return Ok(None),
-            Ok(Some(read)) => read,
-            Err(error) if error.io_kind() == Some(std::io::ErrorKind::InvalidData) => {
-                StoredUsage::default()
-            }
-            Err(error) => return Err(error),
-        };
-        let stored = read.used.map(|(bytes, messages)| Usage {
-            bytes: bytes.into(),
-            messages: messages.into(),
-        });
-        let (status, rule) = judge(stored, self.plain);
-        if let Some(rule) = rule {
-            let detail = format!(
-                "it says {}; there are {}",
-                told(stored),
-                told(Some(self.plain))
-            );
-            self.teller
-                .found(Finding::new(rule, detail).path(file.name));
-        }
-        let limits = Limits {
-            bytes: read.limits.bytes,
-            messages: read.limits.messages,
-        };
-        let any = limits.bytes.is_some() || limits.messages.is_some();
-        Ok(Some(QuotaLine {
-            stored,
-            limits: any.then_some(limits),
-            ..self.line(file.name, status, self.plain)
-        }))
-    }
-
-    fn finish(&self, lines: &[QuotaLine], started: Instant) -> UserLine {
-        use QuotaStatus::{Corrected, None, Ok};
-        for line in lines {
-            self.teller.watch().on(Event::Counted(line));
-        }
-        let right = |line: &QuotaLine| matches!(line.status, Ok | None | Corrected);
-        let counts = self.teller.counts();
-        let attention = counts.attention || !lines.iter().all(right);
-        let number = |count: i128| u64::try_from(count).unwrap_or(u64::MAX);
-        let line = UserLine {
-            user: self.teller.user().into(),
-            status: if attention {
-                Status::Attention
-            } else {
-                Status::Ok
-            },
-            mailboxes: self.mailboxes,
-            messages: number(self.plain.messages),
-            bytes: number(self.plain.bytes),
-            findings: counts.all_findings(),
-            differences: 0,
-            not_compared: Vec::new(),
-            digest: Digests::default(),
-            seconds: started.elapsed().as_secs_f64(),
-            error: Option::None,
-        };
-        self.teller.watch().on(Event::UserDone(&line));
-        line
-    }
-}
-
-fn told(usage: Option<Usage>) -> String {
-    usage.map_or_else(
-        || "nothing that can be read".into(),
-        |usage| format!("{} bytes, {} messages", usage.bytes, usage.messages),
-    )
-}
-
-/// What a stored usage is against the real one.
-fn judge(stored: Option<Usage>, real: Usage) -> (QuotaStatus, Option<&'static Rule>) {
-    const WIDTH: i128 = 1 << 32;
-    match stored {
-        Some(stored) if stored == real => (QuotaStatus::Ok, None),
-        Some(stored) if stored.bytes != real.bytes && (real.bytes - stored.bytes) % WIDTH == 0 => {
-            (QuotaStatus::Wrapped, Some(&rules::QUOTA_WRAPPED))
-        }
-        Some(stored) if stored.bytes >= 0 && stored.messages >= 0 => {
-            (QuotaStatus::Stale, Some(&rules::QUOTA_STALE))
-        }
-        _ => (QuotaStatus::Broken, Some(&rules::QUOTA_BROKEN)),
-    }
-}
-
-/// Virtual bytes and messages of those UIDs.
-fn sum(all: &[Measures], of: impl Fn(u32) -> bool) -> (i128, i128) {
-    let chosen = all.iter().filter(|message| of(message.0));
-    chosen.fold((0, 0), |(bytes, messages), message| {
-        (bytes + i128::from(message.2), messages + 1)
-    })
-}
-
-thread_local! {
-    static SCRATCH: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
-}
-
-/// Ciphertext counts with the sizes that it has when it is read, as its server counts it.
-fn measure(mailbox: &dyn MailboxSource, nth: usize) -> Result<Measures, Box<Finding>> {
-    SCRATCH.with_borrow_mut(|scratch| {
-        let opened = mailbox.open(nth, scratch)?;
-        let (uid, sealed) = (opened.message.uid.get(), opened.message.sealed);
-        let stored = Measured::new(opened.body).store_nowhere();
-        match stored {
-            Ok(Stored {
-                damage: Some(error),
-                facts,
-                ..
-            }) => Err(Box::new(mailbox.broken(nth, &error, facts.size))),
-            Ok(Stored { facts, .. }) => {
-                let (size, virtual_size) = sealed.unwrap_or((facts.size, None));
-                Ok((uid, size, virtual_size.unwrap_or(facts.virtual_size)))
-            }
-            Err(StoreError::Source { error, read }) => {
-                Err(Box::new(mailbox.broken(nth, &error, read)))
-            }
-            Err(_) => unreachable!("BUG: nothing was stored"),
-        }
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn usage(bytes: i128, messages: i128) -> Usage {
-        Usage { bytes, messages }
-    }
-
-    #[test]
-    fn a_stored_usage_is_right_stale_wrapped_or_broken() {
-        let real = usage(5_000_000_000, 10);
-        for (stored, status, code) in [
-            (Some(real), QuotaStatus::Ok, None),
-            (Some(usage(7, 10)), QuotaStatus::Stale, Some("quota.stale")),
-            (
-                Some(usage(5_000_000_000 - (1 << 32), 10)),
-                QuotaStatus::Wrapped,
-                Some("quota.wrapped"),
-            ),
-            (
-                Some(usage(5_000_000_000 - (2 << 32), 10)),
-                QuotaStatus::Wrapped,
-                Some("quota.wrapped"),
-            ),
-            (
-                Some(usage(-5, 10)),
-                QuotaStatus::Broken,
-                Some("quota.broken"),
-            ),
-            (
-                Some(usage(5, -1)),
-                QuotaStatus::Broken,
-                Some("quota.broken"),
-            ),
-            (None, QuotaStatus::Broken, Some("quota.broken")),
-        ] {
-            let (judged, rule) = judge(stored, real);
-            assert_eq!((judged, rule.map(|rule| rule.code)), (status, code));
-        }
-    }
-
-    #[test]
-    fn only_what_a_server_has_counted_is_compared() {
-        let all = [(1, 10, 11), (2, 20, 22), (9, 90, 99)];
-        assert_eq!(sum(&all, |uid| uid <= 2), (33, 2));
-        assert_eq!(sum(&all, |uid| uid > 2), (99, 1));
-    }
+fn corrected(line: &mut QuotaLine) {
+    line.status = QuotaStatus::Corrected;
+    line.stored = Some(line.counted);
 }

@@ -314,7 +314,7 @@ rules! {
         "run quota --write";
     QUOTA_VSIZE = "quota.vsize", Warning,
         "the index has added up other sizes than the messages have (hdr-vsize), and a quota that is counted from it goes by that",
-        "run doveadm quota recalc for the user, or repair";
+        "run quota --write, or doveadm quota recalc for the user";
     QUOTA_LIMIT = "quota.limit", Info,
         "maildirsize holds limits, which only a Maildir++ has a place for",
         "set them in the server's quota rules";

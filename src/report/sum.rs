@@ -92,7 +92,7 @@ pub struct UserLine {
 pub struct QuotaLine {
     /// The account.
     pub user: String,
-    /// Where the usage is kept: `maildirsize`, or `count` for what the indexes add up.
+    /// Where the usage is kept: `maildirsize`, `dict`, or `count` for what the indexes add up.
     pub root: &'static str,
     /// How the two compare.
     pub status: QuotaStatus,

@@ -85,6 +85,10 @@ pub trait MailboxSource: Send + Sync {
     fn believed_usage(&self) -> Option<BelievedUsage> {
         None
     }
+    /// The directory of the index that says so.
+    fn index_place(&self) -> Result<Option<Dir>> {
+        Ok(None)
+    }
 }
 
 /// What a mailbox says that its messages add up to: a claim that a server's quota may rest on.

@@ -7,6 +7,10 @@ use std::path::Path;
 use bstr::ByteSlice;
 use serde_json::{Value, json};
 
+use mailtally::disk::{Dir, Real};
+use mailtally::format::dovecot_index::correct_usage;
+use mailtally::store::BelievedUsage;
+
 use crate::harness::dovecot::{Dovecot, Server};
 use crate::harness::maildir::{Maildir, mail, name};
 use crate::harness::run::{Ran, Run};
@@ -176,7 +180,7 @@ fn a_server_counts_the_same_and_believes_what_was_written() {
 
     fs::write(&file, "1048576S,20C\n900000 19\n").unwrap();
     assert_eq!(got(&dovecot), (879, 19), "it believes the file");
-    let ran = quota(account.temp(), &location, &["--write"]).exits(0);
+    let ran = quota(account.temp(), &location, &["--write", "--offline"]).exits(0);
     assert_eq!(root(&ran, "maildirsize")["status"], "corrected");
     assert_eq!(got(&dovecot), (6, 7));
     assert_eq!(
@@ -201,7 +205,7 @@ fn a_control_directory_has_the_file() {
     let ran = quota(account.temp(), &location, &[]).exits(0);
     assert_eq!(root(&ran, "maildirsize")["status"], "ok");
     fs::write(control.join("maildirsize"), "1048576S,20C\n1 1\n").unwrap();
-    quota(account.temp(), &location, &["--write"]).exits(0);
+    quota(account.temp(), &location, &["--write", "--offline"]).exits(0);
     assert_eq!(got(&dovecot), (1, 6));
     dovecot.assert_silent();
 }
@@ -255,4 +259,122 @@ fn a_sum_in_an_index_that_is_wrong_is_said() {
     assert_eq!(root(&ran, "count")["status"], "stale");
     assert_eq!(ran.findings("quota.vsize").len(), 1, "{ran}");
     assert_eq!(ran.findings("dbox.lost").len(), 1, "{ran}");
+}
+
+/// The directory of the INBOX's index, from the store's root.
+fn index_of_inbox(format: &str) -> &'static str {
+    match format {
+        "maildir" => ".",
+        _ => "mailboxes/INBOX/dbox-Mails",
+    }
+}
+
+#[test]
+fn a_sum_in_an_index_is_corrected_and_the_server_believes_it() {
+    let Some(server) = Server::here("a_sum_in_an_index_is_corrected_and_the_server_believes_it")
+    else {
+        return;
+    };
+    for (format, folder) in [
+        ("maildir", "Maildir"),
+        ("sdbox", "sdbox"),
+        ("mdbox", "mdbox"),
+    ] {
+        let sample = unpacked(&format!("dovecot-2.3.19/{format}.tar.gz"));
+        let store = sample.path().join(folder);
+        let dovecot = server.serve_with(format, &store, &with_quota("count"));
+        dovecot.ask(&["quota", "recalc"]);
+        let right = got(&dovecot);
+        let location = format!("{format}:{}", dovecot.mail().display());
+        let inbox = dovecot.mail().join(index_of_inbox(format));
+        let counted = quota(sample.path(), &location, &[]).exits(0);
+        let highest_uid = 1;
+        let lie = BelievedUsage {
+            virtual_bytes: 5_000_000_000,
+            messages: 1,
+            highest_uid,
+        };
+        let dir = Dir::open(&inbox, std::sync::Arc::new(Real)).unwrap();
+        assert!(correct_usage(&dir, &lie).unwrap(), "{format}");
+        assert!(
+            got(&dovecot).0 > 4_882_812,
+            "{format}: it believes the index"
+        );
+        let ran = quota(sample.path(), &location, &[]).exits(1);
+        assert_eq!(root(&ran, "count")["status"], "stale", "{ran}");
+        assert_eq!(ran.findings("quota.vsize").len(), 1, "{ran}");
+
+        let ran = quota(sample.path(), &location, &["--write"]).exits(75);
+        assert!(ran.stderr.contains("--offline"), "{ran}");
+        let ran = quota(sample.path(), &location, &["--write", "--offline"]).exits(0);
+        let line = root(&ran, "count");
+        assert_eq!(line["status"], "corrected", "{ran}");
+        assert_eq!(line["counted"], root(&counted, "count")["counted"], "{ran}");
+        assert_eq!(got(&dovecot), right, "{format}");
+        let again = quota(sample.path(), &location, &[]).exits(0);
+        assert_eq!(root(&again, "count")["status"], "ok", "{again}");
+        dovecot.assert_silent();
+    }
+}
+
+#[test]
+fn a_log_that_ends_in_damage_is_not_written_to() {
+    let sample = unpacked("dovecot-2.3.19/sdbox.tar.gz");
+    let inbox = sample.path().join("sdbox").join(index_of_inbox("sdbox"));
+    let log = inbox.join("dovecot.index.log");
+    let mut bytes = fs::read(&log).unwrap();
+    bytes.extend([1; 6]);
+    fs::write(&log, &bytes).unwrap();
+    let dir = Dir::open(&inbox, std::sync::Arc::new(Real)).unwrap();
+    let usage = BelievedUsage {
+        virtual_bytes: 1,
+        messages: 1,
+        highest_uid: 1,
+    };
+    assert!(!correct_usage(&dir, &usage).unwrap());
+    assert_eq!(fs::read(&log).unwrap(), bytes);
+}
+
+#[test]
+fn the_file_of_a_dict_is_compared_and_corrected() {
+    let Some(server) = Server::here("the_file_of_a_dict_is_compared_and_corrected") else {
+        return;
+    };
+    let account =
+        Maildir::five_and_one().message("Sent", &format!("{}:2,S", name(8)), vec![b'x'; 5000]);
+    let with_dict = "mail_plugins = quota\nplugin {\n  quota = dict:User quota::file:%h/quota\n  \
+                     quota_rule = *:storage=1M:messages=20\n}\n";
+    let dovecot = server.serve_with("maildir", account.source(), with_dict);
+    dovecot.ask(&["quota", "recalc"]);
+    let (mail, file) = (dovecot.mail(), dovecot.mail().with_file_name("run/quota"));
+    let theirs = fs::read_to_string(&file).unwrap();
+    let location = format!("maildir:{}", mail.display());
+    let path = file.to_str().unwrap();
+    let ran = quota(account.temp(), &location, &["--dict", path]).exits(0);
+    assert_eq!(root(&ran, "dict")["status"], "ok", "{ran}");
+
+    fs::write(&file, "priv/quota/storage\n-7\npriv/quota/messages\n7\n").unwrap();
+    let ran = quota(account.temp(), &location, &["--dict", path]).exits(1);
+    assert_eq!(root(&ran, "dict")["status"], "broken", "{ran}");
+    assert_eq!(ran.findings("quota.broken").len(), 1, "{ran}");
+    let write = ["--dict", path, "--write", "--offline"];
+    let ran = quota(account.temp(), &location, &write).exits(0);
+    assert_eq!(root(&ran, "dict")["status"], "corrected", "{ran}");
+    let pairs = |text: &str| {
+        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        let pairs = lines.chunks(2).map(<[String]>::to_vec);
+        pairs.collect::<std::collections::BTreeSet<_>>()
+    };
+    let ours = fs::read_to_string(&file).unwrap();
+    assert_eq!(pairs(&ours), pairs(&theirs), "in either order");
+    assert_eq!(got(&dovecot), (6, 7));
+    dovecot.assert_silent();
+}
+
+#[test]
+fn files_may_count_with_crlf_line_ends() {
+    let account = account("\n276 6\n");
+    let ran = of(&account, &["--vsizes"]).exits(0);
+    assert_eq!(root(&ran, "maildirsize")["status"], "ok", "{ran}");
+    of(&account, &[]).exits(1);
 }

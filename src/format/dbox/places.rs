@@ -197,6 +197,12 @@ fn beneath(dir: Option<Dir>, names: &[BString]) -> Result<Option<Dir>> {
 }
 
 impl Mails {
+    /// The directory of its index.
+    pub fn index_dir(&self) -> Result<Option<Dir>> {
+        let dir = self.index.as_ref().map(|(dir, _)| dir.again());
+        dir.transpose()
+    }
+
     /// The index, with what was found in it put into its place.
     pub fn load(&self, name: &MailboxName, found: Found<'_>) -> Result<Option<Index>> {
         let Some((dir, path)) = &self.index else {

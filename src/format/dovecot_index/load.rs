@@ -18,7 +18,7 @@ use crate::report::catalogue::{
 use crate::report::{Finding, Rule, counted};
 
 /// No file of an index comes near this.
-const FILE_MOST: u64 = 1 << 30;
+pub(super) const FILE_MOST: u64 = 1 << 30;
 
 /// Told of everything that is not as it should be.
 type Found<'f> = &'f mut dyn FnMut(Finding);

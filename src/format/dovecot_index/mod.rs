@@ -21,7 +21,7 @@
 //! have both, or only a log, and the same files hold the map of an mdbox (`dovecot.map.index`).
 //!
 //! [`IndexWriter`] writes a whole index and a log that is nothing but its header; [`CacheWriter`]
-//! writes a cache of fixed fields.
+//! writes a cache of fixed fields, [`correct_usage`] adds one change to a log.
 //!
 //! Source: Dovecot 2.4, `src/lib-index/mail-index.h`, `mail-transaction-log.h`,
 //! `mail-cache-private.h`.
@@ -31,6 +31,7 @@
 
 mod base;
 mod cache;
+mod correct;
 mod index;
 mod keywords;
 mod layout;
@@ -41,6 +42,7 @@ mod write;
 mod write_cache;
 
 pub use cache::Cache;
+pub use correct::correct_usage;
 pub use index::{Extension, Index};
 pub use keywords::keywords_header;
 pub use load::{Generation, load};

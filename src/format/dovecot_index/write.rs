@@ -313,6 +313,6 @@ pub(super) fn number(number: usize) -> U32 {
     u32::try_from(number).unwrap_or(u32::MAX).into()
 }
 
-fn number_u16(number: usize) -> u16 {
+pub(super) fn number_u16(number: usize) -> u16 {
     u16::try_from(number).unwrap_or(u16::MAX)
 }

@@ -528,4 +528,9 @@ impl MailboxSource for MaildirMailbox<'_> {
     fn believed_usage(&self) -> Option<BelievedUsage> {
         self.index.as_ref()?.believed_usage()
     }
+
+    fn index_place(&self) -> Result<Option<Dir>> {
+        let dir = self.store.folder(self.folder)?;
+        self.store.index_dir(self.folder, &dir)
+    }
 }

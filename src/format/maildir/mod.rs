@@ -69,6 +69,7 @@ pub const ROOM: Room = Room {
     stamp: read::stamp,
     repair: Some(repair::plan),
     quota: Some(quota::FILE),
+    correct_usage: super::dovecot_index::correct_usage,
 };
 
 fn detect(root: &Dir) -> Likeness {

@@ -40,6 +40,19 @@ pub(super) struct Joined {
     pub(super) first_recent: u32,
 }
 
+impl Maildir {
+    /// The directory of a folder's index; `dir` is that of its messages.
+    pub(super) fn index_dir(&self, folder: &Folder, dir: &Dir) -> Result<Option<Dir>> {
+        if self.options.no_index {
+            return Ok(None);
+        }
+        match &self.options.index {
+            Some(index) => descend_if_there(index, &folder.side),
+            None => dir.again().map(Some),
+        }
+    }
+}
+
 impl Opening<'_, '_> {
     pub(super) fn tell(&mut self, rule: &'static Rule, detail: impl Into<String>) {
         (self.found)(Finding::new(rule, detail).mailbox(self.name));
@@ -63,13 +76,7 @@ impl Opening<'_, '_> {
     }
 
     fn index_dir(&self) -> Result<Option<Dir>> {
-        if self.store.options.no_index {
-            return Ok(None);
-        }
-        match &self.store.options.index {
-            Some(index) => descend_if_there(index, &self.folder.side),
-            None => self.dir.again().map(Some),
-        }
+        self.store.index_dir(self.folder, self.dir)
     }
 
     pub(super) fn index(&mut self) -> Result<Option<Index>> {

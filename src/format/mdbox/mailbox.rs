@@ -11,7 +11,7 @@ use super::map::Place;
 use super::read::Mdbox;
 use super::storage::StorageFile;
 use crate::digest::Facts;
-use crate::disk::File;
+use crate::disk::{Dir, File};
 use crate::error::Result;
 use crate::format::dbox::{
     About, DboxMailbox, Extent, Key, Mails, Refused, StoredMessage, guid_128,
@@ -387,5 +387,10 @@ impl MailboxSource for MdboxMailbox<'_> {
 
     fn believed_usage(&self) -> Option<BelievedUsage> {
         self.dbox.index.believed_usage()
+    }
+
+    fn index_place(&self) -> Result<Option<Dir>> {
+        let mails = self.store.tree.mails(self.nth, &mut |_| ())?;
+        mails.map_or(Ok(None), |mails| mails.index_dir())
     }
 }

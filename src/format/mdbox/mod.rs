@@ -53,6 +53,7 @@ pub const ROOM: Room = Room {
     stamp: read::stamp,
     repair: Some(repair::plan),
     quota: None,
+    correct_usage: super::dovecot_index::correct_usage,
 };
 
 fn detect(root: &Dir) -> Likeness {

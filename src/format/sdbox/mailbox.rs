@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::layout::{HEADER, file_name};
 use super::listing;
 use crate::digest::Facts;
-use crate::disk::File;
+use crate::disk::{Dir, File};
 use crate::error::Result;
 use crate::format::Elsewhere;
 use crate::format::dbox::{
@@ -195,5 +195,9 @@ impl MailboxSource for SdboxMailbox<'_> {
 
     fn believed_usage(&self) -> Option<BelievedUsage> {
         self.dbox.index.believed_usage()
+    }
+
+    fn index_place(&self) -> Result<Option<Dir>> {
+        self.mails.index_dir()
     }
 }

@@ -9,10 +9,12 @@
 //! <mailbox>/dovecot-acl                        rights, the same text in every format
 //! ```
 
+mod quota_dict;
 mod sieve;
 mod subscriptions;
 mod uidvalidity;
 
+pub use quota_dict::{corrected as corrected_quota_dict, read as read_quota_dict};
 pub use sieve::{read as read_sieve, write as write_sieve};
 pub use subscriptions::{read as read_subscriptions, write as write_subscriptions};
 pub use uidvalidity::{read as read_uidvalidity, write as write_uidvalidity};
