@@ -39,6 +39,11 @@ impl Damaged {
         Self { temp, format }
     }
 
+    /// The same store, named as one of another format.
+    pub fn called(self, format: &'static str) -> Self {
+        Self { format, ..self }
+    }
+
     /// Its format.
     pub fn format(&self) -> &'static str {
         self.format

@@ -119,6 +119,11 @@ impl Places {
         &self.attachments
     }
 
+    /// The places that may hold parts of the account beside its mailboxes; `root` is the account's.
+    pub fn index_or<'a>(&'a self, root: &'a Dir) -> impl Iterator<Item = &'a Dir> {
+        std::iter::once(root).chain(&self.index)
+    }
+
     /// Where the map index of an mdbox lies; `root` is the account's.
     pub fn map_index(&self, root: &Dir, storage: &str) -> Result<Option<Dir>> {
         self.index.as_ref().unwrap_or(root).dir_if_there(storage)

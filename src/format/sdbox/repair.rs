@@ -17,6 +17,7 @@ use bstr::BString;
 
 use super::layout::{HEADER, file_name};
 use super::mailbox::SdboxMailbox;
+use super::read::{holds_an_mdbox, refuse_mdbox};
 use super::write::rewrite;
 use crate::disk::plan::{About, Act, Path, Plan};
 use crate::disk::{Dir, NewFile};
@@ -37,9 +38,11 @@ const OLD: [&str; 3] = [
     "dovecot.index.backup",
     "dovecot.index.tmp",
 ];
+
 /// Looks at the account in `root`.
 pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Result<Plan> {
     let tree = Rc::new(Tree::open(root, "sdbox", open, &mut |_| ())?);
+    refuse_mdbox(root, &tree.places)?;
     let mut repair = Repair {
         identities: Identities::new(root, &tree, options.now),
         root,
@@ -97,6 +100,11 @@ impl Repair<'_> {
         let mailbox = SdboxMailbox::open(name, mails, &tree.places, &mut |finding| {
             findings.push(finding);
         })?;
+        // Its storage may be gone, and nothing else be left to tell.
+        let extensions = ["mdbox-hdr", "mdbox"].into_iter();
+        if { extensions }.any(|name| mailbox.dbox.index.extension(name).is_some()) {
+            return Err(holds_an_mdbox(self.root));
+        }
         let mut seen = Seen::default();
         for finding in &findings {
             if mended_by_a_new_index(finding.rule) {

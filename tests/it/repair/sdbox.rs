@@ -73,6 +73,28 @@ fn a_mailbox_without_index_keeps_uids_uidvalidity_and_guid() {
 }
 
 #[test]
+fn an_mdbox_is_not_mended_as_an_sdbox_whatever_is_left_of_it() {
+    for gone in ["nothing", "dovecot.map", "m.", "storage"] {
+        let damaged = Damaged::sample("mdbox").called("sdbox");
+        let storage = fs::read_dir(damaged.at("storage")).unwrap();
+        for path in storage.map(|entry| entry.unwrap().path()) {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if name.starts_with(gone) || gone == "storage" {
+                fs::remove_file(&path).unwrap();
+            }
+        }
+        let before = tree(&damaged.store());
+        let ran = damaged.repair().exits(64);
+        assert!(ran.stderr.contains("holds an mdbox"), "{ran}");
+        assert_eq!(
+            differences(&before, &tree(&damaged.store())),
+            [""; 0],
+            "{gone} is gone"
+        );
+    }
+}
+
+#[test]
 fn a_torn_log_is_replaced_and_loses_nothing_that_was_readable() {
     let damaged = sample();
     let log = damaged.mails("INBOX", "dovecot.index.log");
