@@ -103,17 +103,18 @@ impl Mdbox {
         if !seen.mailboxes.insert(nth) {
             return;
         }
-        let Some(map) = &self.storage.map else {
-            return;
-        };
-        for map_uid in map_uids {
-            if let Some(place) = map.position(map_uid) {
-                seen.refs[place] += 1;
+        if let Some(map) = &self.storage.map {
+            for map_uid in map_uids {
+                if let Some(place) = map.position(map_uid) {
+                    seen.refs[place] += 1;
+                }
             }
         }
         if seen.mailboxes.len() == self.tree.selectable().count() {
-            tell_refs(map, &seen.refs, found);
-            self.storage.tell_gaps(found);
+            if let Some(map) = &self.storage.map {
+                tell_refs(map, &seen.refs, found);
+            }
+            self.storage.tell_damage(found);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The storage of an account, open for reading: its files, its map, and a second way to a message.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bstr::BString;
@@ -47,6 +47,10 @@ pub(super) struct Scan {
     by_mailbox: BTreeMap<BString, Vec<(Place, [u8; 16])>>,
     /// Bytes that are no message.
     gaps: Vec<(u32, u64, u64)>,
+    /// Messages without a GUID, to which only the map leads.
+    nameless: Vec<Place>,
+    /// Files that could not be read to their end, and why.
+    unreadable: Vec<(u32, String)>,
 }
 
 impl Scan {
@@ -65,11 +69,14 @@ impl Scan {
     }
 
     fn enter(&mut self, file_id: u32, message: scan::Message) {
-        let Some(guid) = message.guid else { return };
         let place = Place {
             file_id,
             at: message.at,
             len: message.len,
+        };
+        let Some(guid) = message.guid else {
+            self.nameless.push(place);
+            return;
         };
         self.by_guid.entry(guid).or_insert(place);
         let name = message.first_mailbox.unwrap_or_else(|| "INBOX".into());
@@ -154,29 +161,63 @@ impl Storage {
     pub(super) fn scan(&self) -> &Scan {
         self.scanned.get_or_init(|| {
             let mut scan = Scan::default();
-            for id in self.files().unwrap_or_default() {
-                // A file that cannot be read is said when a message of it is wanted.
-                let Ok(Some(file)) = self.file(id) else {
-                    continue;
-                };
-                let done = scan::scan(&file.file, file.len, &mut |found| match found {
-                    Scanned::Message(message) => scan.enter(id, message),
-                    Scanned::Gap(from, to) => scan.gaps.push((id, from, to)),
-                });
-                if let Err(error) = done {
-                    tracing::warn!("m.{id}: {error}");
+            let ids = self.files().unwrap_or_else(|error| {
+                scan.unreadable.push((0, error.chain()));
+                Vec::new()
+            });
+            for id in ids {
+                if let Err(why) = self.scan_file(id, &mut scan) {
+                    scan.unreadable.push((id, why));
                 }
             }
             scan
         })
     }
 
-    /// Says which bytes of the files are no message, if they were read from end to end.
-    pub(super) fn tell_gaps(&self, found: Found<'_>) {
-        for (id, from, to) in self.scanned.get().iter().flat_map(|scan| &scan.gaps) {
-            let detail = format!("bytes {from} to {to} hold no message");
-            let path = format!("{STORAGE}/{}", file_name(*id));
-            found(Finding::new(&rules::MDBOX_DAMAGED, detail).path(path));
+    fn scan_file(&self, id: u32, scan: &mut Scan) -> Result<(), String> {
+        let Some(file) = self.file(id).map_err(|error| error.chain())? else {
+            return Ok(());
+        };
+        let done = scan::scan(&file.file, file.len, &mut |found| match found {
+            Scanned::Message(message) => scan.enter(id, message),
+            Scanned::Gap(from, to) => scan.gaps.push((id, from, to)),
+        });
+        done.map_err(|error| error.to_string())
+    }
+
+    /// Says what of the files is no message, or led to none, if they were read from end to end.
+    pub(super) fn tell_damage(&self, found: Found<'_>) {
+        let Some(scan) = self.scanned.get() else {
+            return;
+        };
+        let mut tell = |rule, id: u32, detail: String| {
+            let path = match id {
+                0 => STORAGE.to_owned(),
+                id => format!("{STORAGE}/{}", file_name(id)),
+            };
+            found(Finding::new(rule, detail).path(path));
+        };
+        for (id, why) in &scan.unreadable {
+            tell(&rules::DBOX_UNREADABLE, *id, why.clone());
         }
+        for (id, from, to) in &scan.gaps {
+            let detail = format!("bytes {from} to {to} hold no message");
+            tell(&rules::MDBOX_DAMAGED, *id, detail);
+        }
+        for (id, at) in self.nameless(scan) {
+            let detail = format!("byte {at}: the message has no GUID (G), and no map leads to it");
+            tell(&rules::DBOX_METADATA, id, detail);
+        }
+    }
+
+    /// Messages to which neither a GUID nor the map leads.
+    fn nameless(&self, scan: &Scan) -> Vec<(u32, u64)> {
+        let map = self.map.iter();
+        let mapped: HashSet<_> = map
+            .flat_map(|map| (0..map.len()).filter_map(|nth| map.place(nth)))
+            .map(|place| (place.file_id, place.at))
+            .collect();
+        let all = scan.nameless.iter().map(|place| (place.file_id, place.at));
+        all.filter(|place| !mapped.contains(place)).collect()
     }
 }

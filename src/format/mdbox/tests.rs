@@ -6,6 +6,8 @@ use std::path::Path;
 use bstr::ByteSlice;
 use proptest::prelude::*;
 
+mod damage;
+
 use super::{ROOM, scan};
 use crate::digest::Measured;
 use crate::format::OpenOptions;
@@ -256,90 +258,6 @@ fn without_its_index_a_mailbox_has_what_was_saved_to_it() {
         "mdbox.orphan",
     ];
     assert_eq!(codes, wanted);
-}
-
-#[test]
-fn a_log_that_is_lost_is_said_although_the_index_is_there() {
-    let temp = tempfile::tempdir().unwrap();
-    write_golden(&ROOM, temp.path());
-    let mails = temp.path().join("mailboxes/INBOX/dbox-Mails");
-    fs::remove_file(mails.join("dovecot.index.log")).unwrap();
-    assert_eq!(
-        inbox(temp.path()),
-        (golden_bodies(), vec!["index.log-lost"])
-    );
-}
-
-#[test]
-fn a_record_of_garbage_costs_no_record_behind_it() {
-    let temp = tempfile::tempdir().unwrap();
-    write_golden(&ROOM, temp.path());
-    let path = temp.path().join("mailboxes/INBOX/dbox-Mails/dovecot.index");
-    let mut index = fs::read(&path).unwrap();
-    // The first of two records: its UID is beyond any that was given out.
-    let first = index.len() - 2 * 32;
-    index[first..first + 4].fill(0xee);
-    fs::write(&path, &index).unwrap();
-    let mut findings = Vec::new();
-    let source = open(temp.path(), &mut findings);
-    let mailbox = source.mailbox(0, &mut |finding| findings.push(finding));
-    let mailbox = mailbox.unwrap();
-    assert_eq!((mailbox.len(), mailbox.uid(0).get()), (1, 7));
-    assert_eq!(mailbox.mailbox().uidnext, 10);
-    assert_eq!(findings[0].rule.code, "index.broken");
-}
-
-#[test]
-fn a_message_that_the_map_leads_astray_to_is_found_by_its_guid() {
-    let temp = tempfile::tempdir().unwrap();
-    write_golden(&ROOM, temp.path());
-    let path = temp.path().join("storage/m.1");
-    // Eight bytes before the first message: every place in the map is wrong.
-    let shifted = [&M_1[..16], b"garbage!", &M_1[16..]].concat();
-    fs::write(&path, &shifted).unwrap();
-    let codes = vec!["mdbox.astray", "mdbox.damaged"];
-    assert_eq!(inbox(temp.path()), (golden_bodies(), codes));
-}
-
-#[test]
-fn damage_costs_no_message_but_the_damaged_one() {
-    let temp = tempfile::tempdir().unwrap();
-    write_golden(&ROOM, temp.path());
-    let path = temp.path().join("storage/m.1");
-    let second_at = M_1.rfind(b"\x01\x02N").unwrap();
-    for at in 0..M_1.len() {
-        let mut damaged = M_1.to_vec();
-        damaged[at] ^= 0x55;
-        fs::write(&path, &damaged).unwrap();
-        let (bodies, codes) = inbox(temp.path());
-        let untouched = if at < second_at { 7 } else { 3 };
-        let whole = golden_bodies();
-        let kept = whole.iter().find(|(uid, _)| *uid == untouched).unwrap();
-        assert!(bodies.contains(kept), "byte {at}: {codes:?}");
-        // A body has no checksum, and a date or a size may be any number.
-        let intact = bodies == whole;
-        let told = !codes.is_empty();
-        assert!(intact || told || bodies.len() == 2, "byte {at}");
-    }
-}
-
-#[test]
-fn a_file_that_is_cut_anywhere_keeps_what_is_before() {
-    let temp = tempfile::tempdir().unwrap();
-    write_golden(&ROOM, temp.path());
-    let path = temp.path().join("storage/m.1");
-    let second_at = M_1.rfind(b"\x01\x02N").unwrap();
-    for len in 0..M_1.len() {
-        fs::write(&path, &M_1[..len]).unwrap();
-        let (bodies, codes) = inbox(temp.path());
-        assert!(!codes.is_empty(), "{len} bytes");
-        let whole = golden_bodies();
-        assert!(len < second_at || bodies.contains(&whole[0]), "{len} bytes");
-        for (uid, body) in bodies {
-            let (_, golden) = whole.iter().find(|(other, _)| *other == uid).unwrap();
-            assert!(golden.starts_with(&body), "{len} bytes: uid {uid}");
-        }
-    }
 }
 
 #[test]

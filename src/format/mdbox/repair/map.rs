@@ -169,8 +169,10 @@ impl Repair<'_> {
                 at: *at,
                 len: held.len,
             };
-            if let (None, Some(guid)) = (self.map.at(place), held.guid) {
-                let refs = u32::from(!named.contains(&guid));
+            if self.map.at(place).is_none() {
+                // A purge would throw away what the map does not name.
+                let copy = held.guid.is_some_and(|guid| named.contains(&guid));
+                let refs = u32::from(!copy);
                 self.map.enter(self.map.next(), place, refs);
             }
         }

@@ -1,0 +1,152 @@
+//! Damage: what is sound is read, and what is not is said.
+
+use std::fs;
+use std::sync::Arc;
+
+use bstr::ByteSlice;
+
+use super::{M_1, ROOM, golden_bodies, inbox, open, write_golden};
+use crate::disk::{Action, Dir, Disk, Step};
+use crate::format::OpenOptions;
+
+#[test]
+fn a_log_that_is_lost_is_said_although_the_index_is_there() {
+    let temp = tempfile::tempdir().unwrap();
+    write_golden(&ROOM, temp.path());
+    let mails = temp.path().join("mailboxes/INBOX/dbox-Mails");
+    fs::remove_file(mails.join("dovecot.index.log")).unwrap();
+    assert_eq!(
+        inbox(temp.path()),
+        (golden_bodies(), vec!["index.log-lost"])
+    );
+}
+
+#[test]
+fn a_record_of_garbage_costs_no_record_behind_it() {
+    let temp = tempfile::tempdir().unwrap();
+    write_golden(&ROOM, temp.path());
+    let path = temp.path().join("mailboxes/INBOX/dbox-Mails/dovecot.index");
+    let mut index = fs::read(&path).unwrap();
+    // The first of two records: its UID is beyond any that was given out.
+    let first = index.len() - 2 * 32;
+    index[first..first + 4].fill(0xee);
+    fs::write(&path, &index).unwrap();
+    let mut findings = Vec::new();
+    let source = open(temp.path(), &mut findings);
+    let mailbox = source.mailbox(0, &mut |finding| findings.push(finding));
+    let mailbox = mailbox.unwrap();
+    assert_eq!((mailbox.len(), mailbox.uid(0).get()), (1, 7));
+    assert_eq!(mailbox.mailbox().uidnext, 10);
+    assert_eq!(findings[0].rule.code, "index.broken");
+}
+
+#[test]
+fn a_message_that_the_map_leads_astray_to_is_found_by_its_guid() {
+    let temp = tempfile::tempdir().unwrap();
+    write_golden(&ROOM, temp.path());
+    let path = temp.path().join("storage/m.1");
+    // Eight bytes before the first message: every place in the map is wrong.
+    let shifted = [&M_1[..16], b"garbage!", &M_1[16..]].concat();
+    fs::write(&path, &shifted).unwrap();
+    let codes = vec!["mdbox.astray", "mdbox.damaged"];
+    assert_eq!(inbox(temp.path()), (golden_bodies(), codes));
+}
+
+#[test]
+fn damage_costs_no_message_but_the_damaged_one() {
+    let temp = tempfile::tempdir().unwrap();
+    write_golden(&ROOM, temp.path());
+    let path = temp.path().join("storage/m.1");
+    let second_at = M_1.rfind(b"\x01\x02N").unwrap();
+    for at in 0..M_1.len() {
+        let mut damaged = M_1.to_vec();
+        damaged[at] ^= 0x55;
+        fs::write(&path, &damaged).unwrap();
+        let (bodies, codes) = inbox(temp.path());
+        let untouched = if at < second_at { 7 } else { 3 };
+        let whole = golden_bodies();
+        let kept = whole.iter().find(|(uid, _)| *uid == untouched).unwrap();
+        assert!(bodies.contains(kept), "byte {at}: {codes:?}");
+        // A body has no checksum, and a date or a size may be any number.
+        let intact = bodies == whole;
+        let told = !codes.is_empty();
+        assert!(intact || told || bodies.len() == 2, "byte {at}");
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_anywhere_keeps_what_is_before() {
+    let temp = tempfile::tempdir().unwrap();
+    write_golden(&ROOM, temp.path());
+    let path = temp.path().join("storage/m.1");
+    let second_at = M_1.rfind(b"\x01\x02N").unwrap();
+    for len in 0..M_1.len() {
+        fs::write(&path, &M_1[..len]).unwrap();
+        let (bodies, codes) = inbox(temp.path());
+        assert!(!codes.is_empty(), "{len} bytes");
+        let whole = golden_bodies();
+        assert!(len < second_at || bodies.contains(&whole[0]), "{len} bytes");
+        for (uid, body) in bodies {
+            let (_, golden) = whole.iter().find(|(other, _)| *other == uid).unwrap();
+            assert!(golden.starts_with(&body), "{len} bytes: uid {uid}");
+        }
+    }
+}
+
+/// The golden account without its map, with these bytes for its storage file.
+fn without_map(m_1: &[u8]) -> tempfile::TempDir {
+    let temp = tempfile::tempdir().unwrap();
+    write_golden(&ROOM, temp.path());
+    for name in ["dovecot.map.index", "dovecot.map.index.log"] {
+        fs::remove_file(temp.path().join("storage").join(name)).unwrap();
+    }
+    fs::write(temp.path().join("storage/m.1"), m_1).unwrap();
+    temp
+}
+
+#[test]
+fn without_its_map_damage_in_the_storage_is_said_too() {
+    let temp = without_map(&[M_1, b"garbage!"].concat());
+    let codes = vec!["mdbox.damaged", "mdbox.map-missing"];
+    assert_eq!(inbox(temp.path()), (golden_bodies(), codes));
+}
+
+#[test]
+fn a_message_without_a_guid_to_which_no_map_leads_is_said() {
+    let nameless = M_1.replace("\nG1500000060.M1P2.host", "");
+    let (bodies, codes) = inbox(without_map(&nameless).path());
+    assert_eq!(bodies, golden_bodies()[..1]);
+    assert_eq!(codes, ["dbox.metadata", "mdbox.map", "mdbox.map-missing"]);
+}
+
+#[test]
+fn a_storage_file_that_cannot_be_read_is_said() {
+    let temp = without_map(M_1);
+    let path = temp.path().join("storage/m.1");
+    fs::copy(&path, temp.path().join("storage/m.2")).unwrap();
+    let mut findings = Vec::new();
+    let unreadable = Arc::new(Unreadable("m.1"));
+    let dir = Dir::open(temp.path(), unreadable).unwrap();
+    let found = &mut |finding| findings.push(finding);
+    let source = (ROOM.open)(dir, &OpenOptions::default(), found).unwrap();
+    let mailbox = source.mailbox(0, found).unwrap();
+    assert!(mailbox.open(0, &mut Vec::new()).is_ok(), "m.2 has it");
+    mailbox.conclude(found);
+    let told = findings.iter().find(|it| it.rule.code == "dbox.unreadable");
+    assert_eq!(told.unwrap().place.path.as_deref(), Some("storage/m.1"));
+}
+
+/// A disk on which a file cannot be opened.
+#[derive(Debug)]
+struct Unreadable(&'static str);
+
+impl Disk for Unreadable {
+    fn before(&self, step: &Step<'_>) -> std::io::Result<()> {
+        match step.action {
+            Action::Open if step.name == self.0.as_bytes() => {
+                Err(std::io::ErrorKind::PermissionDenied.into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
