@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use rustix::fs::{
@@ -44,6 +44,11 @@ pub struct NewFile {
 }
 
 impl NewFile {
+    /// Where it is, for messages.
+    pub fn path(&self) -> PathBuf {
+        self.seam.path()
+    }
+
     /// Overwrites bytes at `at`, or appends them there.
     pub fn write_all_at(&self, bytes: &[u8], at: u64) -> Result<()> {
         let step = || self.inner.write_all_at(bytes, at);

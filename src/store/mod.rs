@@ -12,6 +12,7 @@ mod look;
 mod turn;
 
 use std::io::{self, BufRead};
+use std::path::Path;
 
 pub use look::{Access, MadeUp, Peek};
 pub use turn::{Turn, Turns};
@@ -296,6 +297,21 @@ pub enum StoreError {
 impl From<crate::Error> for StoreError {
     fn from(error: crate::Error) -> Self {
         Self::Destination(error)
+    }
+}
+
+impl StoreError {
+    /// Why the operation cannot go on, where `path` is read and written by the same one.
+    pub fn into_error(self, path: &Path) -> crate::Error {
+        match self {
+            Self::Destination(error) => error,
+            Self::Refused(why) => crate::Error::Bug(why),
+            Self::Source { error, .. } => crate::Error::Io {
+                action: "read what goes into",
+                path: path.to_owned(),
+                source: error,
+            },
+        }
     }
 }
 

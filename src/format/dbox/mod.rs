@@ -59,7 +59,7 @@ pub use metadata::{Key, Metadata};
 pub use names::name_problem;
 pub use places::{Mails, Places};
 pub use remembered::{Known, Remembered};
-pub use repair::{FoundMessage, Looked, found_message, look, mended_by_a_new_index};
+pub use repair::{FoundMessage, Looked, found_message, look, look_at, mended_by_a_new_index};
 pub use stored::{Extent, Refused, StoredMessage};
 pub use tree::{OnlyAbove, Tree, finish_account, make_mailbox, stamp_tree};
 pub use wound::Wound;

@@ -6,6 +6,7 @@ use bstr::BString;
 
 use super::{Key, MESSAGE_HEADER, Metadata, message_header};
 use crate::digest::{Facts, Measured};
+use crate::disk::NewFile;
 use crate::error::Result;
 use crate::format::compress::Codec;
 use crate::format::pour::pour;
@@ -66,6 +67,26 @@ pub fn write(
         len: taken + (buffer.len() - begin) as u64,
         header: (taken > 0).then_some(header),
     })
+}
+
+/// Appends to a file what `buffer` holds, and a record behind it, which then begins at `at`.
+pub fn write_to(
+    file: &mut NewFile,
+    at: u64,
+    head: Head<'_>,
+    body: &mut Measured<'_>,
+    buffer: &mut Vec<u8>,
+) -> Result<Record, StoreError> {
+    let record = write(head, body, buffer, &mut |buffer| {
+        file.append(buffer)?;
+        buffer.clear();
+        Ok(())
+    })?;
+    file.append(buffer)?;
+    if let Some(header) = &record.header {
+        file.write_all_at(header, at)?;
+    }
+    Ok(record)
 }
 
 /// A date as dbox holds it.

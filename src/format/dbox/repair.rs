@@ -10,7 +10,7 @@ use crate::disk::File;
 use crate::model::{Flags, Message, Uid};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, Rule};
-use crate::store::{MailboxSource, StoreError};
+use crate::store::{MailboxSource, Opened, StoreError};
 
 /// A message that no index knows: what its metadata says.
 #[derive(Debug)]
@@ -68,7 +68,16 @@ pub enum Looked {
 
 /// Reads a message to its end.
 pub fn look(mailbox: &dyn MailboxSource, nth: usize, scratch: &mut Vec<u8>) -> Looked {
-    let opened = match mailbox.open(nth, scratch) {
+    look_at(mailbox, nth, mailbox.open(nth, scratch))
+}
+
+/// The same, for one that was opened.
+pub fn look_at(
+    mailbox: &dyn MailboxSource,
+    nth: usize,
+    opened: Result<Opened<'_>, Box<Finding>>,
+) -> Looked {
+    let opened = match opened {
         Ok(opened) => opened,
         Err(finding) => return lost(finding),
     };

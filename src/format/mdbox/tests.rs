@@ -7,6 +7,7 @@ use bstr::ByteSlice;
 use proptest::prelude::*;
 
 mod damage;
+mod repair;
 
 use super::{ROOM, scan};
 use crate::digest::Measured;

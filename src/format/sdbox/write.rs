@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::layout::{HEADER, file_name};
 use crate::digest::Measured;
 use crate::disk::{Dir, NewFile};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::dbox::record::{self, Head, Record};
 use crate::format::dbox::{
     MAILBOXES, MailboxIndex, OnlyAbove, Own, file_header, finish_account, make_mailbox,
@@ -38,21 +38,9 @@ pub(super) fn rewrite(opened: Opened<'_>, now: u32, file: &mut NewFile) -> Resul
         first_mailbox: None,
     };
     let mut body = Measured::new(opened.body);
-    let record = record::write(head, &mut body, &mut buffer, &mut |buffer| {
-        file.append(buffer)?;
-        buffer.clear();
-        Ok(())
-    });
-    let record = record.map_err(|error| match error {
-        StoreError::Destination(error) => error,
-        StoreError::Source { error, .. } => Error::Bug(error.to_string()),
-        StoreError::Refused(why) => Error::Bug(why),
-    })?;
-    file.append(&buffer)?;
-    match &record.header {
-        Some(header) => file.write_all_at(header, header_at),
-        None => Ok(()),
-    }
+    let record = record::write_to(file, header_at, head, &mut body, &mut buffer);
+    let path = file.path();
+    record.map(|_| ()).map_err(|error| error.into_error(&path))
 }
 
 struct SdboxAccount {
@@ -140,15 +128,6 @@ impl SdboxMailbox<'_> {
             coat: incoming.new_coat(&self.account.form),
             first_mailbox: None,
         };
-        let record = record::write(head, &mut incoming.body, buffer, &mut |buffer| {
-            file.append(buffer)?;
-            buffer.clear();
-            Ok(())
-        })?;
-        file.append(buffer)?;
-        if let Some(header) = &record.header {
-            file.write_all_at(header, header_at)?;
-        }
-        Ok(record)
+        record::write_to(&mut file, header_at, head, &mut incoming.body, buffer)
     }
 }

@@ -13,7 +13,7 @@ use crate::disk::plan::{About, Act, Path};
 use crate::error::Result;
 use crate::format::dbox::record::seconds;
 use crate::format::dbox::{
-    CACHE, INDEX, Looked, MailboxIndex, Mails, Own, guid_128, look, mended_by_a_new_index,
+    CACHE, INDEX, Looked, MailboxIndex, Mails, Own, guid_128, look_at, mended_by_a_new_index,
 };
 use crate::format::dovecot_index::Generation;
 use crate::model::{self, Message, Uid};
@@ -120,7 +120,9 @@ impl Repair<'_> {
         read: &mut Mailbox,
         scratch: &mut Vec<u8>,
     ) {
-        let place = mailbox.find(at, scratch).ok().map(|(place, _)| place);
+        let found = mailbox.find(at, scratch);
+        let place = found.as_ref().ok().map(|(place, _)| *place);
+        let opened = found.and_then(|(place, stored)| mailbox.opened(at, place, stored));
         let record = mailbox.record(at);
         let map_uid = record.map_or(0, |record| record.map_uid.get());
         let entry = |message: Message, place: Option<Place>, wounded: bool| Entry {
@@ -131,7 +133,7 @@ impl Repair<'_> {
             wounded,
             map_uid,
         };
-        let kept = match look(mailbox, at, scratch) {
+        let kept = match look_at(mailbox, at, opened) {
             Looked::Sound(message) => Some(entry(*message, place, false)),
             Looked::Wounded(message, findings) => {
                 read.changed = true;

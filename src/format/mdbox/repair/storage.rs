@@ -19,10 +19,12 @@ use crate::disk::NewFile;
 use crate::disk::plan::{About, Act};
 use crate::error::{At, Error, Result};
 use crate::format::dbox::record::{self, Head};
-use crate::format::dbox::{Extent, Key, StoredMessage, guid_128};
+use crate::format::dbox::{
+    Extent, Key, MESSAGE_HEADER, StoredMessage, file_header, guid_128, message_header,
+    read_message_header,
+};
 use crate::report::catalogue::MDBOX_DAMAGED;
-use crate::report::counted;
-use crate::store::StoreError;
+use crate::report::{Finding, counted};
 
 /// Where messages are now, by file and place before.
 pub(super) type Moved = Rc<RefCell<HashMap<(u32, u64), Place>>>;
@@ -113,32 +115,93 @@ enum Piece {
     Anew(usize, usize, Place),
 }
 
+impl Piece {
+    /// Where it was, and its bytes there; what is stored anew is of no use as it is.
+    fn raw(&self) -> Option<(u64, u64)> {
+        match self {
+            Self::Raw(at, len) => Some((*at, *len)),
+            Self::Anew(..) => None,
+        }
+    }
+}
+
+/// The pieces of a new file, by the place that they had in the old one.
+type Pieces = BTreeMap<u64, Piece>;
+
 impl Repair<'_> {
     /// A new file in the place of each that is damaged.
     pub(super) fn write_storage(&mut self) -> Result<()> {
-        let mut anew: BTreeMap<u32, BTreeMap<u64, Piece>> = BTreeMap::new();
+        let mut next = self.highest_file_id()?;
+        for (id, pieces) in self.damaged_files()? {
+            next += 1;
+            self.write_file(id, next, pieces.into_values().collect())?;
+        }
+        self.map.highest_file_id = next;
+        Ok(())
+    }
+
+    /// What is to be kept of each file that would be better for being written anew.
+    fn damaged_files(&self) -> Result<BTreeMap<u32, Pieces>> {
+        let mut files: BTreeMap<u32, Pieces> = BTreeMap::new();
         for (id, _, _) in &self.scanned.gaps {
-            anew.entry(*id).or_default();
+            files.entry(*id).or_default();
         }
         for mailbox in &self.mailboxes {
             for entry in mailbox.entries.iter().filter(|entry| entry.wounded) {
                 let Some(place) = entry.place else { continue };
                 let piece = Piece::Anew(mailbox.nth, entry.at, place);
-                anew.entry(place.file_id)
-                    .or_default()
-                    .insert(place.at, piece);
+                let pieces = files.entry(place.file_id).or_default();
+                pieces.insert(place.at, piece);
             }
         }
-        let mut next = self.highest_file_id()?;
-        for (id, mut pieces) in anew {
-            next += 1;
-            for ((_, at), held) in self.scanned.held.range((id, 0)..=(id, u64::MAX)) {
+        for (id, pieces) in &mut files {
+            for ((_, at), held) in self.scanned.held.range((*id, 0)..=(*id, u64::MAX)) {
                 pieces.entry(*at).or_insert(Piece::Raw(*at, held.len));
             }
-            self.write_file(id, next, pieces.into_values().collect())?;
         }
-        self.map.highest_file_id = next;
+        self.keep_the_unreadable(&mut files)?;
+        files.retain(|id, pieces| self.gains(*id, pieces));
+        Ok(files)
+    }
+
+    /// What cannot be read now, as where its attachments are not at hand, stays as it is.
+    fn keep_the_unreadable(&self, files: &mut BTreeMap<u32, Pieces>) -> Result<()> {
+        let entries = self.mailboxes.iter().flat_map(|mailbox| &mailbox.entries);
+        for place in entries.filter_map(|entry| entry.place) {
+            let (Some(pieces), Some(file)) = (
+                files.get_mut(&place.file_id),
+                self.store.storage.file(place.file_id)?,
+            ) else {
+                continue;
+            };
+            let there = file.len.saturating_sub(place.at);
+            let len = if place.len == 0 {
+                there
+            } else {
+                place.len.min(there)
+            };
+            if len > 0 {
+                pieces.entry(place.at).or_insert(Piece::Raw(place.at, len));
+            }
+        }
         Ok(())
+    }
+
+    /// False where a new file would have the same damage: all that is damaged is kept as it is.
+    fn gains(&self, id: u32, pieces: &Pieces) -> bool {
+        let kept: Option<Vec<_>> = pieces.values().map(Piece::raw).collect();
+        let Some(kept) = kept else { return true };
+        let gaps = self.scanned.gaps.iter().filter(|gap| gap.0 == id);
+        { gaps }.any(|(_, from, to)| {
+            let held = kept.iter().fold(*from, |held, (at, len)| {
+                if *at <= held {
+                    held.max(at + len)
+                } else {
+                    held
+                }
+            });
+            held < *to
+        })
     }
 
     fn highest_file_id(&self) -> Result<u32> {
@@ -151,6 +214,9 @@ impl Repair<'_> {
     fn write_file(&mut self, id: u32, new: u32, pieces: Vec<Piece>) -> Result<()> {
         let path = |id: u32| vec![STORAGE.into(), file_name(id).into()];
         let name = file_name(id);
+        if self.root.dir(STORAGE)?.stat_if_there(&name)?.is_none() {
+            return Err(self.is_in_alt(&name));
+        }
         if !pieces.is_empty() {
             let messages = counted(pieces.len() as u64, "message");
             let about = About {
@@ -162,68 +228,118 @@ impl Repair<'_> {
                 Rc::clone(&self.moved),
                 self.options.now,
             );
-            let fill =
-                move |file: &mut NewFile| fill(&store, &moved, now, (id, new), &pieces, file);
+            let fill = move |file: &mut NewFile| {
+                let line = file_header(now);
+                file.append(&line)?;
+                let mut filling = Filling {
+                    store: &store,
+                    mailboxes: BTreeMap::new(),
+                    out: file,
+                    end: line.len() as u64,
+                };
+                filling.fill((id, new), &pieces, &moved)
+            };
             self.plan
                 .push(path(new), Act::Replace(Box::new(fill)), about);
         }
-        let root = self.root.dir(STORAGE)?;
-        if root.stat_if_there(&name)?.is_some() {
-            let gaps = self.scanned.gaps.iter().filter(|gap| gap.0 == id);
-            let gaps =
-                gaps.map(|(_, from, to)| format!("bytes {from} to {to} hold no whole message"));
-            let about = About {
-                codes: vec![MDBOX_DAMAGED.code],
-                ..About::of(gaps.collect::<Vec<_>>().join("; "))
-            };
-            self.plan.push(path(id), Act::Remove, about);
-        }
+        let gaps = self.scanned.gaps.iter().filter(|gap| gap.0 == id);
+        let gaps = gaps.map(|(_, from, to)| format!("bytes {from} to {to} hold no whole message"));
+        let about = About {
+            codes: vec![MDBOX_DAMAGED.code],
+            ..About::of(gaps.collect::<Vec<_>>().join("; "))
+        };
+        self.plan.push(path(id), Act::Remove, about);
         Ok(())
+    }
+
+    /// Nothing outside of the account is written to.
+    fn is_in_alt(&self, name: &str) -> Error {
+        let root = self.root.path().display();
+        Error::Usage {
+            what: format!("{name} in the alternative storage (ALT=) is damaged"),
+            help: format!("move it to {root}/{STORAGE}, and run repair again"),
+        }
     }
 }
 
-/// Writes a file, and notes where its messages are.
-fn fill(
-    store: &Mdbox,
-    moved: &Moved,
-    now: u32,
-    (id, new): (u32, u32),
-    pieces: &[Piece],
-    out: &mut NewFile,
-) -> Result<()> {
-    let old = store.storage.file(id)?.ok_or_else(|| gone(id))?;
-    let line = format!("2 M{:x} C{now:x}\n", old.header);
-    out.append(line.as_bytes())?;
-    let mut end = line.len() as u64;
-    for piece in pieces {
-        let (at, len) = match piece {
-            Piece::Raw(at, len) => {
-                copy(&old, *at, *len, out)?;
-                (*at, *len)
-            }
-            Piece::Anew(nth, message, place) => {
-                let len = anew(store, (*nth, *message), *place, end, out)?;
-                (place.at, len)
-            }
-        };
-        let place = Place {
-            file_id: new,
-            at: end,
-            len,
-        };
-        moved.borrow_mut().insert((id, at), place);
-        end += len;
+/// A new storage file on its way.
+struct Filling<'a> {
+    store: &'a Mdbox,
+    /// Those of which a message is stored anew.
+    mailboxes: BTreeMap<usize, MdboxMailbox<'a>>,
+    out: &'a mut NewFile,
+    end: u64,
+}
+
+impl<'a> Filling<'a> {
+    /// Writes the messages, and notes where they are.
+    fn fill(&mut self, (id, new): (u32, u32), pieces: &[Piece], moved: &Moved) -> Result<()> {
+        let old = self.store.storage.file(id)?.ok_or_else(|| gone(id))?;
+        for piece in pieces {
+            let (at, len) = match piece {
+                Piece::Raw(at, len) => (*at, copy(&old, *at, *len, self.out)?),
+                Piece::Anew(nth, message, place) => (place.at, self.anew(*nth, *message, *place)?),
+            };
+            let place = Place {
+                file_id: new,
+                at: self.end,
+                len,
+            };
+            moved.borrow_mut().insert((id, at), place);
+            self.end += len;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Writes what is sound of a message; returns the bytes of its record.
+    fn anew(&mut self, nth: usize, message: usize, place: Place) -> Result<u64> {
+        let lost = |finding: Box<Finding>| Error::Bug(finding.detail);
+        let store = self.store;
+        if !self.mailboxes.contains_key(&nth) {
+            let mails = store.tree.mails(nth, &mut |_| ())?;
+            let mails = mails.ok_or_else(|| gone(place.file_id))?;
+            let mailbox = MdboxMailbox::open(store, nth, &mails, &mut |_| ())?;
+            self.mailboxes.insert(nth, mailbox);
+        }
+        let mailbox = &self.mailboxes[&nth];
+        let mut scratch = Vec::new();
+        let stored = mailbox.salvage_at(message, place, &mut scratch);
+        let stored = stored.map_err(lost)?;
+        let first_mailbox = stored.metadata.get(Key::FirstMailbox).map(BString::from);
+        let first_mailbox = first_mailbox.unwrap_or_else(|| store.storage_name(nth));
+        let opened = mailbox.opened(message, place, stored).map_err(lost)?;
+        let head = Head {
+            message: &opened.message,
+            coat: opened.coat.filter(|_| opened.message.sealed.is_none()),
+            first_mailbox: Some(&first_mailbox),
+        };
+        let (mut body, mut buffer) = (Measured::new(opened.body), Vec::new());
+        let record = record::write_to(self.out, self.end, head, &mut body, &mut buffer);
+        let file = self.out.path();
+        Ok(record.map_err(|error| error.into_error(&file))?.len)
+    }
 }
 
 fn gone(id: u32) -> Error {
     Error::Bug(format!("m.{id} was there a moment ago"))
 }
 
-fn copy(from: &StorageFile, at: u64, len: u64, out: &mut NewFile) -> Result<()> {
+/// Copies a message; returns the bytes of its record. Its header is as long as they are in our files.
+fn copy(from: &StorageFile, at: u64, len: u64, out: &mut NewFile) -> Result<u64> {
+    let (mut at, mut end, mut written) = (at, at + len, 0);
+    if from.header != MESSAGE_HEADER {
+        let mut header = vec![0; from.header];
+        let read = from.file.read_at(at, &mut header);
+        let read = read.at("read", &from.file.path())?;
+        if let Ok(size) = read_message_header(&header[..read]) {
+            out.append(&message_header(size))?;
+            at += read as u64;
+            written = MESSAGE_HEADER as u64;
+        }
+    }
+    end = end.max(at);
+    written += end - at;
     let mut buffer = vec![0; 256 * 1024];
-    let (mut at, end) = (at, at + len);
     while at < end {
         let most = usize::try_from(end - at).map_or(buffer.len(), |left| left.min(buffer.len()));
         let read = from.file.read_at(at, &mut buffer[..most]);
@@ -234,49 +350,5 @@ fn copy(from: &StorageFile, at: u64, len: u64, out: &mut NewFile) -> Result<()> 
         out.append(&buffer[..read])?;
         at += read as u64;
     }
-    Ok(())
-}
-
-/// Writes what is sound of a message; returns the bytes of its record.
-fn anew(
-    store: &Mdbox,
-    (nth, message): (usize, usize),
-    place: Place,
-    end: u64,
-    out: &mut NewFile,
-) -> Result<u64> {
-    let lost = |finding: Box<crate::report::Finding>| Error::Bug(finding.detail);
-    let mails = store
-        .tree
-        .mails(nth, &mut |_| ())?
-        .ok_or_else(|| gone(place.file_id))?;
-    let mailbox = MdboxMailbox::open(store, nth, &mails, &mut |_| ())?;
-    let mut scratch = Vec::new();
-    let stored = mailbox
-        .salvage_at(message, place, &mut scratch)
-        .map_err(lost)?;
-    let first_mailbox = stored.metadata.get(Key::FirstMailbox).map(BString::from);
-    let first_mailbox = first_mailbox.unwrap_or_else(|| store.storage_name(nth));
-    let opened = mailbox.opened(message, place, stored).map_err(lost)?;
-    let head = Head {
-        message: &opened.message,
-        coat: opened.coat.filter(|_| opened.message.sealed.is_none()),
-        first_mailbox: Some(&first_mailbox),
-    };
-    let (mut body, mut buffer) = (Measured::new(opened.body), Vec::new());
-    let record = record::write(head, &mut body, &mut buffer, &mut |buffer| {
-        out.append(buffer)?;
-        buffer.clear();
-        Ok(())
-    });
-    let record = record.map_err(|error| match error {
-        StoreError::Destination(error) => error,
-        StoreError::Source { error, .. } => Error::Bug(error.to_string()),
-        StoreError::Refused(why) => Error::Bug(why),
-    })?;
-    out.append(&buffer)?;
-    if let Some(header) = &record.header {
-        out.write_all_at(header, end)?;
-    }
-    Ok(record.len)
+    Ok(written)
 }
