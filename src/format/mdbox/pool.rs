@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zerocopy::IntoBytes;
@@ -103,6 +104,11 @@ impl Pool {
     /// What ties the mailboxes to the map.
     pub(super) fn uid_validity(&self) -> u32 {
         self.writing.now()
+    }
+
+    /// Where the storage files are, for messages.
+    pub(super) fn path(&self) -> &Path {
+        self.dir.path()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::pool::Pool;
 use crate::error::{Error, Result};
-use crate::store::{StoreError, Turn};
+use crate::store::Turn;
 
 /// More bytes do not wait: then their threads do.
 const MOST_BYTES: usize = 8 << 20;
@@ -40,6 +40,8 @@ struct Waiting {
     spares: Vec<Vec<u8>>,
     /// The map UIDs of those that are in place, until they are entered in the mailbox.
     placed: HashMap<u32, u32>,
+    /// Why one of them could not be put into its place by who did not bring it.
+    failed: Option<Error>,
 }
 
 impl Queue {
@@ -57,9 +59,10 @@ impl Queue {
         match self.leave(ready) {
             None => Ok(()),
             Some(ready) => {
-                self.until_turn(&ready.turn, pool)?;
+                self.until_turn(&ready.turn, pool);
                 self.place(ready, pool)?;
-                self.go_on(pool)
+                self.go_on(pool);
+                Ok(())
             }
         }
     }
@@ -76,23 +79,30 @@ impl Queue {
     }
 
     /// Returns when it is this one's turn, and puts others into the storage while it waits.
-    pub(super) fn until_turn(&self, turn: &Turn, pool: &Pool) -> Result<()> {
+    pub(super) fn until_turn(&self, turn: &Turn, pool: &Pool) {
         loop {
             let now = turn.now();
             if now == turn.nth() {
-                return Ok(());
+                return;
             }
-            self.go_on(pool)?;
+            self.go_on(pool);
             turn.wait_for_a_move(now);
         }
     }
 
-    /// Puts those into the storage whose turn it is.
-    pub(super) fn go_on(&self, pool: &Pool) -> Result<()> {
+    /// Puts those into the storage whose turn it is. Who brought them was told that all is well, so a
+    /// failure is said when they are entered in the mailbox.
+    pub(super) fn go_on(&self, pool: &Pool) {
         while let Some(ready) = self.next() {
-            self.place(ready, pool)?;
+            if let Err(error) = self.place(ready, pool) {
+                self.waiting().failed.get_or_insert(error);
+            }
         }
-        Ok(())
+    }
+
+    /// The first of those failures; asked once.
+    pub(super) fn failed(&self) -> Result<()> {
+        self.waiting().failed.take().map_or(Ok(()), Err)
     }
 
     fn next(&self) -> Option<Ready> {
@@ -113,9 +123,8 @@ impl Queue {
             identity,
             uid,
         } = ready;
-        let (map_uid, place) = pool
-            .place(&identity, bytes.len() as u64)
-            .map_err(no_source)?;
+        let placed = pool.place(&identity, bytes.len() as u64);
+        let (map_uid, place) = placed.map_err(|error| error.into_error(pool.path()))?;
         self.placed(uid, map_uid);
         drop(turn);
         if let Some(place) = place {
@@ -139,14 +148,5 @@ impl Queue {
     /// The map UID of a message that is in place; asked once.
     pub(super) fn map_uid(&self, uid: u32) -> Option<u32> {
         self.waiting().placed.remove(&uid)
-    }
-}
-
-/// What is only put into its place has no source any more.
-fn no_source(error: StoreError) -> Error {
-    match error {
-        StoreError::Destination(error) => error,
-        StoreError::Refused(why) => Error::Bug(why),
-        StoreError::Source { error, .. } => Error::Bug(error.to_string()),
     }
 }

@@ -7,6 +7,7 @@ use bstr::ByteSlice;
 use proptest::prelude::*;
 
 mod damage;
+mod order;
 mod repair;
 
 use super::{ROOM, scan};

@@ -110,7 +110,7 @@ impl MailboxWriter for MdboxMailbox<'_> {
                 Some(large) => large,
                 None if buffer.len() < MOST_IN_MEMORY => return Ok(()),
                 None => {
-                    self.queue.until_turn(&turn, pool)?;
+                    self.queue.until_turn(&turn, pool);
                     large.insert(pool.begin_large(hint)?)
                 }
             };
@@ -134,7 +134,7 @@ impl MailboxWriter for MdboxMailbox<'_> {
                 let identity = identity(&head, &record.facts);
                 self.queue.placed(uid, large.finish(&identity, &record)?);
                 drop(turn);
-                self.queue.go_on(pool)?;
+                self.queue.go_on(pool);
                 Ok(stored(record))
             }
             (Some(large), Err(error)) => {
@@ -148,9 +148,10 @@ impl MailboxWriter for MdboxMailbox<'_> {
         let nth = self.index.push(message);
         let saved = message.saved.map_or(self.account.writing.now(), seconds);
         // Who waited for a message that could not be stored.
-        self.queue.go_on(&self.account.pool)?;
+        self.queue.go_on(&self.account.pool);
+        self.queue.failed()?;
         let map_uid = self.queue.map_uid(message.uid.get());
-        let map_uid = map_uid.expect("BUG: what is stored is in place before it is entered");
+        let map_uid = map_uid.expect("BUG: what is stored is in place, or has failed, by now");
         let record = MailRecord {
             map_uid: map_uid.into(),
             save_date: saved.into(),

@@ -35,6 +35,17 @@ fn account() -> Maildir {
 const FORMATS: [&str; 3] = ["sdbox", "mdbox", "maildir"];
 
 fn convert(from: &Maildir, format: &str, to: &Path, disk: &Arc<dyn Disk>) -> Result<UserLine> {
+    convert_by(1, from, format, to, disk)
+}
+
+/// The same, by so many threads.
+fn convert_by(
+    threads: usize,
+    from: &Maildir,
+    format: &str,
+    to: &Path,
+    disk: &Arc<dyn Disk>,
+) -> Result<UserLine> {
     let destination = Place::named(to.to_owned(), disk);
     let open = OpenOptions {
         now: 1_800_000_000,
@@ -56,7 +67,12 @@ fn convert(from: &Maildir, format: &str, to: &Path, disk: &Arc<dyn Disk>) -> Res
         }),
         ..Default::default()
     };
-    convert::account(job, &options, &Teller::new("", &()), &Workers::new(1)?)
+    convert::account(
+        job,
+        &options,
+        &Teller::new("", &()),
+        &Workers::new(threads)?,
+    )
 }
 
 /// Mode, owner and content.
@@ -176,6 +192,36 @@ fn a_step_that_fails_once_fails_the_run_and_leaves_nothing_behind() {
     }
 }
 
+#[test]
+fn a_step_that_fails_once_beside_other_threads_fails_the_run_with_what_the_system_said() {
+    let account = (10..40).fold(account(), |account, nth| {
+        account.message("INBOX", &format!("{}:2,S", name(nth)), mail("more"))
+    });
+    let to = place(&account);
+    for step in 0.. {
+        let disk = Failing::disk(step, false, ENOSPC);
+        let Err(error) = convert_by(4, &account, "mdbox", &to, &disk) else {
+            return;
+        };
+        assert_eq!(
+            system_error(&error),
+            Some(ENOSPC),
+            "{step}: {}",
+            error.chain()
+        );
+        if to.exists() {
+            fs::remove_dir_all(&to).unwrap();
+        }
+    }
+}
+
+/// What the system said.
+fn system_error(error: &mailtally::Error) -> Option<i32> {
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .and_then(io::Error::raw_os_error)
+}
+
 fn step_that_fails_in(format: &str) {
     let account = account();
     let to = place(&account);
@@ -187,10 +233,12 @@ fn step_that_fails_in(format: &str) {
             let ended = convert(&account, format, &to, &Failing::disk(step, false, with));
             let finished = ended.is_ok();
             if let Err(error) = ended {
-                let raw = std::error::Error::source(&error)
-                    .and_then(|source| source.downcast_ref::<io::Error>())
-                    .and_then(io::Error::raw_os_error);
-                assert_eq!(raw, Some(with), "step {step}: {}", error.chain());
+                assert_eq!(
+                    system_error(&error),
+                    Some(with),
+                    "step {step}: {}",
+                    error.chain()
+                );
             }
             match beside(&to)[..] {
                 [] => {}
