@@ -1,5 +1,7 @@
 //! Records in a file of many, as in `m.N`: what is damaged is taken as far as its extent goes.
 
+mod tree;
+
 use std::fs;
 use std::io::Read;
 use std::sync::Arc;

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use bstr::BString;
+use bstr::{BString, ByteSlice};
 
 use super::layout::{INDEX, LOG, MAILBOXES, MAILS};
 use super::places::{Mails, Places};
 use crate::digest::Facts;
-use crate::disk::{Dir, Kind};
+use crate::disk::{Dir, Entry, Kind};
 use crate::error::{Error, Result};
 use crate::format::names::{self, Spelling};
 use crate::format::writing::Writing;
 use crate::format::{OpenOptions, side_files, stamp::Stamper};
 use crate::model::{Account, Flags, Mailbox, MailboxName, Message, Uid, UidValidity, mutf7};
 use crate::report::Finding;
-use crate::report::catalogue::{MAILBOX_UNREADABLE, SUBSCRIPTIONS_UNREADABLE};
+use crate::report::catalogue::{MAILBOX_NAME, MAILBOX_UNREADABLE, SUBSCRIPTIONS_UNREADABLE};
 use crate::store::{
     Claims, Found, Incoming, MailboxSource, MailboxWriter, Opened, StoreError, Stored,
 };
@@ -122,40 +122,96 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Finds every name below `dir`; a name without messages stands above others, or is an empty folder.
     fn through(&mut self, dir: &Dir, found: Found<'_>) {
-        let entries = dir.entries().unwrap_or_else(|error| {
-            self.unreadable(&error, found);
+        let mut entries = dir.entries().unwrap_or_else(|error| {
+            self.unreadable(error.chain(), found);
             Vec::new()
         });
+        // Of two that read as one name, the same one has it at every run.
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
         for entry in entries {
-            let deep = self.at.len() >= DEEPEST;
-            if entry.kind != Kind::Dir || entry.name == self.mails || deep {
+            let is_name = matches!(entry.kind, Kind::Dir | Kind::Link);
+            if !is_name || entry.name == self.mails {
                 continue;
             }
             self.at.push(entry.name.clone());
+            self.enter(dir, &entry, found);
+            self.at.pop();
+        }
+    }
+
+    fn enter(&mut self, dir: &Dir, entry: &Entry, found: Found<'_>) {
+        if entry.kind == Kind::Link {
+            self.unreadable("a symbolic link, which is not followed".into(), found);
+        } else if self.at.len() > DEEPEST {
+            let why = format!("it lies deeper than {DEEPEST} levels");
+            self.unreadable(why, found);
+        } else {
             match dir.dir(&entry.name) {
                 Ok(inner) => {
                     self.add(&inner, found);
                     self.through(&inner, found);
                 }
-                Err(error) => self.unreadable(&error, found),
+                Err(error) => self.unreadable(error.chain(), found),
             }
-            self.at.pop();
         }
     }
 
-    fn unreadable(&self, error: &Error, found: Found<'_>) {
+    fn unreadable(&self, why: String, found: Found<'_>) {
         let path = bstr::join("/", &self.at);
-        found(Finding::new(&MAILBOX_UNREADABLE, error.chain()).path(path));
+        found(Finding::new(&MAILBOX_UNREADABLE, why).path(path));
     }
 
     fn add(&mut self, dir: &Dir, found: Found<'_>) {
         let mut spelling = Spelling::new(self.utf8);
-        let name = MailboxName::new(self.at.iter().map(|level| spelling.level(level)));
-        spelling.tell(&name, &bstr::join("/", &self.at), found);
-        let stat = dir.stat_if_there(self.mails);
-        let selectable = matches!(stat, Ok(Some(stat)) if stat.kind == Kind::Dir);
+        let levels: Vec<_> = self.at.iter().map(|level| spelling.level(level)).collect();
+        let wanted = MailboxName::new(&levels);
+        let path = bstr::join("/", &self.at);
+        let name = self.free(&wanted, levels);
+        if name == wanted {
+            spelling.tell(&name, &path, found);
+        } else {
+            let detail = format!("read as {wanted}, which is taken; carried as {name}");
+            found(
+                Finding::new(&MAILBOX_NAME, detail)
+                    .mailbox(&name)
+                    .path(path),
+            );
+        }
+        let selectable = self.is_selectable(dir, &name, found);
         let path = self.at.clone();
         self.folders.insert(name, Folder { path, selectable });
+    }
+
+    /// The name, or what stands on disk where another one reads so too, or with a number.
+    fn free(&self, wanted: &MailboxName, levels: Vec<String>) -> MailboxName {
+        let last = levels.last().cloned().unwrap_or_default();
+        let verbatim = MailboxName::verbatim(levels);
+        let numbered = (2..).map(|nth| verbatim.with_last(format!("{last}_{nth}")));
+        [wanted.clone(), verbatim.clone()]
+            .into_iter()
+            .chain(numbered)
+            .find(|name| !self.folders.contains_key(name))
+            .expect("BUG: names do not run out")
+    }
+
+    /// True for a mailbox with messages of its own, that is with a directory for them.
+    fn is_selectable(&self, dir: &Dir, name: &MailboxName, found: Found<'_>) -> bool {
+        let why = match dir.stat_if_there(self.mails) {
+            Ok(None) => return false,
+            Ok(Some(stat)) if stat.kind == Kind::Dir => return true,
+            Ok(Some(stat)) if stat.kind == Kind::Link => {
+                "a symbolic link, which is not followed".into()
+            }
+            Ok(Some(_)) => "not a directory".into(),
+            Err(error) => error.chain(),
+        };
+        let path = format!("{}/{}", bstr::join("/", &self.at).as_bstr(), self.mails);
+        found(
+            Finding::new(&MAILBOX_UNREADABLE, why)
+                .mailbox(name)
+                .path(path),
+        );
+        false
     }
 }
 
@@ -192,7 +248,14 @@ fn stamp_folder(dir: &Dir, stamper: &mut Stamper, depth: usize) -> Result<()> {
     for entry in stamper.folders(dir)? {
         if depth < DEEPEST {
             stamper.name(&entry);
-            stamp_folder(&dir.dir(&entry)?, stamper, depth + 1)?;
+            let inner = dir.dir(&entry);
+            // That it cannot be read is said where it is opened, and is no reason to leave the others.
+            if inner
+                .and_then(|inner| stamp_folder(&inner, stamper, depth + 1))
+                .is_err()
+            {
+                stamper.name(b"unreadable");
+            }
         }
     }
     Ok(())
