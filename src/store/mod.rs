@@ -14,6 +14,8 @@ mod turn;
 use std::io::{self, BufRead};
 use std::path::Path;
 
+use bstr::BString;
+
 pub use look::{Access, MadeUp, Peek};
 pub use turn::{Turn, Turns};
 
@@ -69,6 +71,10 @@ pub trait MailboxSource: Send + Sync {
     fn peek(&self, nth: usize, scratch: &mut Vec<u8>) -> Result<Peek, Box<Finding>> {
         let opened = self.open(nth, scratch)?;
         Ok(Peek::from(opened))
+    }
+    /// The GUID of the `nth` message, where that is told without opening it.
+    fn known_guid(&self, _: usize) -> Option<BString> {
+        None
     }
     /// What was made up because the store does not tell it.
     fn made_up(&self) -> MadeUp {

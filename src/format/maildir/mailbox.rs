@@ -517,6 +517,10 @@ impl MailboxSource for MaildirMailbox<'_> {
         self.look_at(nth, scratch)
     }
 
+    fn known_guid(&self, nth: usize) -> Option<BString> {
+        Some(self.guid(nth))
+    }
+
     fn made_up(&self) -> MadeUp {
         self.made_up
     }

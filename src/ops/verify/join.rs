@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde_json::Value;
 
-use super::by_name::{Met, Waiting};
 use super::compare::{self, at, difference};
 use super::side::{Side, Sums};
 use super::strays::{Key, Strays, Why, key};
@@ -119,7 +118,7 @@ impl<'j> Join<'j> {
         if self.terms.uids {
             self.by_uid(&one.name)?;
         } else {
-            self.by_name(&one.name)?;
+            self.by_name(&one.name, [&one, &other].map(|print| print.made_up.uids))?;
         }
         self.heads(one, other)
     }
@@ -284,37 +283,6 @@ impl<'j> Join<'j> {
             }
         }
         self.settle(suspects, name)
-    }
-
-    fn by_name(&mut self, name: &MailboxName) -> Result<()> {
-        let mut waiting = Waiting::default();
-        let mut prints = VecDeque::new();
-        loop {
-            let mut any = false;
-            for side in 0..2 {
-                any |= self.sides[side].more(&mut prints)?;
-                for print in prints.drain(..) {
-                    match waiting.meet(side, print) {
-                        Met::Both(one, other) => self.pair(name, &one, &other),
-                        Met::Waits => {}
-                        Met::GaveWay(print) => self.stray(side, &print, Why::Alone),
-                    }
-                }
-            }
-            if !any {
-                break;
-            }
-        }
-        let (pairs, left) = waiting.rest();
-        for (one, other) in &pairs {
-            self.pair(name, one, other);
-        }
-        for (side, prints) in left.iter().enumerate() {
-            for print in prints {
-                self.stray(side, print, Why::Alone);
-            }
-        }
-        Ok(())
     }
 
     /// Says what differs between two that are the same message.

@@ -27,6 +27,7 @@ mod strays;
 mod suspects;
 mod tally_side;
 pub mod terms;
+mod waiting;
 
 pub(super) use look::Look;
 pub use party::{Party, StoreAt, account};

@@ -1,6 +1,6 @@
 //! One of two things that are compared: a store that is read as it goes, or a tally of one.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::super::teller::Teller;
 use super::look::{Look, Looked};
@@ -61,6 +61,14 @@ pub trait Side {
     /// Reads messages once more, UIDs ascending; those that are there.
     fn reread(&mut self, _: &[Uid]) -> Result<Vec<MessagePrint>> {
         Ok(Vec::new())
+    }
+    /// The same, by GUID; all that have one of these.
+    fn reread_named(&mut self, _: &BTreeSet<String>) -> Result<Vec<(String, MessagePrint)>> {
+        Ok(Vec::new())
+    }
+    /// The GUID of a message of the mailbox at hand that could not be opened, where the list tells it.
+    fn known_as(&self, _: Uid) -> Option<String> {
+        None
     }
 }
 

@@ -1,7 +1,7 @@
 //! A store as a side: its messages are read and digested side by side, a batch at a time.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 
 use super::super::plan_names;
@@ -14,7 +14,7 @@ use crate::format::Room;
 use crate::format::tally::{AccountPrint, Body, MailboxPrint, MessagePrint, shown};
 use crate::model::{Flags, MailboxName, Uid};
 use crate::report::catalogue::MAILBOX_UNREADABLE;
-use crate::report::{Event, Finding};
+use crate::report::{Event, Finding, escape};
 use crate::store::{Access, Form, MailboxSource, Source};
 
 /// So many messages are held at once.
@@ -114,6 +114,16 @@ impl<'a> StoreSide<'a> {
         let look = self.look;
         let one = |nth: usize| alone(look, source, places[nth]);
         self.workers.batch(0..places.len(), one)
+    }
+
+    /// The same, in bounded memory, without what is found.
+    fn prints(&self, source: &dyn MailboxSource, places: &[usize]) -> Result<Vec<MessagePrint>> {
+        let mut prints = Vec::with_capacity(places.len());
+        for batch in places.chunks(BATCH) {
+            let looked = self.looked(source, batch)?;
+            prints.extend(looked.into_iter().map(|looked| looked.print));
+        }
+        Ok(prints)
     }
 
     /// The messages that come next.
@@ -301,17 +311,49 @@ impl Side for StoreSide<'_> {
             .iter()
             .filter_map(|uid| place_of(source, *uid))
             .collect();
-        let mut prints = Vec::with_capacity(places.len());
-        for batch in places.chunks(BATCH) {
-            let looked = self.looked(source, batch)?;
-            prints.extend(looked.into_iter().map(|looked| looked.print));
+        self.prints(source, &places)
+    }
+
+    fn reread_named(&mut self, names: &BTreeSet<String>) -> Result<Vec<(String, MessagePrint)>> {
+        let Some(source) = self.open().again.as_deref() else {
+            return Ok(Vec::new());
+        };
+        let wanted = |nth| known_as(source, nth).filter(|name| names.contains(name));
+        let (mut places, mut called) = (Vec::new(), Vec::new());
+        for from in (0..source.len()).step_by(BATCH) {
+            let batch = from..source.len().min(from + BATCH);
+            let found = self.workers.batch(batch.clone(), wanted)?;
+            for (nth, name) in batch.zip(found) {
+                if let Some(name) = name {
+                    places.push(nth);
+                    called.push(name);
+                }
+            }
         }
-        Ok(prints)
+        let prints = self.prints(source, &places)?;
+        Ok(called.into_iter().zip(prints).collect())
+    }
+
+    fn known_as(&self, uid: Uid) -> Option<String> {
+        let source = self.open.as_ref()?.source.as_ref();
+        let guid = source.known_guid(place_of(source, uid)?)?;
+        Some(escape(&guid))
     }
 }
 
 fn alone(look: Look, source: &dyn MailboxSource, nth: usize) -> Looked {
     SCRATCH.with_borrow_mut(|[scratch, _]| look.at(source, nth, scratch))
+}
+
+/// The GUID of a message, without its body being read.
+fn known_as(source: &dyn MailboxSource, nth: usize) -> Option<String> {
+    let guid = source.known_guid(nth).or_else(|| {
+        SCRATCH.with_borrow_mut(|[scratch, _]| {
+            let peek = source.peek(nth, scratch).ok()?;
+            Some(peek.message.guid)
+        })
+    });
+    guid.map(|guid| escape(&guid))
 }
 
 /// Where in its mailbox a message is; UIDs ascend.

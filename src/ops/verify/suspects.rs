@@ -14,7 +14,7 @@ use crate::report::Finding;
 use crate::report::catalogue::MESSAGE_CHANGED;
 
 /// So many are held before they are looked at again.
-const MOST: usize = 16 * 1024;
+pub const MOST: usize = 16 * 1024;
 
 /// What each side has at a UID.
 type Pair = [Option<MessagePrint>; 2];
@@ -27,7 +27,7 @@ impl Suspects {
     /// Takes in what seems to differ.
     pub fn look(&mut self, one: Option<MessagePrint>, other: Option<MessagePrint>, terms: &Terms) {
         let pair = [one, other];
-        if seems_to_differ(&pair, terms) {
+        if seems_to_differ(pair.each_ref().map(Option::as_ref), terms) {
             self.0.push(pair);
         }
     }
@@ -38,7 +38,8 @@ impl Suspects {
     }
 }
 
-fn seems_to_differ(pair: &Pair, terms: &Terms) -> bool {
+/// True for what is to be looked at again.
+pub fn seems_to_differ(pair: [Option<&MessagePrint>; 2], terms: &Terms) -> bool {
     let [Some(one), Some(other)] = pair else {
         return true;
     };
@@ -51,9 +52,12 @@ fn in_doubt(print: &MessagePrint) -> bool {
 }
 
 /// Two messages that are not one: neither their identities nor their contents are the same.
-fn are_two(one: &MessagePrint, other: &MessagePrint) -> bool {
+fn are_two(one: &MessagePrint, other: &MessagePrint, terms: &Terms) -> bool {
     let guids = one.envelope.as_ref().zip(other.envelope.as_ref());
-    let other_guid = guids.is_some_and(|(one, other)| one.guid != other.guid);
+    let other_guid = guids.is_some_and(|(one, other)| {
+        let kept = terms.id_is_kept(&one.guid) && terms.id_is_kept(&other.guid);
+        kept && one.guid != other.guid
+    });
     let other_content = match (&one.body, &other.body) {
         (Body::Read(one), Body::Read(other)) => one.content != other.content,
         _ => true,
@@ -101,8 +105,9 @@ impl Join<'_> {
         Ok(Some(prints.map(|print| (print.uid, print)).collect()))
     }
 
-    fn tell(&mut self, pair: &Pair, moved: bool, uid: Uid, name: &MailboxName) {
-        if !seems_to_differ(pair, &self.terms) {
+    /// Says what differs at the second look; `moved` where that was not the same as the first.
+    pub(super) fn tell(&mut self, pair: &Pair, moved: bool, uid: Uid, name: &MailboxName) {
+        if !seems_to_differ(pair.each_ref().map(Option::as_ref), &self.terms) {
             return;
         }
         let doubt = pair.iter().flatten().any(in_doubt);
@@ -114,7 +119,7 @@ impl Join<'_> {
                 let finding = Finding::new(&MESSAGE_CHANGED, detail).uid(uid);
                 self.teller.found(finding.mailbox(name));
             }
-            [Some(one), Some(other)] if are_two(one, other) => {
+            [Some(one), Some(other)] if are_two(one, other, &self.terms) => {
                 self.stray(0, one, Why::Taken);
                 self.stray(1, other, Why::Taken);
             }

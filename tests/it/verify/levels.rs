@@ -98,3 +98,20 @@ fn samples_with_seeds_in_a_row_find_a_changed_byte_once() {
         [("message.content".to_owned(), "INBOX".to_owned(), 9)]
     );
 }
+
+#[test]
+fn a_message_whose_guid_one_format_cannot_keep_is_not_another_message() {
+    let temp = scratch();
+    let [one, other] = ["one", "other"].map(|name| temp.path().join(name));
+    let mut planted = Planted::sound(3);
+    planted.boxes[2].messages[4].0.guid = "two words".into();
+    planted.write("sdbox", &one);
+    planted.boxes[2].messages[4].0.guid = "one".into();
+    planted.boxes[2].messages[4].0.flags = Flags::DRAFT;
+    planted.write("maildir", &other);
+    for level in [Level::Quick, Level::Sample { of: 3, seed: 1 }] {
+        let (_, said) = compared(store("sdbox", &one), store("maildir", &other), level);
+        let wanted = [("message.flags".to_owned(), "INBOX".to_owned(), 9)];
+        assert_eq!(*said.differences.lock().unwrap(), wanted, "{level:?}");
+    }
+}
