@@ -24,6 +24,8 @@ pub(super) struct Pool {
     writing: Writing,
     rotate_size: u64,
     state: Mutex<State>,
+    /// Buffers to be used again.
+    spares: Mutex<Vec<Vec<u8>>>,
 }
 
 struct State {
@@ -49,6 +51,10 @@ struct Filling {
     file: Arc<NewFile>,
     end: u64,
 }
+
+/// So many buffers are kept to be used again, if they are not larger than this.
+const SPARES: usize = 16;
+const LARGEST_SPARE: usize = 512 * 1024;
 
 /// A file system lets one thread at a time write to a file, so there are two; it does not depend on the
 /// number of threads, so that every run makes the same files.
@@ -98,6 +104,32 @@ impl Pool {
             writing,
             rotate_size,
             state,
+            spares: Mutex::default(),
+        }
+    }
+
+    fn spares(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.spares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An empty buffer with room for so many bytes: one that grows is copied each time.
+    pub(super) fn buffer(&self, room: usize) -> Vec<u8> {
+        let mut spares = self.spares();
+        match spares.iter().position(|spare| spare.capacity() >= room) {
+            Some(nth) => spares.swap_remove(nth),
+            None => Vec::with_capacity(room),
+        }
+    }
+
+    /// Keeps a buffer for the next message.
+    pub(super) fn give_back(&self, mut buffer: Vec<u8>) {
+        if buffer.capacity() > LARGEST_SPARE {
+            return;
+        }
+        buffer.clear();
+        let mut spares = self.spares();
+        if spares.len() < SPARES {
+            spares.push(buffer);
         }
     }
 

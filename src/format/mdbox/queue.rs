@@ -15,9 +15,6 @@ use crate::store::Turn;
 
 /// More bytes do not wait: then their threads do.
 const MOST_BYTES: usize = 8 << 20;
-/// So many buffers are kept to be used again, if they are not larger than this.
-const SPARES: usize = 16;
-const LARGEST_SPARE: usize = 512 * 1024;
 
 /// A message that is ready.
 pub(super) struct Ready {
@@ -37,7 +34,6 @@ pub(super) struct Queue(Mutex<Waiting>);
 struct Waiting {
     ready: BTreeMap<usize, Ready>,
     bytes: usize,
-    spares: Vec<Vec<u8>>,
     /// The map UIDs of those that are in place, until they are entered in the mailbox.
     placed: HashMap<u32, u32>,
     /// Why one of them could not be put into its place by who did not bring it.
@@ -47,11 +43,6 @@ struct Waiting {
 impl Queue {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// An empty buffer.
-    pub(super) fn spare(&self) -> Vec<u8> {
-        self.waiting().spares.pop().unwrap_or_default()
     }
 
     /// Puts a message into the storage, now or when its turn comes.
@@ -119,7 +110,7 @@ impl Queue {
     fn place(&self, ready: Ready, pool: &Pool) -> Result<()> {
         let Ready {
             turn,
-            mut bytes,
+            bytes,
             identity,
             uid,
         } = ready;
@@ -130,13 +121,7 @@ impl Queue {
         if let Some(place) = place {
             place.write(&bytes)?;
         }
-        if bytes.capacity() <= LARGEST_SPARE {
-            bytes.clear();
-            let mut waiting = self.waiting();
-            if waiting.spares.len() < SPARES {
-                waiting.spares.push(bytes);
-            }
-        }
+        pool.give_back(bytes);
         Ok(())
     }
 

@@ -93,6 +93,9 @@ struct MdboxMailbox<'a> {
 /// A message up to this size is held in memory until its turn comes.
 const MOST_IN_MEMORY: usize = 4 << 20;
 
+/// Header, metadata, and the piece that shows that the body is at its end.
+const BESIDE_BODY: usize = 1024;
+
 impl MailboxWriter for MdboxMailbox<'_> {
     fn store(&self, incoming: Incoming<'_>) -> Result<Stored, StoreError> {
         let pool = &self.account.pool;
@@ -103,7 +106,7 @@ impl MailboxWriter for MdboxMailbox<'_> {
         };
         let uid = incoming.message.uid.get();
         let (mut body, turn, hint) = (incoming.body, incoming.turn, incoming.hint);
-        let mut bytes = self.queue.spare();
+        let mut bytes = pool.buffer(room_for(hint));
         let mut large = None;
         let record = record::write(head, &mut body, &mut bytes, &mut |buffer| {
             let large = match &mut large {
@@ -167,6 +170,12 @@ impl MailboxWriter for MdboxMailbox<'_> {
         self.index
             .finish(&self.dir, map_uid_validity, &account.writing)
     }
+}
+
+/// A claimed size is only a hint: a message that is larger than memory is to hold never gets more.
+fn room_for(hint: Option<u64>) -> usize {
+    let size = hint.and_then(|hint| usize::try_from(hint).ok());
+    size.map_or(0, |size| size.min(MOST_IN_MEMORY) + BESIDE_BODY)
 }
 
 fn stored(record: Record) -> Stored {
