@@ -5,8 +5,9 @@
 //!
 //! ```text
 //!         .--> ops -----.                  ops     what the tool does, with any Source and Destination
-//!  cli ---+              +--> store        store   the traits; knows no format
-//!         '--> format/* -'      |          format  one room per on-disk format; opens what `cli` names
+//!  cli ---+     |        +--> store        store   the traits; knows no format
+//!         |     v       |       |          format  one room per on-disk format; opens what `cli` names,
+//!         '--> format/* '       |                  each a `Room` to `ops`; tally files, locations
 //!                               v
 //!                             model        model   what mail is, in no format's words
 //!  bytes, disk, digest, error, report: tools for all of them; they know `model` and each other at most

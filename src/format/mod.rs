@@ -4,6 +4,8 @@
 //! rooms     maildir  sdbox  mdbox               a whole store each; no room imports another
 //! shelves   dbox  dovecot_index  compress       file formats
 //!           side_files  names  stamp  writing  pour
+//! apart     tally                               fingerprints of a store, in a file
+//!           location                            what names a store on the command line
 //! ```
 
 pub mod compress;

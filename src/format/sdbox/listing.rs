@@ -37,11 +37,17 @@ fn list_one(dir: &Dir, found: Found<'_>) -> Result<Vec<u32>> {
     dir.each_entry(|name, kind| {
         if let (Some(uid), Kind::File) = (uid_of(name), kind) {
             files.push(uid);
-        } else if !name.starts_with(b"dovecot") && !name.starts_with(b".temp.") {
+        } else if !is_servers_own(name) {
             found(Finding::new(&DBOX_STRAY, "not a message").path(name));
         }
     })?;
     Ok(files)
+}
+
+/// Indexes, locks and deliveries on their way, and the search index that lies beside the messages.
+fn is_servers_own(name: &[u8]) -> bool {
+    let begins: [&[u8]; 3] = [b"dovecot", b".temp.", b"fts-"];
+    begins.iter().any(|begin| name.starts_with(begin))
 }
 
 /// True for what may have cost the index a message.

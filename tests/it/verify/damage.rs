@@ -62,8 +62,8 @@ fn told(said: &Said) -> (BTreeSet<String>, BTreeSet<(String, u32)>) {
     let mut all: Vec<Told> = said.differences.lock().unwrap().clone();
     all.extend(said.findings.lock().unwrap().iter().cloned());
     // What is said of a storage file is said of no message.
-    all.retain(|(code, ..)| code != "mdbox.damaged");
-    let places = all.iter().map(|(_, mailbox, uid)| (mailbox.clone(), *uid));
+    let of_messages = all.iter().filter(|(code, ..)| code != "mdbox.damaged");
+    let places = of_messages.map(|(_, mailbox, uid)| (mailbox.clone(), *uid));
     let places = places.collect();
     (all.into_iter().map(|(code, ..)| code).collect(), places)
 }
