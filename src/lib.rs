@@ -4,12 +4,14 @@
 //! by side: what was written is read back by the same code that reads any store.
 //!
 //! ```text
-//!         .--> ops -----.                  ops     what the tool does, with any Source and Destination
-//!  cli ---+     |        +--> store        store   the traits; knows no format
-//!         |     v       |       |          format  one room per on-disk format; opens what `cli` names,
-//!         '--> format/* '       |                  each a `Room` to `ops`; tally files, locations
-//!                               v
-//!                             model        model   what mail is, in no format's words
+//!  cli --+--> ops ------.            cli     the command line; nothing else knows a terminal
+//!        |     |        v            ops     what the tool does, with any Source and Destination
+//!        |     |      store          store   the traits; knows no format
+//!        |     v        ^ |          format  one room per on-disk format, each a `Room` to `ops`;
+//!        '--> format/* -' |                  tally files and locations too
+//!                         v
+//!                       model        model   what mail is, in no format's words
+//!
 //!  bytes, disk, digest, error, report: tools for all of them; they know `model` and each other at most
 //! ```
 //!
