@@ -27,6 +27,8 @@ const RECOVERED: &str = "Recovered";
 pub struct Identities {
     remembered: Remembered,
     last: u32,
+    /// No mailbox has a higher UIDVALIDITY; asked once.
+    highest: Option<u32>,
     is_new: bool,
     now: u32,
 }
@@ -37,6 +39,7 @@ impl Identities {
         Self {
             remembered: Remembered::read(root),
             last: tree.account.last_uidvalidity,
+            highest: None,
             is_new: false,
             now,
         }
@@ -109,10 +112,11 @@ impl Identities {
     /// One that no mailbox of the account has had.
     fn new_uidvalidity(&mut self, tree: &Tree) -> UidValidity {
         let known = self.remembered.highest_uidvalidity();
-        let told = tree
-            .selectable()
-            .filter_map(|nth| uidvalidity_of(tree, nth));
-        let highest = told.max().unwrap_or(0).max(known);
+        let highest = *self.highest.get_or_insert_with(|| {
+            let all = tree.selectable();
+            let told = all.filter_map(|nth| uidvalidity_of(tree, nth));
+            told.max().unwrap_or(0).max(known)
+        });
         let last = self.last.max(highest).max(self.now);
         self.last = last.saturating_add(1);
         self.is_new = true;

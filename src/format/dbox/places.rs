@@ -10,11 +10,11 @@
 //! Source: Dovecot 2.3, `src/lib-storage/mailbox-list.c`, `dbox-common/dbox-storage.c`; looked at in stores
 //! that it made.
 
-use bstr::BString;
+use bstr::{BString, ByteSlice};
 
 use super::layout::{CACHE, MAILBOXES, MAILS};
 use super::{DboxMailbox, INDEX, LOG};
-use crate::disk::{Dir, Kind};
+use crate::disk::{Dir, Kind, plan};
 use crate::error::Result;
 use crate::format::dovecot_index::{self, Cache, Index};
 use crate::format::{Elsewhere, OpenOptions};
@@ -206,6 +206,12 @@ impl Mails {
     pub fn index_dir(&self) -> Result<Option<Dir>> {
         let dir = self.index.as_ref().map(|(dir, _)| dir.again());
         dir.transpose()
+    }
+
+    /// A file beside the messages, from the account's root down.
+    pub fn path_of(&self, name: &str) -> plan::Path {
+        let names = self.path.split_str("/").map(BString::from);
+        names.chain([name.into()]).collect()
     }
 
     /// The index, with what was found in it put into its place.

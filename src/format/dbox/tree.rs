@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 use bstr::{BString, ByteSlice};
 
@@ -30,7 +31,7 @@ pub struct Tree {
     /// In name order.
     pub names: Vec<MailboxName>,
     /// Where everything lies.
-    pub places: Places,
+    pub places: Arc<Places>,
     /// The same as `names`, as they lie there.
     folders: Vec<Folder>,
     mailboxes: Dir,
@@ -70,7 +71,7 @@ impl Tree {
             account: account(root, &places, subscriptions, options.utf8, found),
             mailboxes,
             subscriptions: subscriptions.into(),
-            places,
+            places: Arc::new(places),
         })
     }
 

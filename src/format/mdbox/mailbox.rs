@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zerocopy::FromBytes;
 
-use super::layout::{GUID, HEADER, MAIL, MailRecord, STORAGE, file_name};
+use super::layout::{GUID, HEADER, MAIL, MAP, MailRecord, STORAGE, file_name};
 use super::map::Place;
 use super::read::Mdbox;
 use super::storage::StorageFile;
@@ -28,9 +28,12 @@ pub(super) struct MdboxMailbox<'a> {
     pub(super) dbox: DboxMailbox,
     /// Where the messages are, in a mailbox without an index; else the map says it.
     pub(super) made: Option<Vec<(Place, [u8; 16])>>,
-    /// What is to be said of messages that were found in another way, until they are judged.
-    notes: Mutex<BTreeMap<usize, Box<Finding>>>,
+    /// Messages that were found in another way: where, and what is to be said of that until it is.
+    notes: Mutex<Notes>,
 }
+
+/// By message: where it was found, and what is still to be said of that.
+type Notes = BTreeMap<usize, (Place, Option<Box<Finding>>)>;
 
 /// Why a message is not where it should be.
 type Astray = (&'static Rule, String);
@@ -198,13 +201,12 @@ impl<'a> MdboxMailbox<'a> {
         let stored = self.read(nth, place, StoredMessage::read, &mut own);
         let stored = stored.ok()?.into_owned();
         // Without a map, all messages are found in this way, and that was said once.
-        if self.store.storage.map.is_none() {
-            return Some((place, stored));
-        }
-        let name = file_name(place.file_id);
-        let detail = format!("{why}; found by its GUID in {name} at byte {}", place.at);
-        let note = self.finding(&rules::MDBOX_ASTRAY, nth, &name, detail);
-        self.notes().insert(nth, note);
+        let note = self.store.storage.map.is_some().then(|| {
+            let name = file_name(place.file_id);
+            let detail = format!("{why}; found by its GUID in {name} at byte {}", place.at);
+            self.finding(&rules::MDBOX_ASTRAY, nth, &name, detail)
+        });
+        self.notes().insert(nth, (place, note));
         Some((place, stored))
     }
 
@@ -238,7 +240,7 @@ impl<'a> MdboxMailbox<'a> {
         self.dbox.as_known(nth, saved.map(i64::from))
     }
 
-    fn notes(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Box<Finding>>> {
+    fn notes(&self) -> MutexGuard<'_, Notes> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -253,13 +255,19 @@ impl<'a> MdboxMailbox<'a> {
         self.dbox.finding(rule, nth, &path, detail)
     }
 
-    /// The file of a message, for findings.
+    /// The file of a message, for findings: the one that it was found in.
     fn shown_file(&self, nth: usize) -> String {
-        let place = self.place(nth);
-        place.map_or_else(
-            |_| super::layout::MAP.into(),
-            |place| file_name(place.file_id),
-        )
+        let found = self.notes().get(&nth).map(|(place, _)| *place);
+        let place = found.or_else(|| self.place(nth).ok());
+        place.map_or_else(|| MAP.into(), |place| file_name(place.file_id))
+    }
+
+    /// Says how a message was found, if that is to be said and was not.
+    fn tell_note(&self, nth: usize, found: Found<'_>) {
+        let note = self.notes().get_mut(&nth).and_then(|(_, note)| note.take());
+        if let Some(note) = note {
+            found(*note);
+        }
     }
 
     /// The `nth` message, and where it is: where the map says, or elsewhere by its GUID, or what is sound.
@@ -356,9 +364,7 @@ impl MailboxSource for MdboxMailbox<'_> {
         facts: &Facts,
         found: Found<'_>,
     ) {
-        if let Some(note) = self.notes().remove(&nth) {
-            found(*note);
-        }
+        self.tell_note(nth, found);
         let path = format!("{STORAGE}/{}", self.shown_file(nth));
         self.dbox.judge(nth, &path, message, claims, facts, found);
     }
@@ -369,6 +375,11 @@ impl MailboxSource for MdboxMailbox<'_> {
     }
 
     fn conclude(&self, found: Found<'_>) {
+        // Those whose bodies broke off were not judged.
+        let noted: Vec<_> = self.notes().keys().copied().collect();
+        for nth in noted {
+            self.tell_note(nth, found);
+        }
         let map_uids = self.map_uids();
         self.store.conclude(self.nth, map_uids, found);
     }

@@ -13,7 +13,7 @@ use bstr::{BString, ByteSlice};
 
 use crate::disk::File;
 use crate::format::dbox::{
-    FileHeader, Key, MESSAGE_HEADER, Metadata, guid_128, read_message_header,
+    FileHeader, Key, MESSAGE_HEADER, METADATA_MAGIC, Metadata, guid_128, read_message_header,
 };
 
 /// Bytes that are searched at once.
@@ -69,6 +69,7 @@ pub fn scan(file: &File, len: u64, each: &mut dyn FnMut(Found)) -> io::Result<()
     let mut at = line.map_or(0, |line| line.len as u64);
     // Where the header line cannot be read, its bytes are lost with it.
     let mut lost = (at == 0).then_some(0);
+    let mut search = Search::of(file);
     while at < len {
         if let Some(message) = message_at(file, at, header, len)? {
             if let Some(from) = lost.take().filter(|from| *from < at) {
@@ -78,7 +79,7 @@ pub fn scan(file: &File, len: u64, each: &mut dyn FnMut(Found)) -> io::Result<()
             each(Found::Message(message));
         } else {
             lost.get_or_insert(at);
-            at = next_begin(file, at + 1, len)?;
+            at = search.next_begin(at + 1, len)?;
         }
     }
     if let Some(from) = lost.filter(|from| *from < len) {
@@ -119,26 +120,53 @@ fn metadata_at(file: &File, at: u64) -> io::Result<Option<(Metadata, usize)>> {
         if let Ok(measured) = Metadata::measure(&block[..read]) {
             return Ok(Some(measured));
         }
-        if read < most {
+        // Where no metadata begins, more bytes make none of it.
+        if read < most || !block.starts_with(METADATA_MAGIC) {
             break;
         }
     }
     Ok(None)
 }
 
-/// Where the next header may begin, from `at` on; `len` where none does.
-fn next_begin(file: &File, mut at: u64, len: u64) -> io::Result<u64> {
-    let mut bytes = vec![0; PIECE];
-    while at < len {
-        let read = file.read_at(at, &mut bytes)?;
-        if let Some(found) = bytes[..read].find(BEGIN) {
-            return Ok(at + found as u64);
+/// Looks for headers. A hostile file can have any number of beginnings of none, so each byte is read once,
+/// but for what a header that may hold up leads to.
+struct Search<'f> {
+    file: &'f File,
+    /// What was read last, and from where.
+    piece: Vec<u8>,
+    from: u64,
+}
+
+impl<'f> Search<'f> {
+    fn of(file: &'f File) -> Self {
+        Self {
+            file,
+            piece: Vec::new(),
+            from: 0,
         }
-        if read < PIECE {
-            break;
-        }
-        // A header may lie across the end of the piece.
-        at += (read - BEGIN.len() + 1) as u64;
     }
-    Ok(len)
+
+    /// Where the next header may begin, from `at` on; `len` where none does.
+    fn next_begin(&mut self, mut at: u64, len: u64) -> io::Result<u64> {
+        while at < len {
+            let begin = at.checked_sub(self.from).map(usize::try_from);
+            let rest = match begin {
+                Some(Ok(begin)) => self.piece.get(begin..).unwrap_or_default(),
+                _ => &[],
+            };
+            if let Some(found) = rest.find(BEGIN) {
+                return Ok(at + found as u64);
+            }
+            // A header may lie across the end of the piece.
+            at += (rest.len() + 1).saturating_sub(BEGIN.len()) as u64;
+            self.from = at;
+            self.piece.resize(PIECE, 0);
+            let read = self.file.read_at(at, &mut self.piece)?;
+            self.piece.truncate(read);
+            if read < BEGIN.len() {
+                break;
+            }
+        }
+        Ok(len)
+    }
 }

@@ -35,6 +35,19 @@ fn open(root: &Path, findings: &mut Vec<Finding>) -> Box<dyn Source> {
 
 /// What reading the INBOX comes to: the bodies by UID, and the codes of all findings.
 fn inbox(root: &Path) -> (Vec<(u32, Vec<u8>)>, Vec<&'static str>) {
+    let (bodies, findings) = read(root);
+    let mut codes: Vec<_> = findings.iter().map(|finding| finding.rule.code).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    (bodies, codes)
+}
+
+/// All that is found.
+fn findings(root: &Path) -> Vec<Finding> {
+    read(root).1
+}
+
+fn read(root: &Path) -> (Vec<(u32, Vec<u8>)>, Vec<Finding>) {
     let mut findings = Vec::new();
     let source = open(root, &mut findings);
     let mut bodies = Vec::new();
@@ -58,10 +71,7 @@ fn inbox(root: &Path) -> (Vec<(u32, Vec<u8>)>, Vec<&'static str>) {
         }
     }
     mailbox.conclude(&mut |finding| findings.push(finding));
-    let mut codes: Vec<_> = findings.iter().map(|finding| finding.rule.code).collect();
-    codes.sort_unstable();
-    codes.dedup();
-    (bodies, codes)
+    (bodies, findings)
 }
 
 fn golden_bodies() -> Vec<(u32, Vec<u8>)> {

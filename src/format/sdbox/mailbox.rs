@@ -8,7 +8,6 @@ use super::listing;
 use crate::digest::Facts;
 use crate::disk::{Dir, File};
 use crate::error::Result;
-use crate::format::Elsewhere;
 use crate::format::dbox::{
     About, DboxMailbox, Extent, MESSAGE_HEADER, Mails, Places, Refused, StoredMessage,
 };
@@ -20,23 +19,21 @@ use crate::store::{Access, BelievedUsage, Claims, Found, MadeUp, MailboxSource, 
 /// The index's mark for a message in alternative storage.
 const IN_ALT: u8 = 0x40;
 
-pub(super) struct SdboxMailbox<'a> {
+pub(super) struct SdboxMailbox {
     pub(super) dbox: DboxMailbox,
     pub(super) mails: Mails,
     /// Neither index nor log was there.
     pub(super) without_index: bool,
     /// Saved dates by place, where the cache tells them.
     saved: Vec<Option<u32>>,
-    attachments: &'a Elsewhere,
-    /// Messages may be missing because the alternative storage is.
-    pub(super) alt_is_missing: bool,
+    places: Arc<Places>,
 }
 
-impl<'a> SdboxMailbox<'a> {
+impl SdboxMailbox {
     pub(super) fn open(
         name: &MailboxName,
         mails: Mails,
-        places: &'a Places,
+        places: &Arc<Places>,
         found: Found<'_>,
     ) -> Result<Self> {
         let mut in_doubt = false;
@@ -59,8 +56,7 @@ impl<'a> SdboxMailbox<'a> {
             dbox: DboxMailbox::new(name, &mails.dir, path, index, HEADER, &mut told),
             saved,
             without_index,
-            attachments: places.attachments(),
-            alt_is_missing: places.alt_is_missing(),
+            places: Arc::clone(places),
             mails,
         })
     }
@@ -72,6 +68,11 @@ impl<'a> SdboxMailbox<'a> {
             Some(alt) if self.in_alt(nth) => alt.path_of(name.as_bytes()).display().to_string(),
             _ => format!("{}/{name}", self.dbox.path),
         }
+    }
+
+    /// True where messages may be missing because the alternative storage is.
+    pub(super) fn alt_is_missing(&self) -> bool {
+        self.places.alt_is_missing()
     }
 
     /// Flags that only the format itself knows.
@@ -108,14 +109,14 @@ impl<'a> SdboxMailbox<'a> {
         if self.in_alt(nth) {
             detail += "; the index says that it lies in the alternative storage";
         }
-        if self.alt_is_missing {
+        if self.alt_is_missing() {
             detail += "; the alternative storage (ALT=) is not there";
         }
         (&DBOX_LOST, detail)
     }
 }
 
-impl MailboxSource for SdboxMailbox<'_> {
+impl MailboxSource for SdboxMailbox {
     fn mailbox(&self) -> &Mailbox {
         &self.dbox.mailbox
     }
@@ -155,7 +156,7 @@ impl MailboxSource for SdboxMailbox<'_> {
         let about = About {
             file: &self.path(nth),
             saved: Some(saved.map_or(stat.ctime, i64::from)),
-            attachments: self.attachments,
+            attachments: self.places.attachments(),
             named_by_message: true,
         };
         let mut opened = self.dbox.opened(nth, stored, about)?;

@@ -13,8 +13,6 @@ mod orphans;
 
 use std::rc::Rc;
 
-use bstr::BString;
-
 use super::layout::{HEADER, file_name};
 use super::mailbox::SdboxMailbox;
 use super::read::{holds_an_mdbox, refuse_mdbox};
@@ -100,6 +98,7 @@ impl Repair<'_> {
         let mailbox = SdboxMailbox::open(name, mails, &tree.places, &mut |finding| {
             findings.push(finding);
         })?;
+        let mailbox = Rc::new(mailbox);
         // Its storage may be gone, and nothing else be left to tell.
         let extensions = ["mdbox-hdr", "mdbox"].into_iter();
         if { extensions }.any(|name| mailbox.dbox.index.extension(name).is_some()) {
@@ -115,7 +114,7 @@ impl Repair<'_> {
         self.note_orphans(nth, &findings);
         let mut scratch = Vec::new();
         for at in 0..mailbox.len() {
-            self.message(nth, &mailbox, at, &mut seen, &mut scratch)?;
+            self.message(&mailbox, at, &mut seen, &mut scratch)?;
         }
         if seen.changed {
             self.expunge_requested(&mailbox)?;
@@ -126,18 +125,17 @@ impl Repair<'_> {
 
     fn message(
         &mut self,
-        nth: usize,
-        mailbox: &SdboxMailbox<'_>,
+        mailbox: &Rc<SdboxMailbox>,
         at: usize,
         seen: &mut Seen,
         scratch: &mut Vec<u8>,
     ) -> Result<()> {
         let own_flags = mailbox.own_flags(at);
-        match look(mailbox, at, scratch) {
+        match look(mailbox.as_ref(), at, scratch) {
             Looked::Sound(message) => seen.messages.push((*message, own_flags)),
             Looked::Unreadable(_) => seen.messages.push((mailbox.as_known(at), own_flags)),
             Looked::Wounded(message, findings) => {
-                self.store_anew(nth, mailbox, at, &findings);
+                self.store_anew(mailbox, at, &findings);
                 for finding in &findings {
                     seen.code(finding.rule.code);
                 }
@@ -145,7 +143,7 @@ impl Repair<'_> {
                 seen.messages.push((*message, own_flags));
             }
             Looked::Gone(finding) => {
-                let may_come_back = finding.rule == &DBOX_LOST && mailbox.alt_is_missing;
+                let may_come_back = finding.rule == &DBOX_LOST && mailbox.alt_is_missing();
                 if may_come_back {
                     seen.messages.push((mailbox.as_known(at), own_flags));
                     return Ok(());
@@ -161,24 +159,15 @@ impl Repair<'_> {
     }
 
     /// A file of a mailbox, from the root down.
-    fn path(mailbox: &SdboxMailbox<'_>, name: &str) -> Path {
-        let names = mailbox.mails.path.split(|byte| *byte == b'/');
-        let mut path: Path = names.map(BString::from).collect();
-        path.push(name.into());
-        path
+    fn path(mailbox: &SdboxMailbox, name: &str) -> Path {
+        mailbox.mails.path_of(name)
     }
 
-    fn about(mailbox: &SdboxMailbox<'_>, does: impl Into<String>) -> About {
+    fn about(mailbox: &SdboxMailbox, does: impl Into<String>) -> About {
         About::in_mailbox(&mailbox.mailbox().name, does)
     }
 
-    fn store_anew(
-        &mut self,
-        nth: usize,
-        mailbox: &SdboxMailbox<'_>,
-        at: usize,
-        findings: &[Finding],
-    ) {
+    fn store_anew(&mut self, mailbox: &Rc<SdboxMailbox>, at: usize, findings: &[Finding]) {
         let uid = mailbox.uid(at);
         let details: Vec<_> = findings.iter().map(|finding| &finding.detail[..]).collect();
         let does = format!("uid {uid} is stored anew: {}", details.join("; "));
@@ -187,18 +176,13 @@ impl Repair<'_> {
             codes,
             ..Self::about(mailbox, does)
         };
-        let (tree, now) = (Rc::clone(&self.tree), self.options.now);
-        let fill = move |file: &mut NewFile| store_again(&tree, nth, uid.get(), now, file);
+        let (whole, now) = (Rc::clone(mailbox), self.options.now);
+        let fill = move |file: &mut NewFile| store_again(&whole, at, now, file);
         let path = Self::path(mailbox, &file_name(uid.get()));
         self.plan.push(path, Act::Replace(Box::new(fill)), about);
     }
 
-    fn remove_file(
-        &mut self,
-        mailbox: &SdboxMailbox<'_>,
-        uid: u32,
-        finding: &Finding,
-    ) -> Result<()> {
+    fn remove_file(&mut self, mailbox: &SdboxMailbox, uid: u32, finding: &Finding) -> Result<()> {
         let name = file_name(uid);
         if mailbox.mails.dir.stat_if_there(&name)?.is_none() {
             return Ok(());
@@ -211,7 +195,7 @@ impl Repair<'_> {
     }
 
     /// A new index does not know that they were to go.
-    fn expunge_requested(&mut self, mailbox: &SdboxMailbox<'_>) -> Result<()> {
+    fn expunge_requested(&mut self, mailbox: &SdboxMailbox) -> Result<()> {
         for uid in &mailbox.dbox.index.requested_expunges {
             let name = file_name(*uid);
             if mailbox.mails.dir.stat_if_there(&name)?.is_some() {
@@ -223,12 +207,7 @@ impl Repair<'_> {
         Ok(())
     }
 
-    fn write_index(
-        &mut self,
-        nth: usize,
-        mailbox: &SdboxMailbox<'_>,
-        mut seen: Seen,
-    ) -> Result<()> {
+    fn write_index(&mut self, nth: usize, mailbox: &SdboxMailbox, mut seen: Seen) -> Result<()> {
         if mailbox.without_index && !mailbox.is_empty() {
             let why = "flags and keywords: no index, log or copy of one is left";
             seen.lost.push(why.into());
@@ -255,7 +234,7 @@ impl Repair<'_> {
 
     fn put_index(
         &mut self,
-        mailbox: &SdboxMailbox<'_>,
+        mailbox: &SdboxMailbox,
         index: MailboxIndex,
         about: &About,
     ) -> Result<()> {
@@ -302,11 +281,7 @@ fn own() -> Own<'static> {
 }
 
 /// Writes what is sound of a message.
-fn store_again(tree: &Tree, nth: usize, uid: u32, now: u32, file: &mut NewFile) -> Result<()> {
-    let gone = || Error::Bug(format!("uid {uid} was there a moment ago"));
-    let mails = tree.mails(nth, &mut |_| ())?.ok_or_else(gone)?;
-    let mailbox = SdboxMailbox::open(&tree.names[nth], mails, &tree.places, &mut |_| ())?;
-    let at = mailbox.dbox.index.position(uid).ok_or_else(gone)?;
+fn store_again(mailbox: &SdboxMailbox, at: usize, now: u32, file: &mut NewFile) -> Result<()> {
     let mut scratch = Vec::new();
     let opened = mailbox.open(at, &mut scratch);
     let opened = opened.map_err(|finding| Error::Bug(finding.detail))?;

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use bstr::BString;
 use zerocopy::IntoBytes;
 
 use super::super::layout::{GUID, HEADER, MAIL, MailRecord};
@@ -13,7 +12,7 @@ use crate::disk::plan::{About, Act, Path};
 use crate::error::Result;
 use crate::format::dbox::record::seconds;
 use crate::format::dbox::{
-    CACHE, INDEX, Looked, MailboxIndex, Mails, Own, guid_128, look_at, mended_by_a_new_index,
+    CACHE, INDEX, Looked, MailboxIndex, Own, guid_128, look_at, mended_by_a_new_index,
 };
 use crate::format::dovecot_index::Generation;
 use crate::model::{self, Message, Uid};
@@ -215,16 +214,18 @@ impl Repair<'_> {
             lost: mailbox.lost,
             ..About::in_mailbox(&identity.name, does.join("; "))
         };
-        let (dir, path) = (&mails.dir, path_of(&mails));
+        let dir = &mails.dir;
         let generation = Generation::after(dir, INDEX, self.options.now);
         for name in OLD {
             if dir.stat_if_there(name)?.is_some() {
                 let about =
                     About::in_mailbox(&identity.name, "it does not belong to the new index");
-                self.plan.push(within(&path, name), Act::Remove, about);
+                self.plan.push(mails.path_of(name), Act::Remove, about);
             }
         }
-        self.put_index(&identity, generation, &mailbox.entries, &path, &about);
+        self.put_index(&identity, generation, &mailbox.entries, &about, |name| {
+            mails.path_of(name)
+        });
         Ok(())
     }
 
@@ -234,8 +235,8 @@ impl Repair<'_> {
         identity: &model::Mailbox,
         generation: Generation,
         entries: &[Entry],
-        path: &Path,
         about: &About,
+        path: impl Fn(&str) -> Path,
     ) {
         let own = Own {
             header: HEADER,
@@ -259,7 +260,7 @@ impl Repair<'_> {
                 INDEX => about.clone(),
                 _ => About::in_mailbox(&identity.name, "the log that belongs to it"),
             };
-            self.plan.push(within(path, name), Act::put(content), about);
+            self.plan.push(path(name), Act::put(content), about);
         }
     }
 }
@@ -269,19 +270,4 @@ fn number_anew(entries: &mut [Entry]) {
     for (entry, uid) in entries.iter_mut().zip(1..) {
         entry.message.uid = Uid::new(uid).unwrap_or(entry.message.uid);
     }
-}
-
-fn path_of(mails: &Mails) -> Path {
-    mails
-        .path
-        .split(|byte| *byte == b'/')
-        .map(BString::from)
-        .collect()
-}
-
-/// A file of a mailbox.
-pub(super) fn within(path: &Path, name: &str) -> Path {
-    let mut path = path.clone();
-    path.push(name.into());
-    path
 }

@@ -1,6 +1,7 @@
 //! What the storage files hold, and new ones for those that are damaged.
 
 use std::cell::RefCell;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -271,7 +272,7 @@ struct Filling<'a> {
     end: u64,
 }
 
-impl<'a> Filling<'a> {
+impl Filling<'_> {
     /// Writes the messages, and notes where they are.
     fn fill(&mut self, (id, new): (u32, u32), pieces: &[Piece], moved: &Moved) -> Result<()> {
         let old = self.store.storage.file(id)?.ok_or_else(|| gone(id))?;
@@ -295,13 +296,14 @@ impl<'a> Filling<'a> {
     fn anew(&mut self, nth: usize, message: usize, place: Place) -> Result<u64> {
         let lost = |finding: Box<Finding>| Error::Bug(finding.detail);
         let store = self.store;
-        if !self.mailboxes.contains_key(&nth) {
-            let mails = store.tree.mails(nth, &mut |_| ())?;
-            let mails = mails.ok_or_else(|| gone(place.file_id))?;
-            let mailbox = MdboxMailbox::open(store, nth, &mails, &mut |_| ())?;
-            self.mailboxes.insert(nth, mailbox);
-        }
-        let mailbox = &self.mailboxes[&nth];
+        let mailbox = match self.mailboxes.entry(nth) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(place_for_it) => {
+                let mails = store.tree.mails(nth, &mut |_| ())?;
+                let mails = mails.ok_or_else(|| gone(place.file_id))?;
+                place_for_it.insert(MdboxMailbox::open(store, nth, &mails, &mut |_| ())?)
+            }
+        };
         let mut scratch = Vec::new();
         let stored = mailbox.salvage_at(message, place, &mut scratch);
         let stored = stored.map_err(lost)?;

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bstr::ByteSlice;
 
-use super::{M_1, ROOM, golden_bodies, inbox, open, write_golden};
+use super::{M_1, ROOM, findings, golden_bodies, inbox, open, scan, write_golden};
 use crate::disk::{Action, Dir, Disk, Step};
 use crate::format::OpenOptions;
 
@@ -50,6 +51,31 @@ fn a_message_that_the_map_leads_astray_to_is_found_by_its_guid() {
     fs::write(&path, &shifted).unwrap();
     let codes = vec!["mdbox.astray", "mdbox.damaged"];
     assert_eq!(inbox(temp.path()), (golden_bodies(), codes));
+}
+
+#[test]
+fn a_message_that_was_found_elsewhere_is_named_where_it_was_found() {
+    // Its metadata tells a wrong size, or a coat that it does not have: it is read to its end, or breaks off.
+    let torn = M_1.replacen("Subject: b\n\n", b"\x1f\x8b\x08\0\0\0\0\0\0\x03zz", 1);
+    for (m_1, code) in [
+        (M_1.replacen("Ve\n", "Vf\n", 1), "dbox.size"),
+        (torn.replacen("R59682f3c", "Zffffffff", 1), "dbox.damaged"),
+    ] {
+        let temp = tempfile::tempdir().unwrap();
+        write_golden(&ROOM, temp.path());
+        let second_at = m_1.rfind(b"\x01\x02N").unwrap();
+        let storage = temp.path().join("storage");
+        fs::write(storage.join("m.1"), &m_1[..second_at]).unwrap();
+        let moved = [b"2 M1e C6553f100\n", &m_1[second_at..]].concat();
+        fs::write(storage.join("m.2"), moved).unwrap();
+        let findings = findings(temp.path());
+        let path = |code: &str| {
+            let told = findings.iter().find(|it| it.rule.code == code);
+            told.and_then(|it| it.place.path.as_deref())
+        };
+        assert_eq!(path(code), Some("storage/m.2"), "{code}");
+        assert_eq!(path("mdbox.astray"), Some("storage/m.2"), "{code}");
+    }
 }
 
 #[test]
@@ -149,4 +175,33 @@ impl Disk for Unreadable {
             _ => Ok(()),
         }
     }
+}
+
+/// A disk that counts how often a file is read.
+#[derive(Debug, Default)]
+struct Counting(AtomicUsize);
+
+impl Disk for Counting {
+    fn before(&self, step: &Step<'_>) -> std::io::Result<()> {
+        if step.action == Action::Read {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn many_beginnings_of_no_message_are_not_read_over_and_over() {
+    let begins = 100_000;
+    let temp = tempfile::tempdir().unwrap();
+    let bytes = b"\x01\x02N ".repeat(begins);
+    fs::write(temp.path().join("m.1"), &bytes).unwrap();
+    let disk = Arc::new(Counting::default());
+    let dir = Dir::open(temp.path(), disk.clone()).unwrap();
+    let (file, mut found) = (dir.file("m.1").unwrap(), Vec::new());
+    let len = bytes.len() as u64;
+    scan::scan(&file, len, &mut |one| found.push(one)).unwrap();
+    assert_eq!(found, [scan::Found::Gap(0, len)]);
+    let reads = disk.0.load(Ordering::Relaxed);
+    assert!(reads < begins + 100, "{reads} reads");
 }

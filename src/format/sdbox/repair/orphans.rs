@@ -83,13 +83,7 @@ impl Repair<'_> {
         let Some(found) = read(&mails.dir, &name) else {
             return Ok(None);
         };
-        let mut path: Path = mails
-            .path
-            .split(|byte| *byte == b'/')
-            .map(Into::into)
-            .collect();
-        path.push(name.into());
-        Ok(Some((path, found)))
+        Ok(Some((mails.path_of(&name), found)))
     }
 }
 
