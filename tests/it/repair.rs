@@ -12,6 +12,7 @@ use crate::harness::unpacked;
 mod catalogue; // every finding: mended, or said to be left
 mod maildir; // what stands in names and lists
 mod mdbox; // many messages a file, and a map
+mod recalled; // no index is left, and what a conversion wrote is
 mod sdbox; // one file a message, and an index that is data
 mod steps; // cut anywhere, finished by the next run; taken back
 

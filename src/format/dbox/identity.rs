@@ -1,13 +1,17 @@
 //! What makes a mailbox the same one: from its index, or from the best source that is left.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use super::{DboxMailbox, Remembered, Tree};
+use super::recalled::{Recall, Recalled};
+use super::remembered::Remembered;
+use super::{DboxMailbox, Tree};
 use crate::disk::Dir;
 use crate::disk::plan::{About, Act, Plan};
 use crate::error::Result;
 use crate::format::names::made_guid;
 use crate::model::{Mailbox, MailboxName, UidValidity};
+use crate::report::escape;
 
 /// The last UIDVALIDITY that was given out.
 const LAST: &str = "dovecot-uidvalidity";
@@ -18,7 +22,7 @@ const LIST: [&str; 3] = [
     "dovecot.list.index.log.2",
 ];
 /// A server's list of mailboxes can be older than the last UIDs that were given out.
-const UNKNOWN_UIDS: u32 = 1000;
+pub const UNKNOWN_UIDS: u32 = 1000;
 /// What a mailbox is called that takes in messages of none; with a number where there is one.
 const RECOVERED: &str = "Recovered";
 
@@ -26,6 +30,8 @@ const RECOVERED: &str = "Recovered";
 #[derive(Debug)]
 pub struct Identities {
     remembered: Remembered,
+    /// Read at the first question.
+    recalled: OnceCell<Recalled>,
     last: u32,
     /// No mailbox has a higher UIDVALIDITY; asked once.
     highest: Option<u32>,
@@ -38,11 +44,26 @@ impl Identities {
     pub fn new(root: &Dir, tree: &Tree, now: u32) -> Self {
         Self {
             remembered: Remembered::read(root),
+            recalled: OnceCell::new(),
             last: tree.account.last_uidvalidity,
             highest: None,
             is_new: false,
             now,
         }
+    }
+
+    /// What a conversion wrote of the messages of the `nth` mailbox, in UID order; nothing where the mailbox
+    /// is another one since. `root` is the account's.
+    pub fn recalled(&self, root: &Dir, tree: &Tree, nth: usize) -> &[Recall] {
+        let name = &tree.names[nth];
+        if !self
+            .remembered
+            .is_as_converted(&tree.storage_name(nth), name)
+        {
+            return &[];
+        }
+        let recalled = self.recalled.get_or_init(|| Recalled::read(root));
+        recalled.of(&escape(name.to_string().as_bytes()))
     }
 
     /// The `nth` mailbox as its new index is to have it, and where that comes from. What nobody knows is

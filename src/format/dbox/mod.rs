@@ -35,6 +35,7 @@ mod mailbox;
 mod metadata;
 mod names;
 mod places;
+mod recalled;
 pub mod record;
 mod remembered;
 mod repair;
@@ -48,7 +49,7 @@ mod wound;
 mod tests;
 
 pub use guid::guid_128;
-pub use identity::Identities;
+pub use identity::{Identities, UNKNOWN_UIDS};
 pub use index::{MailboxIndex, Own};
 pub use layout::{
     CACHE, FileHeader, INDEX, LOG, MAILBOXES, MAILS, MESSAGE_HEADER, METADATA_MAGIC, MailboxHeader,
@@ -58,7 +59,7 @@ pub use mailbox::{About, DboxMailbox};
 pub use metadata::{Key, Metadata};
 pub use names::name_problem;
 pub use places::{Mails, Places};
-pub use remembered::{Known, Remembered};
+pub use recalled::{RECALLED_FROM, Recall};
 pub use repair::{FoundMessage, Looked, found_message, look, look_at, mended_by_a_new_index};
 pub use stored::{Extent, Refused, StoredMessage};
 pub use tree::{OnlyAbove, Tree, finish_account, make_mailbox, stamp_tree};

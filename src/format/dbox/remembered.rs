@@ -67,6 +67,20 @@ impl Remembered {
         listed.or(converted)
     }
 
+    /// True where the conversion that left its state made the mailbox as it is now, as far as that is known.
+    pub fn is_as_converted(&self, storage_name: &BString, name: &MailboxName) -> bool {
+        let shown = escape(name.to_string().as_bytes());
+        let converted = self
+            .converted
+            .get(&shown)
+            .and_then(|known| known.uidvalidity);
+        let best = self.of(storage_name, name).uidvalidity;
+        match (converted, best) {
+            (Some((converted, _)), Some((best, _))) => converted == best,
+            _ => false,
+        }
+    }
+
     /// The highest UIDVALIDITY that is known: a new one is above it.
     pub fn highest_uidvalidity(&self) -> u32 {
         let all = self.listed.values().chain(self.converted.values());

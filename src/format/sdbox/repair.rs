@@ -4,14 +4,18 @@
 //! a message that is not whole     what is sound of it, as a new u.N
 //! nothing is left of a message    u.N goes
 //! index, log or cache damaged     new ones, of all that index, logs, .backup and file names still tell
-//! no index at all                 UIDVALIDITY, GUID and UIDNEXT of the server's list of mailboxes
+//! no index at all                 UIDVALIDITY, GUID and UIDNEXT of the server's list of mailboxes, flags as
+//!                                 a conversion wrote them
 //! u.N that no index knows         into a mailbox of their own, where that is asked for
 //! ```
 //! A mailbox in which nothing is damaged is not touched.
 
 mod orphans;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
+
+use bstr::BString;
 
 use super::layout::{HEADER, file_name};
 use super::mailbox::SdboxMailbox;
@@ -21,7 +25,8 @@ use crate::disk::plan::{About, Act, Path, Plan};
 use crate::disk::{Dir, NewFile};
 use crate::error::{Error, Result};
 use crate::format::dbox::{
-    CACHE, INDEX, Identities, LOG, Looked, MailboxIndex, Own, Tree, look, mended_by_a_new_index,
+    CACHE, INDEX, Identities, LOG, Looked, MailboxIndex, Own, RECALLED_FROM, Tree, look,
+    mended_by_a_new_index,
 };
 use crate::format::dovecot_index::Generation;
 use crate::format::{OpenOptions, RepairOptions};
@@ -208,12 +213,13 @@ impl Repair<'_> {
     }
 
     fn write_index(&mut self, nth: usize, mailbox: &SdboxMailbox, mut seen: Seen) -> Result<()> {
-        if mailbox.without_index && !mailbox.is_empty() {
-            let why = "flags and keywords: no index, log or copy of one is left";
-            seen.lost.push(why.into());
-        }
+        let recalled = self.recall(nth, mailbox, &mut seen);
         let (dbox, lost) = (&mailbox.dbox, &mut seen.lost);
-        let (identity, mut does) = self.identities.of(&self.tree, nth, dbox, false, lost);
+        let (mut identity, mut does) = self.identities.of(&self.tree, nth, dbox, false, lost);
+        if let Some((names, said)) = recalled {
+            identity.keywords = names;
+            does.push(said);
+        }
         let dir = &mailbox.mails.dir;
         let generation = Generation::after(dir, INDEX, self.options.now);
         let own = own();
@@ -230,6 +236,41 @@ impl Repair<'_> {
         };
         self.put_index(mailbox, index, &about)?;
         Ok(())
+    }
+
+    /// Where there is no index, takes flags from what a conversion wrote: all keywords, and what is to be said.
+    fn recall(
+        &self,
+        nth: usize,
+        mailbox: &SdboxMailbox,
+        seen: &mut Seen,
+    ) -> Option<(Vec<BString>, String)> {
+        if !mailbox.without_index || mailbox.is_empty() {
+            return None;
+        }
+        let known = self.identities.recalled(self.root, &self.tree, nth);
+        let known: BTreeMap<_, _> = known.iter().map(|known| (known.uid, known)).collect();
+        let (mut names, mut count) = (Vec::new(), 0);
+        for (message, _) in &mut seen.messages {
+            let known = known.get(&message.uid);
+            if let Some(known) = known.filter(|known| known.is(&message.guid)) {
+                known.give(message, &mut names);
+                count += 1;
+            }
+        }
+        let unknown = counted(seen.messages.len() as u64 - count, "message");
+        if count == 0 {
+            let why = "flags and keywords: no index, log or copy of one is left";
+            seen.lost.push(why.into());
+            return None;
+        }
+        if count < seen.messages.len() as u64 {
+            let why = format!("flags and keywords of {unknown} that {RECALLED_FROM} does not know");
+            seen.lost.push(why);
+        }
+        let count = counted(count, "message");
+        let said = format!("flags and keywords of {count} from {RECALLED_FROM}");
+        Some((names, said))
     }
 
     fn put_index(

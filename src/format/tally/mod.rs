@@ -36,5 +36,5 @@ pub use head::Head;
 pub use lines::{AccountLine, MailboxLine, SumLine, message_text, text, time};
 pub use prints::{AccountPrint, Body, BodyPrint, Envelope, MailboxPrint, MessagePrint, shown};
 pub use reader::{Reader, Record};
-pub use state::{STATE, StateWriter, read_state};
+pub use state::{STATE, StateWriter, read_state, read_state_messages};
 pub use writer::Writer;

@@ -3,6 +3,8 @@
 use std::io::{self, BufRead, BufReader, Read};
 
 use super::head::Head;
+use super::lines::MessageIn;
+use super::prints::MessagePrint;
 use super::reader::next_line;
 use super::writer::Writer;
 use crate::disk::{Dir, NewFile};
@@ -33,7 +35,39 @@ pub fn read_state(dir: &Dir) -> Result<Option<(Head, Vec<MailboxLine>)>> {
     Ok(read(file).ok())
 }
 
+/// The messages of the state in `dir`, each with its mailbox, as far as they can be read.
+pub fn read_state_messages(dir: &Dir, each: &mut dyn FnMut(&str, MessagePrint)) -> Result<()> {
+    if dir.stat_if_there(STATE)?.is_none() {
+        return Ok(());
+    }
+    let read = lines(dir.file(STATE)?, &mut |line| {
+        if line.starts_with(br#"{"type":"message""#) {
+            let line: MessageIn<'_> = serde_json::from_slice(line)?;
+            let mailbox = line.mailbox.clone().into_owned();
+            let print = line.print().map_err(io::Error::other)?;
+            each(&mailbox, print);
+        }
+        Ok(())
+    });
+    if let Err(error) = read {
+        tracing::warn!("{STATE}: {error}");
+    }
+    Ok(())
+}
+
 fn read(file: impl Read) -> io::Result<(Head, Vec<MailboxLine>)> {
+    let mut mailboxes = Vec::new();
+    let head = lines(file, &mut |line| {
+        if line.starts_with(br#"{"type":"mailbox""#) {
+            mailboxes.push(serde_json::from_slice(line)?);
+        }
+        Ok(())
+    })?;
+    Ok((head, mailboxes))
+}
+
+/// Reads the head, and hands on each line behind it.
+fn lines(file: impl Read, each: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<Head> {
     let mut lines: Box<dyn BufRead + '_> = Box::new(BufReader::new(zstd::Decoder::new(file)?));
     let mut line = Vec::new();
     if !next_line(&mut lines, &mut line)? {
@@ -43,13 +77,10 @@ fn read(file: impl Read) -> io::Result<(Head, Vec<MailboxLine>)> {
     if head.problem().is_some() {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    let mut mailboxes = Vec::new();
     while next_line(&mut lines, &mut line)? {
-        if line.starts_with(br#"{"type":"mailbox""#) {
-            mailboxes.push(serde_json::from_slice(&line)?);
-        }
+        each(&line)?;
     }
-    Ok((head, mailboxes))
+    Ok(head)
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! What the mailboxes name, and new indexes for those that are damaged.
 
+use std::collections::HashMap;
 use std::rc::Rc;
+
+use bstr::BString;
 
 use zerocopy::IntoBytes;
 
@@ -12,7 +15,8 @@ use crate::disk::plan::{About, Act, Path};
 use crate::error::Result;
 use crate::format::dbox::record::seconds;
 use crate::format::dbox::{
-    CACHE, INDEX, Looked, MailboxIndex, Own, guid_128, look_at, mended_by_a_new_index,
+    CACHE, INDEX, Looked, MailboxIndex, Own, RECALLED_FROM, UNKNOWN_UIDS, guid_128, look_at,
+    mended_by_a_new_index,
 };
 use crate::format::dovecot_index::Generation;
 use crate::model::{self, Message, Uid};
@@ -41,6 +45,8 @@ pub(super) struct Mailbox {
     pub lost: Vec<String>,
     /// It needs a new index.
     pub changed: bool,
+    /// Its keywords, where a conversion wrote them.
+    pub keywords: Vec<BString>,
 }
 
 /// A message of it.
@@ -53,6 +59,8 @@ pub(super) struct Entry {
     pub place: Option<Place>,
     /// Only a part of it is sound.
     pub wounded: bool,
+    /// A conversion wrote that the mailbox has it, and under which UID.
+    pub recalled: bool,
     /// Which stored message it is.
     pub map_uid: u32,
     pub guid: [u8; 16],
@@ -97,6 +105,7 @@ impl Repair<'_> {
             codes: Vec::new(),
             lost: Vec::new(),
             changed: mailbox.made.is_some(),
+            keywords: Vec::new(),
         };
         for finding in findings {
             let missing = finding.rule == &rules::MDBOX_INDEX_MISSING;
@@ -108,6 +117,9 @@ impl Repair<'_> {
         let mut scratch = Vec::new();
         for at in 0..mailbox.len() {
             self.read_message(mailbox, at, &mut read, &mut scratch);
+        }
+        if read.made {
+            self.recall(&mut read);
         }
         read
     }
@@ -130,6 +142,7 @@ impl Repair<'_> {
             message,
             place,
             wounded,
+            recalled: false,
             map_uid,
         };
         let kept = match look_at(mailbox, at, opened) {
@@ -161,6 +174,44 @@ impl Repair<'_> {
             }
         };
         read.entries.extend(kept);
+    }
+
+    /// Takes UIDs and flags from what a conversion wrote, and messages that were first saved to another
+    /// mailbox.
+    fn recall(&self, read: &mut Mailbox) {
+        let known = self
+            .identities
+            .recalled(self.root, &self.store.tree, read.nth);
+        if known.is_empty() {
+            return;
+        }
+        let mut held: HashMap<_, _> = { read.entries.drain(..) }
+            .map(|entry| (entry.guid, entry))
+            .collect();
+        for known in known {
+            let guid = guid_128(known.guid());
+            let entry = match held.remove(&guid) {
+                Some(mut entry) => {
+                    entry.message.uid = known.uid;
+                    known.give(&mut entry.message, &mut read.keywords);
+                    entry.recalled = true;
+                    Some(entry)
+                }
+                None => self.store.storage.scan().find(&guid).map(|place| Entry {
+                    at: read.entries.len(),
+                    message: known.message(&mut read.keywords),
+                    place: Some(place),
+                    wounded: false,
+                    recalled: true,
+                    map_uid: 0,
+                    guid,
+                }),
+            };
+            read.entries.extend(entry);
+        }
+        let mut new: Vec<_> = held.into_values().collect();
+        new.sort_by_key(|entry| entry.at);
+        read.entries.extend(new);
     }
 
     fn may_come_back(&self, finding: &Finding) -> bool {
@@ -196,16 +247,35 @@ impl Repair<'_> {
         if !belongs {
             mailbox.code(rules::MDBOX_MAP_UIDVALIDITY.code);
         }
-        let (tree, lost) = (&store.tree, &mut mailbox.lost);
         let made = mailbox.made && !mailbox.entries.is_empty();
-        if made {
+        let recalled = mailbox
+            .entries
+            .iter()
+            .filter(|entry| entry.recalled)
+            .count();
+        let new = mailbox.entries.len() - recalled;
+        let (tree, lost) = (&store.tree, &mut mailbox.lost);
+        if made && recalled == 0 {
             lost.push("UIDs, flags and keywords: no index, log or copy of one is left".into());
+        } else if made && new > 0 {
+            let new = counted(new as u64, "message");
+            let why =
+                format!("UIDs, flags and keywords of {new} that {RECALLED_FROM} does not know");
+            lost.push(why);
         }
-        let (identity, mut does) = self
-            .identities
-            .of(tree, mailbox.nth, &read.dbox, made, lost);
+        let anew = made && recalled == 0;
+        let (mut identity, mut does) =
+            self.identities
+                .of(tree, mailbox.nth, &read.dbox, anew, lost);
+        if recalled > 0 {
+            let count = counted(recalled as u64, "message");
+            does.push(format!(
+                "UIDs, flags and keywords of {count} from {RECALLED_FROM}"
+            ));
+            identity.keywords = std::mem::take(&mut mailbox.keywords);
+        }
         if made {
-            number_anew(&mut mailbox.entries);
+            number_anew(&mut mailbox.entries, &mut identity.uidnext);
         }
         let messages = counted(mailbox.entries.len() as u64, "message");
         does.insert(0, format!("a new index of {messages}"));
@@ -265,9 +335,16 @@ impl Repair<'_> {
     }
 }
 
-/// Nobody knows which UIDs they had.
-fn number_anew(entries: &mut [Entry]) {
-    for (entry, uid) in entries.iter_mut().zip(1..) {
+/// Nobody knows which UIDs they had. Above those that are known, some may have come and gone.
+fn number_anew(entries: &mut [Entry], next: &mut u32) {
+    let known = entries.iter().filter(|entry| entry.recalled);
+    let highest = known.map(|entry| entry.message.uid.get()).max();
+    let first = highest.map_or(1, |uid| uid.max(*next - 1).saturating_add(UNKNOWN_UIDS));
+    let new = entries.iter_mut().filter(|entry| !entry.recalled);
+    for (entry, uid) in new.zip(first..) {
         entry.message.uid = Uid::new(uid).unwrap_or(entry.message.uid);
     }
+    entries.sort_by_key(|entry| entry.message.uid);
+    let last = entries.last().map_or(0, |entry| entry.message.uid.get());
+    *next = last.saturating_add(1).max(*next);
 }

@@ -122,7 +122,11 @@ impl Repair<'_> {
                 let named = map.at(place).and_then(|uid| map.stored.get(&uid));
                 let named = named.map_or(0, |stored| stored.refs);
                 // Where the map counts nobody, the message was expunged.
-                let has_it = if wanted > 0 { refs > named } else { named == 0 };
+                let has_it = if wanted > 0 {
+                    refs > named
+                } else {
+                    named == 0 || entry.recalled
+                };
                 if has_it {
                     entry.map_uid = map.name(wanted, place);
                 }

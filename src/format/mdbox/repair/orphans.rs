@@ -38,6 +38,7 @@ impl Repair<'_> {
                 message: found.message(uid),
                 place: Some(place),
                 wounded: false,
+                recalled: false,
                 map_uid,
                 guid,
             });

@@ -1,0 +1,145 @@
+//! All indexes are gone with their copies: what a conversion wrote of the messages is taken.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::lost;
+use crate::harness::dovecot::Server;
+use crate::harness::maildir::{Maildir, mail, name};
+use crate::harness::run::{Ran, Run};
+use crate::harness::store::{Mailbox, Store};
+
+/// Flags, keywords, UIDs with gaps, and copies that an mdbox stores once.
+fn account() -> Maildir {
+    let account = Maildir::five_and_one()
+        .put("dovecot-keywords", "0 $label1\n1 work\n")
+        .folder("Copies")
+        .uidlist("Copies", 90, &[(20, name(1)), (70, name(2))]);
+    for (nth, flags) in [(1, "FSa"), (2, "b"), (3, "Rab")] {
+        let at = |flags: &str| account.in_folder("INBOX", format!("cur/{}:2,{flags}", name(nth)));
+        fs::rename(at("S"), at(flags)).unwrap();
+        if nth < 3 {
+            let copy = account.in_folder("Copies", format!("cur/{}:2,DS", name(nth)));
+            fs::hard_link(at(flags), copy).unwrap();
+        }
+    }
+    account
+}
+
+fn converted(account: &Maildir, format: &str) -> PathBuf {
+    let store = account.temp().join("store");
+    let target = format!("{format}:{}", store.display());
+    account.convert_to(&target).done().exits(0);
+    store
+}
+
+fn without_indexes(store: &Path) {
+    for mailbox in ["INBOX", "Sent", "Copies"] {
+        let mails = store.join("mailboxes").join(mailbox).join("dbox-Mails");
+        for entry in fs::read_dir(mails).unwrap().map(|entry| entry.unwrap()) {
+            if entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with("dovecot.index")
+            {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+    }
+}
+
+fn run(account: &Maildir, command: &[&str], format: &str, store: &Path) -> Ran {
+    let location = format!("{format}:{}", store.display());
+    Run::new(account.temp())
+        .args(command)
+        .args(["--json", &location])
+        .done()
+}
+
+fn repair(account: &Maildir, format: &str, store: &Path) -> Ran {
+    run(account, &["repair", "--offline"], format, store)
+}
+
+/// What the steps say of where something comes from.
+fn said(ran: &Ran) -> String {
+    let steps = ran.records_of("step");
+    let details = steps.iter().map(|step| step["detail"].as_str().unwrap());
+    details.collect::<Vec<_>>().join("\n")
+}
+
+/// The same but for keywords, which are in lower case.
+#[track_caller]
+fn assert_same(was: &Mailbox, is: &Mailbox) {
+    assert_eq!(is.uidvalidity, was.uidvalidity);
+    assert!(is.uidnext >= was.uidnext);
+    assert_eq!(is.messages, was.messages);
+}
+
+#[test]
+fn uids_flags_keywords_and_uidvalidity_are_those_that_a_conversion_wrote() {
+    for format in ["sdbox", "mdbox"] {
+        for without_map in [false, true] {
+            let account = account();
+            let store = converted(&account, format);
+            let before = Store::of(format, &store, "");
+            without_indexes(&store);
+            if without_map && format == "mdbox" {
+                fs::remove_file(store.join("storage/dovecot.map.index")).unwrap();
+                fs::remove_file(store.join("storage/dovecot.map.index.log")).unwrap();
+            }
+            let ran = repair(&account, format, &store).exits(0);
+            assert_eq!(lost(&ran), [""; 0], "{ran}");
+            assert!(
+                said(&ran).contains("keywords of 5 messages from mailtally.state"),
+                "{ran}"
+            );
+            let after = Store::of(format, &store, "");
+            assert_eq!(after.findings, [""; 0], "{format}");
+            for name in ["INBOX", "Copies", "Sent"] {
+                assert_same(before.mailbox(name), after.mailbox(name));
+            }
+            let again = repair(&account, format, &store).exits(0);
+            assert!(again.records_of("step").is_empty(), "{again}");
+        }
+    }
+}
+
+#[test]
+fn a_state_that_is_older_than_the_store_speaks_for_its_own_messages_alone() {
+    let Some(server) = Server::here("a_state_that_is_older_than_the_store") else {
+        return;
+    };
+    for format in ["sdbox", "mdbox"] {
+        let account = account();
+        let store = converted(&account, format);
+        let before = Store::of(format, &store, "");
+        let dovecot = server.serve(format, &store);
+        dovecot.ask(&["expunge", "mailbox", "INBOX", "2"]);
+        dovecot.deliver("INBOX", &mail("new"));
+        let store = dovecot.mail();
+        without_indexes(&store);
+        let ran = repair(&account, format, &store).exits(1);
+        assert_eq!(lost(&ran).len(), 1, "{ran}");
+        assert!(
+            lost(&ran)[0].contains("of 1 message that mailtally.state does not know"),
+            "{ran}"
+        );
+        let after = Store::of(format, &store, "");
+        let (was, is) = (before.mailbox("INBOX"), after.mailbox("INBOX"));
+        assert_eq!(is.uidvalidity, was.uidvalidity);
+        let uids = after.uids("INBOX");
+        assert_eq!(uids[..4], [1, 3, 4, 5], "{format}: {ran}");
+        // Nobody knows which UID it had in an mdbox, but that it was none of those.
+        assert!(
+            uids.len() == 5 && (uids[4] == 6 || uids[4] > 1000),
+            "{uids:?}"
+        );
+        for uid in &uids[..4] {
+            assert_eq!(is.messages[uid], was.messages[uid]);
+        }
+        assert_same(before.mailbox("Copies"), after.mailbox("Copies"));
+        let told = dovecot.account();
+        assert_eq!(told.mailbox("INBOX").messages.len(), 5);
+        dovecot.assert_silent();
+    }
+}
