@@ -10,11 +10,10 @@ use crate::disk::Dir;
 use crate::disk::plan::{About, Act, Plan};
 use crate::error::Result;
 use crate::format::names::made_guid;
+use crate::format::side_files;
 use crate::model::{Mailbox, MailboxName, UidValidity};
 use crate::report::escape;
 
-/// The last UIDVALIDITY that was given out.
-const LAST: &str = "dovecot-uidvalidity";
 /// The server's list of mailboxes: it makes a new one, and ours would be older than the indexes.
 const LIST: [&str; 3] = [
     "dovecot.list.index",
@@ -164,12 +163,12 @@ impl Identities {
     /// A server must not give a new UIDVALIDITY out once more.
     fn note_last(&self, root: &Dir, plan: &mut Plan) -> Result<()> {
         let about = About::of("the last UIDVALIDITY that was given out");
-        let text = format!("{:08x}", self.last);
+        let ((name, content), named) = side_files::uidvalidity_files(self.last);
         let entries = root.entries()?.into_iter();
-        let pairs = entries.filter(|entry| entry.name.starts_with(b"dovecot-uidvalidity."));
+        let pairs = entries.filter(|entry| side_files::is_uidvalidity_name(&entry.name));
         let mut steps: BTreeMap<_, _> = pairs.map(|entry| (entry.name, Act::Remove)).collect();
-        steps.insert(LAST.into(), Act::put(text.clone().into_bytes()));
-        steps.insert(format!("{LAST}.{text}").into(), Act::put(Vec::new()));
+        steps.insert(name.into(), Act::put(content));
+        steps.insert(named.into(), Act::put(Vec::new()));
         for (name, act) in steps {
             plan.push(vec![name], act, about.clone());
         }

@@ -1,5 +1,6 @@
 //! What both formats read of a mailbox: its index, and what the metadata of a message says.
 
+use std::fmt;
 use std::io;
 
 use bstr::{BString, ByteSlice};
@@ -23,10 +24,10 @@ use crate::report::{Finding, Rule};
 use crate::store::{Access, Claims, Found, MadeUp, Opened};
 
 /// What a room knows of a message beside its record.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct About<'f, 'a> {
-    /// The file that it lies in, for findings.
-    pub file: &'f str,
+    /// The file that it lies in, for findings: few messages have any.
+    pub file: &'f dyn fmt::Display,
     /// When it came into its mailbox.
     pub saved: Option<i64>,
     /// Where attachments lie.
@@ -149,10 +150,11 @@ impl DboxMailbox {
         &self,
         rule: &'static Rule,
         nth: usize,
-        file: &str,
+        file: &dyn fmt::Display,
         detail: impl Into<String>,
     ) -> Box<Finding> {
-        let finding = Finding::new(rule, detail).uid(self.uid(nth)).path(file);
+        let finding = Finding::new(rule, detail).uid(self.uid(nth));
+        let finding = finding.path(file.to_string());
         Box::new(finding.mailbox(&self.mailbox.name))
     }
 
@@ -266,7 +268,7 @@ impl DboxMailbox {
     pub fn judge(
         &self,
         nth: usize,
-        file: &str,
+        file: &dyn fmt::Display,
         message: &Message,
         claims: Claims,
         facts: &Facts,
@@ -292,7 +294,13 @@ impl DboxMailbox {
     }
 
     /// The finding for a body that broke off.
-    pub fn broken(&self, nth: usize, file: &str, error: &io::Error, recovered: u64) -> Finding {
+    pub fn broken(
+        &self,
+        nth: usize,
+        file: &dyn fmt::Display,
+        error: &io::Error,
+        recovered: u64,
+    ) -> Finding {
         let rule = match Wound::of(error) {
             Some(wound) => wound.rule,
             None if error.kind() == io::ErrorKind::InvalidData => &DBOX_DAMAGED,

@@ -57,7 +57,7 @@ pub use layout::{
 };
 pub use mailbox::{About, DboxMailbox};
 pub use metadata::{Key, Metadata};
-pub use names::name_problem;
+pub use names::{HOLDS, name_problem};
 pub use places::{Mails, Places};
 pub use recalled::{RECALLED_FROM, Recall};
 pub use repair::{FoundMessage, Looked, found_message, look, look_at, mended_by_a_new_index};

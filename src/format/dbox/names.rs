@@ -1,11 +1,23 @@
-//! Which names a dbox account can hold.
+//! What a dbox account has a place for, and which names it can hold.
 
 use super::MAILS;
-use crate::model::{MailboxName, mutf7};
-use crate::store::Form;
+use crate::model::{MOST_KEYWORDS, MailboxName, mutf7};
+use crate::store::{Form, Holds};
 
 /// The file systems that hold mail take no longer name.
 const LONGEST_LEVEL: usize = 255;
+
+/// What a dbox account has a place for.
+pub const HOLDS: Holds = Holds {
+    keywords: MOST_KEYWORDS,
+    saved_dates: true,
+    modseq: true,
+    bare_names: true,
+    quota_limits: false,
+    always_inbox: false,
+    ids_of_any_text: true,
+    links_in_root: true,
+};
 
 /// Why a dbox account cannot hold a name.
 pub fn name_problem(name: &MailboxName, _: &Form) -> Option<String> {

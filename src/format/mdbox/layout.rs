@@ -72,14 +72,17 @@ pub struct MailRecord {
 }
 const _: () = assert!(size_of::<MailRecord>() == 8);
 
+/// The name of a storage file begins so, and its number follows.
+pub const FILE: &str = "m.";
+
 /// The name of a storage file.
 pub fn file_name(id: u32) -> String {
-    format!("m.{id}")
+    format!("{FILE}{id}")
 }
 
 /// The number in the name of a storage file.
 pub fn id_of(name: &[u8]) -> Option<u32> {
-    let digits = std::str::from_utf8(name.strip_prefix(b"m.")?).ok()?;
+    let digits = std::str::from_utf8(name.strip_prefix(FILE.as_bytes())?).ok()?;
     let canonical = !digits.starts_with(['0', '+']);
     digits.parse().ok().filter(|_| canonical)
 }

@@ -1,12 +1,13 @@
 //! One mdbox mailbox, open for reading.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zerocopy::FromBytes;
 
-use super::layout::{GUID, HEADER, MAIL, MAP, MailRecord, STORAGE, file_name};
+use super::layout::{FILE, GUID, HEADER, MAIL, MAP, MailRecord, STORAGE, file_name};
 use super::map::Place;
 use super::read::Mdbox;
 use super::storage::StorageFile;
@@ -251,15 +252,13 @@ impl<'a> MdboxMailbox<'a> {
         file: &str,
         detail: impl Into<String>,
     ) -> Box<Finding> {
-        let path = format!("{STORAGE}/{file}");
+        let path = format_args!("{STORAGE}/{file}");
         self.dbox.finding(rule, nth, &path, detail)
     }
 
-    /// The file of a message, for findings: the one that it was found in.
-    fn shown_file(&self, nth: usize) -> String {
-        let found = self.notes().get(&nth).map(|(place, _)| *place);
-        let place = found.or_else(|| self.place(nth).ok());
-        place.map_or_else(|| MAP.into(), |place| file_name(place.file_id))
+    /// The file of a message, for findings.
+    fn shown_file(&self, nth: usize) -> Shown<'_, '_> {
+        Shown { mailbox: self, nth }
     }
 
     /// Says how a message was found, if that is to be said and was not.
@@ -288,7 +287,7 @@ impl<'a> MdboxMailbox<'a> {
             return Ok(found);
         }
         let salvaged = place.and_then(|place| Some((place, self.salvage(nth, place)?)));
-        salvaged.ok_or_else(|| self.finding(rule, nth, &self.shown_file(nth), why))
+        salvaged.ok_or_else(|| self.dbox.finding(rule, nth, &self.shown_file(nth), why))
     }
 
     pub(super) fn opened<'s>(
@@ -298,7 +297,7 @@ impl<'a> MdboxMailbox<'a> {
         stored: StoredMessage<'s>,
     ) -> Result<Opened<'s>, Box<Finding>> {
         let about = About {
-            file: &format!("{STORAGE}/{}", file_name(place.file_id)),
+            file: &format_args!("{STORAGE}/{FILE}{}", place.file_id),
             saved: self.record(nth).map(|record| record.save_date.get().into()),
             attachments: self.store.tree.places.attachments(),
             named_by_message: false,
@@ -308,6 +307,22 @@ impl<'a> MdboxMailbox<'a> {
         let message = &mut opened.message;
         message.saved = message.saved.or(Some(message.received));
         Ok(opened)
+    }
+}
+
+/// The file of a message: the one that it was found in.
+struct Shown<'m, 'a> {
+    mailbox: &'m MdboxMailbox<'a>,
+    nth: usize,
+}
+
+impl fmt::Display for Shown<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = self.mailbox.notes().get(&self.nth).map(|(place, _)| *place);
+        match found.map_or_else(|| self.mailbox.place(self.nth), Ok) {
+            Ok(place) => write!(f, "{STORAGE}/{FILE}{}", place.file_id),
+            Err(_) => write!(f, "{STORAGE}/{MAP}"),
+        }
     }
 }
 
@@ -365,12 +380,12 @@ impl MailboxSource for MdboxMailbox<'_> {
         found: Found<'_>,
     ) {
         self.tell_note(nth, found);
-        let path = format!("{STORAGE}/{}", self.shown_file(nth));
+        let path = self.shown_file(nth);
         self.dbox.judge(nth, &path, message, claims, facts, found);
     }
 
     fn broken(&self, nth: usize, error: &io::Error, recovered: u64) -> Finding {
-        let path = format!("{STORAGE}/{}", self.shown_file(nth));
+        let path = self.shown_file(nth);
         self.dbox.broken(nth, &path, error, recovered)
     }
 

@@ -30,8 +30,6 @@ mod tests;
 
 use super::{Likeness, Room, dbox};
 use crate::disk::Dir;
-use crate::model::MOST_KEYWORDS;
-use crate::store::Holds;
 
 /// This room.
 pub const ROOM: Room = Room {
@@ -39,16 +37,7 @@ pub const ROOM: Room = Room {
     detect,
     open: read::open,
     create: Some(write::create),
-    holds: Holds {
-        keywords: MOST_KEYWORDS,
-        saved_dates: true,
-        modseq: true,
-        bare_names: true,
-        quota_limits: false,
-        always_inbox: false,
-        ids_of_any_text: true,
-        links_in_root: true,
-    },
+    holds: dbox::HOLDS,
     name_problem: dbox::name_problem,
     stamp: read::stamp,
     repair: Some(repair::plan),

@@ -1,5 +1,6 @@
 //! One sdbox mailbox, open for reading.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -62,12 +63,8 @@ impl SdboxMailbox {
     }
 
     /// Where the file of a message is, for findings.
-    fn path(&self, nth: usize) -> String {
-        let name = file_name(self.uid(nth).get());
-        match &self.mails.alt {
-            Some(alt) if self.in_alt(nth) => alt.path_of(name.as_bytes()).display().to_string(),
-            _ => format!("{}/{name}", self.dbox.path),
-        }
+    fn path(&self, nth: usize) -> Shown<'_> {
+        Shown { mailbox: self, nth }
     }
 
     /// True where messages may be missing because the alternative storage is.
@@ -113,6 +110,23 @@ impl SdboxMailbox {
             detail += "; the alternative storage (ALT=) is not there";
         }
         (&DBOX_LOST, detail)
+    }
+}
+
+/// Where the file of a message is.
+struct Shown<'m> {
+    mailbox: &'m SdboxMailbox,
+    nth: usize,
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { mailbox, nth } = self;
+        let name = file_name(mailbox.uid(*nth).get());
+        match &mailbox.mails.alt {
+            Some(alt) if mailbox.in_alt(*nth) => alt.path_of(name.as_bytes()).display().fmt(f),
+            _ => write!(f, "{}/{name}", mailbox.dbox.path),
+        }
     }
 }
 

@@ -17,7 +17,10 @@ mod uidvalidity;
 pub use quota_dict::{corrected as corrected_quota_dict, read as read_quota_dict};
 pub use sieve::{read as read_sieve, write as write_sieve};
 pub use subscriptions::{read as read_subscriptions, write as write_subscriptions};
-pub use uidvalidity::{read as read_uidvalidity, write as write_uidvalidity};
+pub use uidvalidity::{
+    files as uidvalidity_files, is_named as is_uidvalidity_name, read as read_uidvalidity,
+    write as write_uidvalidity,
+};
 
 /// Where a mailbox keeps its access control list.
 pub const ACL: &str = "dovecot-acl";

@@ -28,12 +28,25 @@ pub fn read(control: &Dir) -> Option<u32> {
     listed.ok().and(told.max(named)).or(told)
 }
 
+/// The two files that say `last`: the one that says it by its content, with that, and the one that does by
+/// its name.
+pub fn files(last: u32) -> ((&'static str, Vec<u8>), String) {
+    let text = format!("{last:08x}");
+    let named = format!("{NAME}.{text}");
+    ((NAME, text.into_bytes()), named)
+}
+
+/// True for the name of a file that says a value by its name.
+pub fn is_named(name: &[u8]) -> bool {
+    let suffix = name.strip_prefix(NAME.as_bytes());
+    suffix.is_some_and(|suffix| suffix.starts_with(b"."))
+}
+
 /// Writes both files for `last`.
 pub fn write(control: &Dir, last: u32, writing: &Writing) -> Result<()> {
-    let text = format!("{last:08x}");
-    writing.write(control, NAME, text.as_bytes())?;
-    let pair = writing.create(control, format!("{NAME}.{text}"))?;
-    pair.set_mode(0o444)
+    let ((name, content), named) = files(last);
+    writing.write(control, name, &content)?;
+    writing.create(control, named)?.set_mode(0o444)
 }
 
 #[cfg(test)]
