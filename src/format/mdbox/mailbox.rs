@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zerocopy::FromBytes;
 
 use super::layout::{FILE, GUID, HEADER, MAIL, MAP, MailRecord, STORAGE, file_name};
+use super::made::{made_from, missing_index};
 use super::map::Place;
 use super::read::Mdbox;
 use super::storage::StorageFile;
@@ -17,10 +18,9 @@ use crate::error::Result;
 use crate::format::dbox::{
     About, DboxMailbox, Extent, Key, Mails, Refused, StoredMessage, guid_128,
 };
-use crate::format::dovecot_index::Index;
 use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
 use crate::report::catalogue as rules;
-use crate::report::{Finding, Rule, counted};
+use crate::report::{Finding, Rule};
 use crate::store::{Access, BelievedUsage, Claims, Found, MadeUp, MailboxSource, Opened};
 
 pub(super) struct MdboxMailbox<'a> {
@@ -324,25 +324,6 @@ impl fmt::Display for Shown<'_, '_> {
             Err(_) => write!(f, "{STORAGE}/{MAP}"),
         }
     }
-}
-
-fn missing_index(messages: usize) -> Finding {
-    let messages = counted(messages as u64, "message");
-    let detail = format!(
-        "{messages} were first saved to it, and get new UIDs; those that were expunged may be among them"
-    );
-    Finding::new(&rules::MDBOX_INDEX_MISSING, detail)
-}
-
-/// What is left of a mailbox without an index: how many messages there are.
-fn made_from(messages: usize) -> Index {
-    let count = u32::try_from(messages).unwrap_or(u32::MAX - 1);
-    let mut index = Index::default();
-    index.uids = (1..=count).collect();
-    index.flags = vec![0; index.uids.len()];
-    index.next_uid = count + 1;
-    index.first_recent_uid = 1;
-    index
 }
 
 impl MailboxSource for MdboxMailbox<'_> {

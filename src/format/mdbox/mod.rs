@@ -15,6 +15,7 @@
 //! Not supported: LAYOUT=index.
 
 mod layout;
+mod made;
 mod mailbox;
 mod map;
 mod pool;
