@@ -3,9 +3,10 @@
 //! ```text
 //! cargo bench --bench salvage        prints the table that is in README.md; needs Dovecot 2.3, as root or not
 //! ```
-//! A store of 2,000 messages in two mailboxes is damaged in seeded ways, three times each. One copy goes to
-//! `doveadm force-resync`, the other to `mailtally repair`; then every message is read. What counts as kept
-//! has all its bytes; then its flags and keywords, its UID under the old UIDVALIDITY, and UIDVALIDITY.
+//! An mdbox and an sdbox of 2,000 messages in two mailboxes are damaged in seeded ways, three times each. One
+//! copy goes to `doveadm force-resync`, the other to `mailtally repair`; then every message is read. What
+//! counts as kept has all its bytes; then its flags and keywords, its UID under the old UIDVALIDITY, and
+//! UIDVALIDITY.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -23,11 +24,15 @@ use mailtally::format::{OpenOptions, room};
 const MESSAGES: usize = 2000;
 const SEEDS: u64 = 3;
 const NOBODY: u32 = 65534;
+/// What a conversion remembers.
+const STATE: &str = "mailtally.state";
+/// No program looks at files of such a name.
+const DAY_BEFORE: &str = "dovecot-day-before.";
 
 /// A way to damage a store.
 type Damage = (&'static str, fn(&Path, &mut Random) -> Result<()>);
 
-const DAMAGES: &[Damage] = &[
+const OF_MDBOX: &[Damage] = &[
     ("64 bytes zeroed in a storage file", |store, random| {
         zero(store, random, 64)
     }),
@@ -46,13 +51,58 @@ const DAMAGES: &[Damage] = &[
         lose(&store.join("storage"), "dovecot.map.index")
     }),
     ("garbage in the map's header", garbage),
+    ("the map of the day before", |store, _| {
+        older(&store.join("storage"), "dovecot.map.index")
+    }),
+];
+
+const OF_SDBOX: &[Damage] = &[
+    ("64 bytes zeroed in a message", |store, random| {
+        let path = message_file(store, random)?;
+        let size = usize::try_from(fs::metadata(&path)?.len())?;
+        let at = usize::try_from(random.below((size - 64) as u64))?;
+        change(&path, |bytes| bytes[at..at + 64].fill(0))
+    }),
+    ("the last 40 bytes of a message cut", |store, random| {
+        change(&message_file(store, random)?, |bytes| {
+            bytes.truncate(bytes.len() - 40);
+        })
+    }),
+];
+
+const OF_BOTH: &[Damage] = &[
     ("the INBOX log torn in the middle", torn_log),
+    ("garbage in the header of the INBOX index", |store, _| {
+        change(&inbox(store).join("dovecot.index"), |bytes| {
+            bytes[..64].fill(0xa5);
+        })
+    }),
+    ("the INBOX index and log of the day before", |store, _| {
+        older(&inbox(store), "dovecot.index")
+    }),
     ("dovecot.index of the INBOX lost", |store, _| {
         Ok(fs::remove_file(inbox(store).join("dovecot.index"))?)
     }),
     ("index and log of the INBOX lost", |store, _| {
         lose(&inbox(store), "dovecot.index")
     }),
+    ("index and log of another mailbox lost", |store, _| {
+        lose(&mails(store, "Archive"), "dovecot.index")
+    }),
+    ("all indexes lost", |store, _| {
+        lose(&inbox(store), "dovecot.index")?;
+        lose(&mails(store, "Archive"), "dovecot.index")?;
+        lose(store, "dovecot.list.index")
+    }),
+    (
+        "the same, with mailtally.state of the day before",
+        |store, _| {
+            lose(&inbox(store), "dovecot.index")?;
+            lose(&mails(store, "Archive"), "dovecot.index")?;
+            lose(store, "dovecot.list.index")?;
+            older(store, STATE)
+        },
+    ),
 ];
 
 /// A small generator: the same damage at every run.
@@ -68,22 +118,40 @@ impl Random {
     }
 }
 
-fn inbox(store: &Path) -> PathBuf {
-    store.join("mailboxes/INBOX/dbox-Mails")
+fn mails(store: &Path, mailbox: &str) -> PathBuf {
+    store.join("mailboxes").join(mailbox).join("dbox-Mails")
 }
 
-/// One of the storage files.
-fn storage_file(store: &Path, random: &mut Random) -> Result<PathBuf> {
+fn inbox(store: &Path) -> PathBuf {
+    mails(store, "INBOX")
+}
+
+/// The files of a directory that begin so.
+fn files(dir: &Path, begin: &str) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(store.join("storage"))? {
+    for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with("m.") {
+        if entry.file_name().to_string_lossy().starts_with(begin) {
             files.push(entry.path());
         }
     }
     files.sort();
+    Ok(files)
+}
+
+fn one_of(files: &[PathBuf], random: &mut Random) -> Result<PathBuf> {
     let nth = usize::try_from(random.below(files.len() as u64))?;
-    files.get(nth).cloned().context("a storage file")
+    files.get(nth).cloned().context("a file")
+}
+
+/// One of the storage files of an mdbox.
+fn storage_file(store: &Path, random: &mut Random) -> Result<PathBuf> {
+    one_of(&files(&store.join("storage"), "m.")?, random)
+}
+
+/// One of the message files of an sdbox.
+fn message_file(store: &Path, random: &mut Random) -> Result<PathBuf> {
+    one_of(&files(&inbox(store), "u.")?, random)
 }
 
 fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
@@ -125,12 +193,29 @@ fn lose_file(store: &Path, random: &mut Random) -> Result<()> {
 }
 
 /// Removes every file that begins so.
-fn lose(dir: &Path, name: &str) -> Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(name) {
-            fs::remove_file(entry.path())?;
+fn lose(dir: &Path, begin: &str) -> Result<()> {
+    let lost = files(dir, begin)?.into_iter();
+    lost.map(fs::remove_file).try_for_each(|done| Ok(done?))
+}
+
+/// Every file that begins so is again as it was the day before.
+fn older(dir: &Path, begin: &str) -> Result<()> {
+    lose(dir, begin)?;
+    for file in files(dir, DAY_BEFORE)? {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.trim_start_matches(DAY_BEFORE);
+        if name.starts_with(begin) {
+            fs::copy(&file, dir.join(name))?;
         }
+    }
+    Ok(())
+}
+
+/// Keeps every file that begins so for the next day.
+fn keep(dir: &Path, begin: &str) -> Result<()> {
+    for file in files(dir, begin)? {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        fs::copy(&file, dir.join(format!("{DAY_BEFORE}{name}")))?;
     }
     Ok(())
 }
@@ -175,7 +260,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Dovecot over one store.
-fn doveadm(work: &Path, store: &Path, args: &[&str]) -> Result<Command> {
+fn doveadm(work: &Path, format: &str, store: &Path, args: &[&str]) -> Result<Command> {
     let config = work.join("dovecot.conf");
     let (store, dir) = (store.display(), work.join("run"));
     fs::create_dir_all(&dir)?;
@@ -183,7 +268,7 @@ fn doveadm(work: &Path, store: &Path, args: &[&str]) -> Result<Command> {
     fs::write(
         &config,
         format!(
-            "mail_location = mdbox:{store}\nbase_dir = {dir}\nstate_dir = {dir}\nlog_path = /dev/stderr\n\
+            "mail_location = {format}:{store}\nbase_dir = {dir}\nstate_dir = {dir}\nlog_path = /dev/stderr\n\
              ssl = no\nstats_writer_socket_path =\nnamespace inbox {{\n  inbox = yes\n  separator = /\n}}\n"
         ),
     )?;
@@ -211,13 +296,13 @@ struct Told {
 }
 
 /// Read by the library: every message to its end, as a server's cache would tell of what is not there.
-fn told(store: &Path) -> Result<Told> {
+fn told(format: &str, store: &Path) -> Result<Told> {
     let mut told = Told {
         messages: HashMap::new(),
         validity: BTreeMap::new(),
     };
     let root = Dir::open(store, Arc::new(Real))?;
-    let room = room("mdbox").context("a known format")?;
+    let room = room(format).context("a known format")?;
     let source = (room.open)(root, &OpenOptions::default(), &mut |_| ())?;
     for (nth, name) in source.mailboxes().iter().enumerate() {
         let mailbox = source.mailbox(nth, &mut |_| ())?;
@@ -297,32 +382,69 @@ fn maildir(root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn store(work: &Path, ours: &Path) -> Result<PathBuf> {
-    let (source, store) = (work.join("Maildir"), work.join("sound"));
-    maildir(&source)?;
+/// A store as two days have left it.
+fn store(work: &Path, ours: &Path, format: &str) -> Result<PathBuf> {
+    let (source, store) = (work.join("Maildir"), work.join(format));
     let (from, to) = (
         format!("maildir:{}", source.display()),
-        format!("mdbox:{}", store.display()),
+        format!("{format}:{}", store.display()),
     );
     run(Command::new(ours).args(["convert", "--rotate-size", "500k", &from, &to]))?;
-    fs::remove_file(store.join("mailtally.state"))?;
+    keep(&store, STATE)?;
+    lose(&store, STATE)?;
     own(work)?;
-    // Flags that only the log has, and a list of mailboxes.
-    let flags = [
+    let dovecot = |args: &[&str]| run(&mut doveadm(work, format, &store, args)?).map(drop);
+    keep(&inbox(&store), "dovecot.index")?;
+    if format == "mdbox" {
+        keep(&store.join("storage"), "dovecot.map.index")?;
+    }
+    // Flags that only the log has, messages of the second day, and a list of mailboxes.
+    dovecot(&[
         "flags",
         "add",
         "\\Flagged $Later",
         "mailbox",
         "INBOX",
         "1:700",
-    ];
-    run(&mut doveadm(work, &store, &flags)?)?;
-    run(&mut doveadm(
-        work,
-        &store,
-        &["mailbox", "status", "all", "*"],
-    )?)?;
+    ])?;
+    dovecot(&["move", "Archive", "mailbox", "INBOX", "701:720"])?;
+    dovecot(&["mailbox", "status", "all", "*"])?;
     Ok(store)
+}
+
+/// What is left after a server's own repair, and after ours.
+fn survivors(
+    work: &Path,
+    ours: &Path,
+    format: &str,
+    sound: &Path,
+    (name, damage): &Damage,
+) -> Result<[Kept; 2]> {
+    let before = told(format, sound)?;
+    let mut sums = [Kept::default(); 2];
+    for seed in 0..SEEDS {
+        for (nth, sum) in sums.iter_mut().enumerate() {
+            let damaged = work.join("damaged");
+            copy(sound, &damaged)?;
+            damage(&damaged, &mut Random(seed + 1))?;
+            own(&damaged)?;
+            if nth == 0 {
+                // It says what it cannot do, and goes on.
+                doveadm(work, format, &damaged, &["force-resync", "*"])?.output()?;
+            } else {
+                let location = format!("{format}:{}", damaged.display());
+                let output = Command::new(ours)
+                    .args(["repair", "--offline", "--recover-orphans", "-q", &location])
+                    .output()?;
+                ensure!(output.status.code() <= Some(1), "{name}: {output:?}");
+                own(&damaged)?;
+            }
+            let kept = compare(&before, &told(format, &damaged)?);
+            let sums = sum.0.iter_mut().zip(kept.0);
+            sums.for_each(|(sum, kept)| *sum += kept);
+        }
+    }
+    Ok(sums)
 }
 
 fn main() -> Result<()> {
@@ -330,53 +452,28 @@ fn main() -> Result<()> {
     let temp = tempfile::tempdir()?;
     let work = temp.path();
     run(Command::new("chmod").arg("755").arg(work))?;
-    let sound = store(work, &ours)?;
-    let before = told(&sound)?;
-    ensure!(
-        before.messages.len() == MESSAGES,
-        "{} messages",
-        before.messages.len()
-    );
+    maildir(&work.join("Maildir"))?;
     let of = usize::try_from(SEEDS)?;
-    println!(
-        "| {MESSAGES} messages, {of} times each | force-resync: messages | flags | UIDs | UIDVALIDITY | repair: messages | flags | UIDs | UIDVALIDITY |"
-    );
-    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|");
-    for (name, damage) in DAMAGES {
-        let mut sums = [Kept::default(); 2];
-        for seed in 0..SEEDS {
-            for (nth, sum) in sums.iter_mut().enumerate() {
-                let damaged = work.join("damaged");
-                copy(&sound, &damaged)?;
-                damage(&damaged, &mut Random(seed + 1))?;
-                own(&damaged)?;
-                if nth == 0 {
-                    // It says what it cannot do, and goes on.
-                    doveadm(work, &damaged, &["force-resync", "*"])?.output()?;
-                } else {
-                    let location = format!("mdbox:{}", damaged.display());
-                    let output = Command::new(&ours)
-                        .args(["repair", "--offline", "-q", &location])
-                        .output()?;
-                    ensure!(output.status.code() <= Some(1), "{name}: {output:?}");
-                    own(&damaged)?;
-                }
-                let kept = compare(&before, &told(&damaged)?);
-                sum.0
-                    .iter_mut()
-                    .zip(kept.0)
-                    .for_each(|(sum, kept)| *sum += kept);
-            }
+    for (format, own) in [("mdbox", OF_MDBOX), ("sdbox", OF_SDBOX)] {
+        let sound = store(work, &ours, format)?;
+        let before = told(format, &sound)?;
+        let messages = before.messages.len();
+        ensure!(messages == MESSAGES, "{messages} messages");
+        println!(
+            "| {format}: {MESSAGES} messages, {of} times each | force-resync: messages | flags | UIDs | UIDVALIDITY | repair: messages | flags | UIDs | UIDVALIDITY |"
+        );
+        println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|");
+        for damage in own.iter().chain(OF_BOTH) {
+            let [theirs, ours] = survivors(work, &ours, format, &sound, damage)?;
+            println!("| {} | {} | {} |", damage.0, shown(theirs), shown(ours));
         }
-        let shown = |kept: &Kept| {
-            let [messages, flags, uids, validity] = kept.0;
-            format!("{messages} | {flags} | {uids} | {validity}")
-        };
-        println!("| {name} | {} | {} |", shown(&sums[0]), shown(&sums[1]));
+        let all = MESSAGES * of;
+        let all = Kept([all, all, all, before.validity.len() * of]);
+        println!("| all there was | {} | {} |\n", shown(all), shown(all));
     }
-    let (all, mailboxes) = (MESSAGES * of, before.validity.len() * of);
-    println!(
-        "| all there was | {all} | {all} | {all} | {mailboxes} | {all} | {all} | {all} | {mailboxes} |"
-    );
     Ok(())
+}
+
+fn shown(Kept([messages, flags, uids, validity]): Kept) -> String {
+    format!("{messages} | {flags} | {uids} | {validity}")
 }
