@@ -262,7 +262,11 @@ impl Run {
 fn ends_the_run(error: &Error) -> bool {
     use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     match error {
-        Error::Interrupted => true,
+        // A tally is one stream: behind the break nothing can be told.
+        Error::Interrupted
+        | Error::Format {
+            format: "tally", ..
+        } => true,
         Error::Io { source, .. } => {
             matches!(
                 source.kind(),

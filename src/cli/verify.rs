@@ -217,7 +217,7 @@ fn one_by_one(
                 break;
             }
         }
-        if let Some(Err(Error::Interrupted | Error::Format { .. })) = results.last() {
+        if results.last().is_some_and(ends_here) {
             break;
         }
     }
@@ -240,6 +240,21 @@ fn of_stores(parties: &mut [Named; 2]) -> (Found, bool) {
         }
     }
     (all, single)
+}
+
+/// True where the stream is broken, or the run is to end: nothing after this is told.
+fn ends_here(result: &Result<UserLine>) -> bool {
+    let broken = |error: &Error| {
+        matches!(
+            error,
+            Error::Interrupted
+                | Error::Format {
+                    format: "tally",
+                    ..
+                }
+        )
+    };
+    result.as_ref().err().is_some_and(broken)
 }
 
 /// What became of the next user.
@@ -272,8 +287,10 @@ fn step(lanes: &mut [Lane<'_>; 2], level: Level, run: &Run, context: &Context) -
             let result = run.one(&user, |teller, workers| {
                 verify::account(parties?, level, teller, workers)
             });
-            for lane in lanes {
-                lane.leave(&user)?;
+            if !ends_here(&result) {
+                for lane in lanes {
+                    lane.leave(&user)?;
+                }
             }
             return Ok(Step::Done(result));
         }

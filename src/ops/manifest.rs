@@ -21,6 +21,8 @@ use crate::format::Room;
 use crate::format::tally::{
     AccountLine, Head, MailboxLine, MailboxPrint, MessagePrint, SumLine, Writer, message_text,
 };
+use crate::model::MailboxName;
+use crate::report::catalogue::MAILBOX_UNREADABLE;
 use crate::report::{self, Digests, Event, Status, UserLine};
 
 /// So many lines are made by one thread at a time.
@@ -114,9 +116,10 @@ impl<W: Write> Manifest<W> {
             },
             digests: Vec::new(),
         };
-        while side.ahead()?.is_some() {
-            if let Some(print) = side.enter()? {
-                adding.mailbox(&mut side, &print)?;
+        while let Some(name) = side.ahead()? {
+            match side.enter()? {
+                Some(print) => adding.mailbox(&mut side, &print)?,
+                None => adding.unread(name)?,
             }
         }
         let sum = adding.finish()?;
@@ -188,6 +191,12 @@ impl<W: Write> Adding<'_, W> {
                 digest: hex(&digest),
             }));
         Ok(())
+    }
+
+    /// A mailbox that cannot be opened, which was said: whoever compares is to know of it.
+    fn unread(&mut self, name: MailboxName) -> Result<()> {
+        let print = MailboxPrint::unread(name, MAILBOX_UNREADABLE.code);
+        self.out.line(&MailboxLine::of(self.teller.user(), &print))
     }
 
     fn messages(&mut self, mailbox: &str, prints: &[MessagePrint]) -> Result<()> {

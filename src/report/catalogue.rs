@@ -288,7 +288,7 @@ rules! {
         "nothing, or let the user move the messages into a new folder";
 
     TALLY_UNREAD = "tally.unread", Error,
-        "a message could not be read when the tally was made, so nobody knows whether it is the same",
+        "a message or mailbox could not be read when the tally was made, so nobody knows whether it is the same",
         "mend the store that the tally was made of, and make the tally again";
 
     SUBSCRIPTION_UNKNOWN = "subscription.unknown", Info,

@@ -7,5 +7,6 @@ mod levels; // --quick and --sample
 mod moving; // a side that changes while it is read
 mod planted; // an account as values, written in any format with a fault in it
 mod refusals; // places and files that cannot be compared
-mod tallies; // the file: whole or not there, read by others, refused with its place
+mod refused_tallies; // files that are cut, changed, or not complete
+mod tallies; // the file: whole or not there, and read by others
 mod without_uids; // copies that left their uidlists behind

@@ -52,6 +52,33 @@ pub struct MailboxLine {
     /// What the store did not tell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     made_up: Vec<String>,
+    /// Why it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unread: Option<String>,
+    /// In a state only.
+    #[serde(default, skip_serializing)]
+    bytes: Option<u64>,
+    /// In a state only.
+    #[serde(default, skip_serializing)]
+    digest: Option<String>,
+}
+
+/// What the line of a mailbox says that its messages add up to.
+#[derive(Debug)]
+pub struct Claimed {
+    /// How many messages.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: Option<u64>,
+    /// The digest.
+    pub digest: Option<String>,
+}
+
+impl Claimed {
+    /// The digest, if it is one.
+    pub fn known_digest(&self) -> Option<Digest> {
+        self.digest.as_deref().and_then(digest)
+    }
 }
 
 fn yes() -> bool {
@@ -78,6 +105,18 @@ impl MailboxLine {
             acl: print.acl.clone().flatten(),
             keywords: print.keywords.clone(),
             made_up: made_up.map(|(name, _)| (*name).into()).collect(),
+            unread: print.unread.clone(),
+            bytes: None,
+            digest: None,
+        }
+    }
+
+    /// What the line says that the messages add up to.
+    pub fn claimed(&self) -> Claimed {
+        Claimed {
+            messages: self.messages,
+            bytes: self.bytes,
+            digest: self.digest.clone(),
         }
     }
 
@@ -100,6 +139,7 @@ impl MailboxLine {
             keywords: self.keywords,
             messages: self.messages,
             made_up,
+            unread: self.unread,
             access: None,
         }
     }

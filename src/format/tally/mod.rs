@@ -16,7 +16,8 @@
 //!
 //! `mailbox` has `/` between levels; where that does not show the levels, `levels` does. Digests are those
 //! of [`merkle`](crate::digest::merkle). A message that could not be read has `unread`, the code of the
-//! finding, in place of its content.
+//! finding, in place of its content; so has the line of a mailbox of which nothing could be read, and no sum.
+//! Every sum is held against the lines before it.
 //!
 //! What `convert` remembers between two passes is such a file, `mailtally.state`, in the root of the
 //! destination account; its head line says in which state source and destination were left, and there the
@@ -27,6 +28,7 @@ mod lines;
 mod prints;
 mod reader;
 mod state;
+mod sums;
 mod writer;
 
 #[cfg(test)]

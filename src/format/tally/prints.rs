@@ -77,6 +77,8 @@ pub struct MailboxPrint {
     pub messages: u64,
     /// What is not told, so that it was made up.
     pub made_up: MadeUp,
+    /// The code of the finding that says why nothing of it could be read.
+    pub unread: Option<String>,
     /// Who may touch its directory; never in a file.
     pub access: Option<Access>,
 }
@@ -108,6 +110,28 @@ impl MailboxPrint {
             keywords,
             messages,
             made_up: MadeUp::default(),
+            unread: None,
+            access: None,
+        }
+    }
+
+    /// Of a mailbox of which nothing can be read, and the code of the finding that says why.
+    pub fn unread(name: MailboxName, code: &str) -> Self {
+        Self {
+            name,
+            selectable: true,
+            uidvalidity: 0,
+            uidnext: 0,
+            guid: None,
+            acl: None,
+            keywords: Vec::new(),
+            messages: 0,
+            made_up: MadeUp {
+                uids: false,
+                guid: true,
+                uidvalidity: true,
+            },
+            unread: Some(code.into()),
             access: None,
         }
     }

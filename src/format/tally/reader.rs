@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use super::head::Head;
 use super::lines::{AccountLine, MailboxLine, MessageIn, SumLine};
 use super::prints::{AccountPrint, MailboxPrint, MessagePrint};
+use super::sums;
 use crate::bytes::Decode;
+use crate::digest::Digest;
 use crate::disk::{Dir, File};
 use crate::error::{Error, Result};
 use crate::model::MailboxName;
@@ -47,6 +49,7 @@ pub struct Reader {
     /// The mailbox, and as its lines call it.
     mailbox: Option<(MailboxName, String)>,
     uid: u32,
+    read: sums::Read,
     ended: bool,
 }
 
@@ -79,6 +82,7 @@ impl Reader {
         if let Some(why) = head.problem() {
             return Err(foreign(why));
         }
+        let state = head.is_state().then(|| head.digest.clone());
         Ok(Self {
             head,
             lines,
@@ -89,6 +93,7 @@ impl Reader {
             user: None,
             mailbox: None,
             uid: 0,
+            read: sums::Read::new(state),
             ended: false,
         })
     }
@@ -114,11 +119,24 @@ impl Reader {
         &self.path
     }
 
-    fn end(&self) -> Result<Option<Record>> {
-        if self.ended || self.head.is_state() {
+    /// The digest of the mailbox of which the last message was read.
+    pub fn last_digest(&self) -> Option<Digest> {
+        self.read.last_digest()
+    }
+
+    fn end(&mut self) -> Result<Option<Record>> {
+        if self.head.is_state() {
+            let adds_up = self.read.end_of_state();
+            return self.accept(adds_up).map(|()| None);
+        }
+        if self.ended {
             return Ok(None);
         }
         Err(self.refuse("the file ends before its last line"))
+    }
+
+    fn accept(&self, adds_up: Result<(), String>) -> Result<()> {
+        adds_up.map_err(|why| self.refuse(why))
     }
 
     fn record(&mut self, line: &[u8]) -> Result<Record> {
@@ -126,10 +144,16 @@ impl Reader {
             b"message" => self.message(line),
             b"mailbox" => self.mailbox_line(line),
             b"account" => self.account(line),
-            b"sum" => Ok(Record::Sum(self.parse(line)?)),
+            b"sum" => {
+                let sum = self.parse(line)?;
+                let adds_up = self.read.sum(&sum);
+                self.accept(adds_up).map(|()| Record::Sum(sum))
+            }
             b"end" => {
+                let sum = self.parse(line)?;
+                self.accept(self.read.end(&sum))?;
                 self.ended = true;
-                Ok(Record::End(self.parse(line)?))
+                Ok(Record::End(sum))
             }
             _ => Err(self.refuse("no record of a tally")),
         }
@@ -140,6 +164,8 @@ impl Reader {
         if self.user.as_ref().is_some_and(|before| *before >= user) {
             return Err(self.refuse("accounts are not in order"));
         }
+        let adds_up = self.read.account(&user);
+        self.accept(adds_up)?;
         self.user = Some(user.clone());
         self.mailbox = None;
         Ok(Record::Account(user, print))
@@ -150,13 +176,15 @@ impl Reader {
         if self.user.as_ref() != Some(&line.user) {
             return Err(self.refuse("a mailbox of another account"));
         }
-        let called = line.mailbox.clone();
+        let (called, claimed) = (line.mailbox.clone(), line.claimed());
         let print = line.print();
         if let Some((before, _)) = &self.mailbox
             && *before >= print.name
         {
             return Err(self.refuse("mailboxes are not in order"));
         }
+        let adds_up = self.read.mailbox(&called, &print, claimed);
+        self.accept(adds_up)?;
         self.mailbox = Some((print.name.clone(), called));
         self.uid = 0;
         Ok(Record::Mailbox(print))
@@ -177,6 +205,8 @@ impl Reader {
             return Err(self.refuse("messages are not in UID order"));
         }
         self.uid = print.uid.get();
+        let adds_up = self.read.message(&print);
+        self.accept(adds_up)?;
         Ok(Record::Message(print))
     }
 

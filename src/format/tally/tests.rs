@@ -3,6 +3,8 @@
 use std::io::Cursor;
 
 use super::*;
+use crate::digest::hex;
+use crate::digest::merkle::{self, MailboxDigest};
 use crate::model::{Flags, MailboxName, Uid};
 use crate::store::MadeUp;
 
@@ -38,7 +40,20 @@ fn mailbox(levels: &[&str]) -> MailboxPrint {
             guid: false,
             uidvalidity: true,
         },
+        unread: None,
         access: None,
+    }
+}
+
+/// The sum of so many messages, every second of which has twelve bytes.
+fn sum(kind: &str, messages: u64, digest: String) -> SumLine {
+    SumLine {
+        kind: kind.into(),
+        user: Some("ü".into()),
+        messages,
+        bytes: 6 * messages,
+        digest,
+        ..SumLine::default()
     }
 }
 
@@ -57,12 +72,6 @@ fn what_is_written_is_read_back() {
     let mut never_opened = message(5, unread);
     never_opened.envelope = None;
     let messages = [message(4, read), never_opened];
-    let end = SumLine {
-        kind: "end".into(),
-        users: Some(1),
-        digest: "ab".into(),
-        ..SumLine::default()
-    };
     let mailboxes = [mailbox(&["a", "b/c"]), mailbox(&["a", "line\nend"])];
     let account = AccountPrint {
         subscriptions: vec!["a".into()],
@@ -75,17 +84,43 @@ fn what_is_written_is_read_back() {
     out.line(&head).unwrap();
     let (user, print) = ("ü".to_owned(), account.clone());
     out.line(&AccountLine { user, print }).unwrap();
+    let mut digests = Vec::new();
     let mut expected = vec![Record::Account("ü".into(), account)];
     for print in &mailboxes {
         let line = MailboxLine::of("ü", print);
         let called = line.mailbox.clone();
         out.line(&line).unwrap();
         expected.push(Record::Mailbox(print.clone()));
+        let mut digest = MailboxDigest::new(&print.name);
         for print in &messages {
             out.text(&message_text("ü", &called, print)).unwrap();
             expected.push(Record::Message(print.clone()));
+            print.digest().iter().for_each(|it| digest.push(it));
         }
+        digests.push(digest.finish());
+        let sum = SumLine {
+            mailbox: Some(called),
+            ..sum("sum", 2, hex(&digest.finish()))
+        };
+        out.line(&sum).unwrap();
+        expected.push(Record::Sum(sum));
     }
+    let unread = MailboxPrint::unread(MailboxName::new(["b"]), "mailbox.unreadable");
+    out.line(&MailboxLine::of("ü", &unread)).unwrap();
+    expected.push(Record::Mailbox(unread));
+    let digest = hex(&merkle::account(&digests));
+    let whole = SumLine {
+        mailboxes: Some(2),
+        ..sum("sum", 4, digest.clone())
+    };
+    out.line(&whole).unwrap();
+    expected.push(Record::Sum(whole));
+    let end = SumLine {
+        user: None,
+        users: Some(1),
+        mailboxes: Some(2),
+        ..sum("end", 4, merkle::store([("ü", &digest[..])]))
+    };
     out.line(&end).unwrap();
     expected.push(Record::End(end));
 

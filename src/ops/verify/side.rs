@@ -6,7 +6,7 @@ use super::super::teller::Teller;
 use super::look::{Look, Looked};
 use crate::error::Result;
 use crate::format::tally::{AccountPrint, MailboxPrint, MessagePrint};
-use crate::model::{MailboxName, Uid};
+use crate::model::{Flags, MailboxName, Uid};
 use crate::report::{Finding, Side as Which};
 use crate::store::{Holds, MailboxSource};
 
@@ -95,6 +95,17 @@ pub struct Sums {
     pub virtual_bytes: u64,
     /// The digest, where every message was read.
     pub digest: Option<crate::digest::Digest>,
+}
+
+impl Sums {
+    /// One message more.
+    pub fn add(&mut self, print: &MessagePrint) {
+        let (size, virtual_size) = print.sizes();
+        self.messages += 1;
+        self.unseen += u64::from(!print.flags.contains(Flags::SEEN));
+        self.bytes += size.or(virtual_size).unwrap_or(0);
+        self.virtual_bytes += virtual_size.or(size).unwrap_or(0);
+    }
 }
 
 /// Who says what is found on a side.

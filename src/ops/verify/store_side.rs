@@ -12,7 +12,7 @@ use crate::digest::merkle::MailboxDigest;
 use crate::error::Result;
 use crate::format::Room;
 use crate::format::tally::{AccountPrint, Body, MailboxPrint, MessagePrint, shown};
-use crate::model::{Flags, MailboxName, Uid};
+use crate::model::{MailboxName, Uid};
 use crate::report::catalogue::MAILBOX_UNREADABLE;
 use crate::report::{Event, Finding, escape};
 use crate::store::{Access, Form, MailboxSource, Source};
@@ -372,11 +372,7 @@ fn place_of(source: &dyn MailboxSource, uid: Uid) -> Option<usize> {
 
 impl OpenMailbox<'_> {
     fn add(&mut self, print: &MessagePrint) {
-        let (size, virtual_size) = print.sizes();
-        self.sums.messages += 1;
-        self.sums.unseen += u64::from(!print.flags.contains(Flags::SEEN));
-        self.sums.bytes += size.or(virtual_size).unwrap_or(0);
-        self.sums.virtual_bytes += virtual_size.or(size).unwrap_or(0);
+        self.sums.add(print);
         match print.digest() {
             Some(digest) => self.digest.push(&digest),
             // What cannot be read has no digest, and that was said; what was not read is another matter.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use bstr::BString;
 
@@ -75,4 +76,12 @@ pub fn differences(one: &Tree, other: &Tree) -> Vec<String> {
         }
     }
     all
+}
+
+/// A true copy of a tree: links, modes, times and owners too. What `to` lies in is made.
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    let mut cp = Command::new("cp");
+    cp.arg("-a").arg(from).arg(to);
+    assert!(cp.status().unwrap().success());
 }

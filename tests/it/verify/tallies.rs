@@ -1,5 +1,4 @@
-//! The tally: whole or not there, the same at every run, read by others, and refused with its place where it
-//! is not what it should be.
+//! The tally: whole or not there, the same at every run, and read by others.
 
 use std::fs;
 use std::io::Write as _;
@@ -7,10 +6,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use mailtally::error::Error;
+use mailtally::digest::hex;
+use mailtally::digest::merkle::{self, MailboxDigest};
 use mailtally::format::tally::{
     AccountLine, AccountPrint, Body, BodyPrint, Envelope, Head, MailboxLine, MailboxPrint,
-    MessagePrint, Reader, SumLine, Writer, message_text,
+    MessagePrint, SumLine, Writer, message_text,
 };
 use mailtally::model::{Flags, Mailbox, MailboxGuid, MailboxName, Uid, UidValidity};
 use serde_json::Value;
@@ -19,8 +19,9 @@ use super::planted::{FORMATS, Planted, manifest};
 use crate::harness::maildir::{Maildir, scratch};
 use crate::harness::run::{Ran, Run};
 use crate::harness::skipped;
+use crate::harness::tree::copy;
 
-fn run(account: &Maildir, args: &[&str]) -> Ran {
+pub fn run(account: &Maildir, args: &[&str]) -> Ran {
     Run::new(account.temp()).args(args).done()
 }
 
@@ -59,13 +60,13 @@ fn a_manifest_is_whole_or_not_there_and_replaces_only_its_own_kind() {
 }
 
 /// The lines of a tally.
-fn text(tally: &[u8]) -> Vec<String> {
+pub fn text(tally: &[u8]) -> Vec<String> {
     let text = zstd::decode_all(tally).unwrap();
     let text = String::from_utf8(text).unwrap();
     text.lines().map(str::to_owned).collect()
 }
 
-fn packed(lines: &[String]) -> Vec<u8> {
+pub fn packed(lines: &[String]) -> Vec<u8> {
     let text = lines.join("\n") + "\n";
     zstd::encode_all(text.as_bytes(), 1).unwrap()
 }
@@ -108,10 +109,7 @@ fn many_accounts_are_one_file() {
     let account = Maildir::five_and_one();
     for user in ["b", "a@x", "c"] {
         let path = account.temp().join("vmail").join(user);
-        fs::create_dir_all(&path).unwrap();
-        let mut cp = Command::new("cp");
-        cp.arg("-a").arg(account.source()).arg(path.join("Maildir"));
-        assert!(cp.status().unwrap().success());
+        copy(&account.source(), &path.join("Maildir"));
     }
     let location = "maildir:vmail/%u/Maildir";
     run(&account, &["manifest", location, "-o", "all.tally"]).exits(0);
@@ -143,14 +141,7 @@ fn many_accounts_are_one_file() {
 #[test]
 fn a_difference_does_not_make_a_right_quota_stale() {
     let account = Maildir::five_and_one().put("maildirsize", "\n252 6\n");
-    let mut cp = Command::new("cp");
-    cp.arg("-a").arg(account.source());
-    assert!(
-        cp.arg(account.temp().join("copy"))
-            .status()
-            .unwrap()
-            .success()
-    );
+    copy(&account.source(), &account.temp().join("copy"));
     fs::rename(
         account.temp().join("copy/cur/1700000002.M1P1.host:2,S"),
         account.temp().join("copy/cur/1700000002.M1P1.host:2,FS"),
@@ -160,112 +151,6 @@ fn a_difference_does_not_make_a_right_quota_stale() {
     let ran = run(&account, &["verify", "--json", &location, "maildir:copy"]).exits(1);
     assert_eq!(ran.codes(), [""; 0], "{ran}");
     assert_eq!(ran.summary()["differences"]["message.flags"], 1);
-}
-
-/// What is done to the lines of a tally.
-type Change = fn(&mut Vec<String>);
-
-/// What reading a tally to its end says.
-fn refusal(bytes: &[u8]) -> Option<String> {
-    let stream = std::io::Cursor::new(bytes.to_vec());
-    let mut reader = match Reader::new(stream, "x.tally".into()) {
-        Ok(reader) => reader,
-        Err(error) => return Some(error.chain()),
-    };
-    loop {
-        match reader.next_record() {
-            Ok(Some(_)) => {}
-            Ok(None) => return None,
-            Err(error) => {
-                assert!(matches!(error, Error::Format { .. }));
-                return Some(error.chain());
-            }
-        }
-    }
-}
-
-#[test]
-fn a_tally_that_is_damaged_cut_or_foreign_is_refused_with_place_and_reason() {
-    let temp = scratch();
-    Planted::sound(6).write("sdbox", &temp.path().join("sdbox"));
-    let whole = manifest("sdbox", &temp.path().join("sdbox"));
-    assert_eq!(refusal(&whole), None);
-    for len in (0..whole.len()).step_by(97) {
-        assert!(
-            refusal(&whole[..len]).is_some(),
-            "{len} of {} bytes",
-            whole.len()
-        );
-    }
-    for at in (0..whole.len()).step_by(61) {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 0x10;
-        assert!(refusal(&bytes).is_some(), "byte {at}");
-    }
-    let lines = text(&whole);
-    let changes: [(Change, &str); 8] = [
-        (
-            |lines| drop(lines.pop()),
-            "line 44: the file ends before its last line",
-        ),
-        (
-            |lines| lines.swap(4, 5),
-            "line 6: messages are not in UID order",
-        ),
-        (
-            |lines| drop(lines.remove(2)),
-            "line 3: a message of another mailbox",
-        ),
-        (
-            |lines| lines[1] = "{}".into(),
-            "line 2: no record of a tally",
-        ),
-        (
-            |lines| lines[4] = lines[4].replace("\"crc32\":\"", "\"crc32\":\"x"),
-            "crc32 cannot be read",
-        ),
-        (|lines| lines[3].truncate(30), "line 4: EOF"),
-        (
-            |lines| lines.push("{\"type\":\"end\"}".into()),
-            "a line behind the last",
-        ),
-        (
-            |lines| lines[0] = lines[0].replace("\"version\":1", "\"version\":2"),
-            "this program reads 1",
-        ),
-    ];
-    for (change, wanted) in changes {
-        let mut changed = lines.clone();
-        change(&mut changed);
-        let why = refusal(&packed(&changed)).expect(wanted);
-        assert!(why.contains(wanted), "{why}, not {wanted}");
-        assert!(why.contains("x.tally"), "{why}");
-    }
-    assert!(
-        refusal(b"From a@b\n\nnot zstd")
-            .unwrap()
-            .contains("not a readable tally")
-    );
-}
-
-#[test]
-fn a_damaged_tally_ends_the_run_with_66() {
-    let account = Maildir::five_and_one();
-    run(
-        &account,
-        &["manifest", &account.location(), "-o", "a.tally"],
-    )
-    .exits(0);
-    let bytes = fs::read(account.temp().join("a.tally")).unwrap();
-    let mut lines = text(&bytes);
-    lines.swap(3, 4);
-    fs::write(account.temp().join("bad.tally"), packed(&lines)).unwrap();
-    let ran = run(&account, &["verify", "bad.tally", &account.location()]).exits(66);
-    assert!(
-        ran.stderr.contains("line 5: messages are not in UID order"),
-        "{ran}"
-    );
-    assert!(!ran.stdout.contains("GO:"), "{ran}");
 }
 
 /// A tally of so many messages, in ten mailboxes of one account.
@@ -281,6 +166,7 @@ fn synthetic(path: &Path, messages: u32) {
     let user = String::new();
     let print = AccountPrint::default();
     out.line(&AccountLine { user, print }).unwrap();
+    let mut digests = Vec::new();
     for folder in 0..10_u8 {
         let mailbox = Mailbox {
             name: MailboxName::new([format!("folder {folder}")]),
@@ -296,22 +182,46 @@ fn synthetic(path: &Path, messages: u32) {
         let name = mailbox.name.clone();
         let print = MailboxPrint::of_mailbox(&mailbox, name, u64::from(messages / 10));
         out.line(&MailboxLine::of("", &print)).unwrap();
+        let called = mailbox.name.to_string();
+        let mut digest = MailboxDigest::new(&mailbox.name);
         for uid in 1..=messages / 10 {
-            out.text(&message_text(
-                "",
-                &mailbox.name.to_string(),
-                &a_print(folder, uid),
-            ))
-            .unwrap();
+            let print = a_print(folder, uid);
+            out.text(&message_text("", &called, &print)).unwrap();
+            digest.push(&print.digest().unwrap());
         }
+        digests.push(digest.finish());
+        out.line(&SumLine {
+            mailbox: Some(called),
+            ..sum("sum", messages / 10, hex(&digest.finish()))
+        })
+        .unwrap();
     }
-    let kind = "end".into();
+    let digest = hex(&merkle::account(&digests));
+    let whole = merkle::store([("", &digest[..])]);
     out.line(&SumLine {
-        kind,
-        ..SumLine::default()
+        mailboxes: Some(10),
+        ..sum("sum", messages, digest)
+    })
+    .unwrap();
+    out.line(&SumLine {
+        user: None,
+        users: Some(1),
+        mailboxes: Some(10),
+        ..sum("end", messages, whole)
     })
     .unwrap();
     out.finish().unwrap().flush().unwrap();
+}
+
+fn sum(kind: &str, messages: u32, digest: String) -> SumLine {
+    SumLine {
+        kind: kind.into(),
+        user: Some(String::new()),
+        messages: messages.into(),
+        bytes: 4000 * u64::from(messages),
+        digest,
+        ..SumLine::default()
+    }
 }
 
 fn a_print(folder: u8, uid: u32) -> MessagePrint {
