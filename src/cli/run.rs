@@ -139,6 +139,13 @@ impl Run {
         self.watch.on(Event::UserDone(&line));
     }
 
+    /// A user was named who is on neither side.
+    pub fn nowhere(&mut self, user: &str) {
+        let teller = Teller::new(user, &self.watch);
+        teller.found(Finding::new(&ACCOUNT_MISSING, "neither side has this user"));
+        self.missing = true;
+    }
+
     /// What to do next, where that is not the same for every run of the command.
     pub fn next(&mut self, next: Next) {
         self.watch.next(next);

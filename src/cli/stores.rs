@@ -97,6 +97,14 @@ fn names(wanted: fn(&Room) -> bool) -> String {
 }
 
 fn room_of(driver: Driver) -> Result<&'static Room> {
+    if driver == Driver::Tally {
+        return Err(Error::Usage {
+            what: "a tally holds the fingerprints of mail, and no mail".into(),
+            help:
+                "name the store itself here; a tally is for `mailtally verify tally:FILE LOCATION`"
+                    .into(),
+        });
+    }
     format::room(driver.name()).ok_or_else(|| not_yet(&format!("the format {}", driver.name())))
 }
 

@@ -196,30 +196,36 @@ fn one_by_one(
         Lane::new(source, &selection),
         Lane::new(destination, &selection),
     ];
-    let refused = found.refused.iter().map(|(user, _)| user);
-    let told: BTreeSet<_> = found.missing.iter().chain(refused).collect();
-    let mut nobody = told.is_empty() && global.shard.is_none();
+    let refused: BTreeSet<_> = found.refused.iter().map(|(user, _)| &user[..]).collect();
+    let mut nowhere: BTreeSet<_> = selection.must_be_there().collect();
+    nowhere.retain(|user| !refused.contains(user));
+    let mut nobody = refused.is_empty() && nowhere.is_empty() && global.shard.is_none();
     let mut results = Vec::new();
     loop {
         let step = step(&mut lanes, level, &run, context);
         nobody &= matches!(step, Ok(Step::End));
         match step {
-            Ok(Step::Done(result)) => results.push(result),
+            Ok(Step::Done(user, result)) => {
+                nowhere.retain(|named| *named != user && !user.is_empty());
+                results.push(result);
+            }
             Ok(Step::Alone(user, rule)) => {
-                if !told.contains(&user) {
+                nowhere.remove(&user[..]);
+                if !refused.contains(&user[..]) {
                     run.absent(&user, rule);
                 }
             }
             Ok(Step::End) => break,
             // The stream itself is broken: nothing after this can be told.
-            Err(error) => {
-                results.push(run.one("", |_, _| Err(error)));
-                break;
-            }
+            Err(error) => results.push(run.one("", |_, _| Err(error))),
         }
         if results.last().is_some_and(ends_here) {
+            nowhere.clear();
             break;
         }
+    }
+    for user in nowhere {
+        run.nowhere(user);
     }
     if nobody {
         let what = "neither side has a user that was chosen".into();
@@ -228,13 +234,13 @@ fn one_by_one(
     Ok(run.conclude(&results))
 }
 
-/// Users that are missing or refused, and whether there is one account only.
+/// Users that are refused, and whether there is one account only. Those that one side has not are told in
+/// their turn.
 fn of_stores(parties: &mut [Named; 2]) -> (Found, bool) {
     let mut all = Found::default();
     let mut single = false;
     for party in parties {
         if let Named::Stores(location, found) = party {
-            all.missing.append(&mut found.missing);
             all.refused.append(&mut found.refused);
             single |= !location.path.names_users();
         }
@@ -264,7 +270,7 @@ enum Step {
     /// On one side only, which is this finding.
     Alone(String, &'static Rule),
     /// Compared, or why not.
-    Done(Result<UserLine>),
+    Done(String, Result<UserLine>),
 }
 
 fn step(lanes: &mut [Lane<'_>; 2], level: Level, run: &Run, context: &Context) -> Result<Step> {
@@ -292,7 +298,7 @@ fn step(lanes: &mut [Lane<'_>; 2], level: Level, run: &Run, context: &Context) -
                     lane.leave(&user)?;
                 }
             }
-            return Ok(Step::Done(result));
+            return Ok(Step::Done(user, result));
         }
     };
     lanes[side].pass()?;

@@ -60,6 +60,12 @@ impl Selection {
         masks.chain(listed).map(String::as_str).collect()
     }
 
+    /// Those of them that belong to the shard.
+    pub fn must_be_there(&self) -> impl Iterator<Item = &str> {
+        let named = self.named().into_iter();
+        named.filter(|name| self.shard_takes(name))
+    }
+
     /// True if a name that was found is chosen by a mask, or if nobody chooses.
     pub(super) fn mask_takes(&self, name: &str) -> bool {
         !self.chooses() || self.masks.iter().any(|mask| fits(mask, name))

@@ -4,6 +4,7 @@ use super::Level;
 use crate::digest::{Measured, Pass};
 use crate::format::tally::{Body, MessagePrint};
 use crate::model::Message;
+use crate::report::catalogue::MAILDIR_DAMAGED;
 use crate::report::{Finding, Severity};
 use crate::store::{Access, Claims, MailboxSource, Opened, Peek};
 
@@ -158,8 +159,9 @@ impl Told {
                 source.judge(nth, &self.message, self.claims, facts, &mut |finding| {
                     findings.push(finding);
                 });
-                // A coat that is torn was read as it lies there: that is not the message.
-                let torn = findings.iter().find(|finding| is_torn(finding));
+                // A coat of which nothing comes off was read as it lies there: that is not the message.
+                let is_torn = |finding: &&Finding| finding.rule.code == MAILDIR_DAMAGED.code;
+                let torn = findings.iter().find(is_torn);
                 torn.map_or_else(|| Body::Read(facts.into()), broken)
             }
             Err(finding) => broken(finding),
@@ -170,10 +172,6 @@ impl Told {
         print.access = self.access;
         Looked { print, findings }
     }
-}
-
-fn is_torn(finding: &Finding) -> bool {
-    finding.rule.code.ends_with(".damaged")
 }
 
 fn broken(finding: &Finding) -> Body {

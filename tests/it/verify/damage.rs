@@ -182,3 +182,22 @@ fn unreadable(format: &str) -> String {
     };
     code.clone()
 }
+
+#[test]
+fn messages_of_nothing_but_nuls_are_read_and_compared() {
+    for format in FORMATS {
+        let temp = scratch();
+        let [one, other] = ["one", "other"].map(|name| temp.path().join(name));
+        let mut planted = Planted::sound(1);
+        for (path, len) in [(&one, 600), (&other, 700)] {
+            planted.boxes[2].messages[4].1 = vec![0; len];
+            planted.write(format, path);
+        }
+        let (line, said) = compared(store(format, &one), store(format, &other), Level::Full);
+        let wanted = [("message.content".to_owned(), "INBOX".to_owned(), 9)];
+        assert_eq!(*said.differences.lock().unwrap(), wanted, "{format}");
+        let (codes, _) = told(&said);
+        assert_eq!(codes.len(), 2, "{format}: {codes:?}");
+        assert_ne!(Some(&line.digest.source), line.digest.destination.as_ref());
+    }
+}

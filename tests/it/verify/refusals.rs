@@ -2,8 +2,11 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use crate::harness::maildir::Maildir;
 use crate::harness::run::{Ran, Run};
+use crate::harness::tree::copy;
 
 fn verify(account: &Maildir, source: &str, destination: &str) -> Ran {
     Run::new(account.temp())
@@ -69,6 +72,60 @@ fn users_on_one_side_only_are_said() {
     assert_eq!(ran.findings("account.extra")[0]["user"], "c");
     assert_eq!(ran.summary()["users"]["total"], 3);
     assert_eq!(ran.summary()["users"]["ok"], 1);
+}
+
+#[test]
+fn a_tally_is_for_verify_and_every_other_command_says_so() {
+    let account = Maildir::five_and_one();
+    let to = account.target();
+    let commands = [
+        &["inspect", "tally:a.tally"][..],
+        &["quota", "tally:a.tally"],
+        &["repair", "tally:a.tally"],
+        &["manifest", "tally:a.tally", "-o", "b.tally"],
+        &["convert", "tally:a.tally", &to],
+        &["convert", "maildir:Maildir", "tally:a.tally"],
+    ];
+    for command in commands {
+        let ran = Run::new(account.temp()).args(command).done().exits(64);
+        assert!(ran.stderr.contains("and no mail"), "{ran}");
+        assert!(ran.stderr.contains("mailtally verify tally:FILE"), "{ran}");
+    }
+}
+
+#[test]
+fn a_user_named_who_is_nowhere_is_no_input_and_one_on_one_side_is_a_difference() {
+    let account = Maildir::five_and_one();
+    for (side, users) in [("old", ["a", "b"]), ("new", ["b", "c"])] {
+        for user in users {
+            let path = account.temp().join(side).join(user);
+            copy(&account.source(), &path);
+        }
+        let (location, file) = (format!("maildir:{side}/%u"), format!("{side}.tally"));
+        let args = ["manifest", &location, "-o", &file];
+        Run::new(account.temp()).args(args).done().exits(0);
+    }
+    let old = ["maildir:old/%u", "old.tally"];
+    let new = ["maildir:new/%u", "new.tally"];
+    for (source, destination) in old.iter().flat_map(|old| new.map(|new| (*old, new))) {
+        let verify = |users: &[&str]| {
+            let run = Run::new(account.temp()).args(["verify", "--json", source, destination]);
+            let users = users.iter().flat_map(|user| ["-u", user]);
+            run.args(users).done()
+        };
+        let what = format!("{source} {destination}");
+        verify(&["b"]).exits(0);
+        for (user, code) in [("a", "account.missing"), ("c", "account.extra")] {
+            let ran = verify(&[user, "b"]).exits(1);
+            ran.says(code, &json!({"user": user}));
+            assert_eq!(ran.codes(), [code], "{what}: {ran}");
+        }
+        let ran = verify(&["typo", "b"]).exits(66);
+        ran.says("account.missing", &json!({"user": "typo"}));
+        assert_eq!(ran.summary()["users"]["ok"], 1, "{what}: {ran}");
+        let ran = verify(&["typo"]).exits(66);
+        ran.says("account.missing", &json!({"user": "typo"}));
+    }
 }
 
 #[test]

@@ -129,6 +129,9 @@ fn many_accounts_are_one_file() {
     assert_eq!(ran.findings("account.missing")[0]["user"], "b");
     let typo = ["verify", "all.tally", "all.tally", "-u", "typo"];
     let ran = run(&account, &typo).exits(66);
+    assert!(ran.stdout.contains("neither side has this user"), "{ran}");
+    let nobody = ["verify", "all.tally", "all.tally", "-u", "x*"];
+    let ran = run(&account, &nobody).exits(66);
     assert!(ran.stdout.contains("neither side has a user"), "{ran}");
     // A store that cannot be opened is one user, who failed, and nobody's extra.
     fs::create_dir(account.temp().join("new/b")).unwrap();
