@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::format::tally::{Body, MailboxPrint, MessagePrint, shown};
 use crate::model::MailboxName;
 use crate::ops::teller::Teller;
-use crate::report::catalogue::{ACCOUNT_CHANGED, ACCOUNT_MOVES};
+use crate::report::catalogue::ACCOUNT_CHANGED;
 use crate::report::{Event, Finding, MailboxLine, Place};
 
 /// One account of both sides.
@@ -87,9 +87,8 @@ impl<'j> Join<'j> {
                 Ordering::Greater => self.only(1, one.as_ref())?,
             }
         }
-        if self.strays.overflow() {
-            let detail = format!("more than {} on one side", super::strays::MOST);
-            self.teller.found(Finding::new(&ACCOUNT_MOVES, detail));
+        if let Some(finding) = self.strays.not_looked_for() {
+            self.teller.found(finding);
         }
         for difference in std::mem::take(&mut self.strays).resolve() {
             self.teller.differs(difference);

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 
 use crate::digest::Digest;
 use crate::model::Uid;
-use crate::report::Place;
+use crate::report::catalogue::ACCOUNT_MOVES;
+use crate::report::{Finding, Place};
 
 use super::compare::{Differs, difference};
 use crate::report::Difference;
@@ -99,9 +100,10 @@ impl Strays {
         (!stray.with_mailbox).then(|| self.alone(side, &stray))
     }
 
-    /// True where some were not looked for.
-    pub fn overflow(&self) -> bool {
-        self.overflow
+    /// Says where some were not looked for.
+    pub fn not_looked_for(&self) -> Option<Finding> {
+        let detail = format!("more than {MOST} on one side");
+        self.overflow.then(|| Finding::new(&ACCOUNT_MOVES, detail))
     }
 
     fn place(&self, stray: &Stray) -> Place {
@@ -307,5 +309,23 @@ mod tests {
             ("message.missing", "INBOX uid 4".into()),
         ];
         assert_eq!(resolved(&copies), wanted);
+    }
+
+    #[test]
+    fn beyond_what_is_held_a_message_is_missing_at_once_and_that_is_said() {
+        let mut all = Strays::default();
+        all.mailbox("INBOX".into());
+        let mut add = |nth: usize| {
+            let uid = Uid::new(u32::try_from(nth + 1).unwrap()).unwrap();
+            all.add(0, [7; 16], uid, Why::Alone)
+        };
+        assert!((0..MOST).all(|nth| add(nth).is_none()));
+        let told = add(MOST).expect("there is no room for it");
+        assert_eq!(told.code, "message.missing");
+        assert_eq!(told.place.to_string(), "INBOX uid 400001");
+        let finding = all.not_looked_for().expect("it is said");
+        assert_eq!(finding.rule.code, "account.moves");
+        assert_eq!(finding.detail, "more than 400000 on one side");
+        assert!(Strays::default().not_looked_for().is_none());
     }
 }

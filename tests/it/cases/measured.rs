@@ -67,10 +67,7 @@ fn r1_a_message_that_cannot_be_read_costs_itself_and_nothing_else() {
 #[test]
 fn r1_a_message_of_another_owner_costs_itself_and_nothing_else() {
     if !is_root() {
-        crate::harness::skipped(
-            "a_message_of_another_owner",
-            "only root can give files away",
-        );
+        crate::harness::skipped("only root can give files away");
         return;
     }
     let account = Maildir::five_and_one().owned_by(NOBODY);

@@ -55,7 +55,7 @@ impl Server {
     pub fn here(test: &str) -> Option<Self> {
         let found = Self::at("/".into());
         if found.is_none() {
-            skipped(test, "Dovecot is not on this machine");
+            skipped("Dovecot is not on this machine");
             let required = std::env::var("MAILTALLY_REQUIRE_DOVECOT");
             assert!(required.as_deref() != Ok("1"), "{test} needs Dovecot");
         }
@@ -65,7 +65,7 @@ impl Server {
     /// Dovecot 2.4 below `MAILTALLY_DOVECOT_24_ROOT`. Without that, says that `test` was skipped.
     pub fn dovecot_24(test: &str) -> Option<Self> {
         let Some(root) = std::env::var_os("MAILTALLY_DOVECOT_24_ROOT") else {
-            skipped(test, "MAILTALLY_DOVECOT_24_ROOT names no Dovecot 2.4");
+            skipped("MAILTALLY_DOVECOT_24_ROOT names no Dovecot 2.4");
             return None;
         };
         assert!(

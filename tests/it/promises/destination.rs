@@ -234,10 +234,7 @@ fn modes_follow_from_the_source_as_dovecot_makes_them() {
 #[test]
 fn what_is_written_belongs_to_the_owner_of_the_source_or_to_whom_it_is_given() {
     if !is_root() {
-        skipped(
-            "what_is_written_belongs_to_the_owner",
-            "only root can give files away",
-        );
+        skipped("only root can give files away");
         return;
     }
     let account = rich().owned_by(NOBODY);
@@ -262,10 +259,7 @@ fn what_is_written_belongs_to_the_owner_of_the_source_or_to_whom_it_is_given() {
 #[test]
 fn an_owner_that_cannot_be_had_is_said() {
     if !is_root() {
-        skipped(
-            "an_owner_that_cannot_be_had_is_said",
-            "the source must belong to someone else",
-        );
+        skipped("the source must belong to someone else");
         return;
     }
     // Readable for all, owned by root, and the run is somebody's.

@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bstr::ByteSlice;
+
 use mailtally::disk::{Action, Disk, Real, Step};
 use mailtally::model::Flags;
 use mailtally::ops::verify::Level;
@@ -12,13 +14,13 @@ use mailtally::report::Status;
 use super::planted::{FORMATS, Planted, compared, store, store_on};
 use crate::harness::maildir::scratch;
 
-/// A disk that counts how often a message of a Maildir is opened.
+/// A disk that counts how often a message of a Maildir is opened, whatever its flags.
 #[derive(Debug, Default)]
 struct Counting(AtomicU64);
 
 impl Disk for Counting {
     fn before(&self, step: &Step<'_>) -> io::Result<()> {
-        if step.action == Action::Open && step.name.ends_with(b":2,S") {
+        if step.action == Action::Open && step.name.contains_str(":2,") {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
         Real.before(step)
@@ -38,7 +40,7 @@ fn a_quick_look_opens_no_message_of_a_maildir_and_sees_flags_dates_and_sizes() {
     planted.write("maildir", &other);
     let disk = Arc::new(Counting::default());
     let sides = [&one, &other].map(|path| {
-        let disk = Arc::clone(&disk);
+        let disk = Arc::clone(&disk) as Arc<dyn Disk>;
         store_on("maildir", path, disk)
     });
     let [source, destination] = sides;
@@ -53,6 +55,9 @@ fn a_quick_look_opens_no_message_of_a_maildir_and_sees_flags_dates_and_sizes() {
     ];
     assert_eq!(codes, wanted);
     assert_eq!(disk.0.load(Ordering::Relaxed), 0);
+    let again = store_on("maildir", &one, Arc::clone(&disk) as Arc<dyn Disk>);
+    compared(again, store("maildir", &one), Level::Full);
+    assert_eq!(disk.0.load(Ordering::Relaxed), 32, "a full look is counted");
     assert_eq!(line.digest.source, "");
     assert!(line.not_compared[0].starts_with("contents: --quick"));
 }
@@ -62,18 +67,21 @@ fn a_true_copy_is_go_at_every_level_in_every_pair_of_formats() {
     let temp = scratch();
     let planted = Planted::sound(2);
     for format in FORMATS {
-        planted.write(format, &temp.path().join(format));
+        for side in ["one", "other"] {
+            planted.write(format, &temp.path().join(format!("{side}-{format}")));
+        }
     }
+    let path = |side: &str, format: &str| temp.path().join(format!("{side}-{format}"));
     let sample = Level::Sample { of: 3, seed: 1 };
     for from in FORMATS {
-        for to in FORMATS.into_iter().filter(|to| *to != from) {
+        for to in FORMATS {
             for level in [Level::Full, Level::Quick, sample] {
-                let sides = [from, to].map(|format| store(format, &temp.path().join(format)));
-                let [one, other] = sides;
-                let (line, said) = compared(one, other, level);
-                let all = said.differences.lock().unwrap();
-                assert_eq!(*all, [], "{from} {to} {level:?}");
-                assert_eq!(line.status, Status::Verified, "{from} {to} {level:?}");
+                let (one, other) = (path("one", from), path("other", to));
+                let (line, said) = compared(store(from, &one), store(to, &other), level);
+                let what = format!("{from} {to} {level:?}");
+                assert_eq!(*said.differences.lock().unwrap(), [], "{what}");
+                assert_eq!(*said.findings.lock().unwrap(), [], "{what}");
+                assert_eq!(line.status, Status::Verified, "{what}");
             }
         }
     }

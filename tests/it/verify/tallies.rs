@@ -15,8 +15,8 @@ use mailtally::format::tally::{
 use mailtally::model::{Flags, Mailbox, MailboxGuid, MailboxName, Uid, UidValidity};
 use serde_json::Value;
 
-use super::planted::{FORMATS, Planted, manifest};
-use crate::harness::maildir::{Maildir, scratch};
+use super::planted::{Planted, manifest};
+use crate::harness::maildir::{Maildir, mail, scratch};
 use crate::harness::run::{Ran, Run};
 use crate::harness::skipped;
 use crate::harness::tree::copy;
@@ -69,6 +69,41 @@ pub fn text(tally: &[u8]) -> Vec<String> {
 pub fn packed(lines: &[String]) -> Vec<u8> {
     let text = lines.join("\n") + "\n";
     zstd::encode_all(text.as_bytes(), 1).unwrap()
+}
+
+#[test]
+fn a_manifest_that_is_killed_leaves_what_was_there() {
+    let mut account = Maildir::new();
+    for nth in 0..3000 {
+        let name = format!("1700000000.M{nth}P1.host:2,");
+        account = account.message("INBOX", &name, mail("one"));
+    }
+    let location = account.location();
+    let args = ["manifest", &location, "-j", "1", "-o", "a.tally"];
+    let on_its_way = account.temp().join(".a.tally.mailtally-new");
+    let kill = || {
+        let _ = fs::remove_file(&on_its_way);
+        let mut child = Run::new(account.temp()).args(args).start();
+        while child.try_wait().unwrap().is_none() && !on_its_way.exists() {}
+        child.kill().unwrap();
+        Ran::from(&child.wait_with_output().unwrap()).exits(128 + 9);
+    };
+    kill();
+    assert!(!account.temp().join("a.tally").exists());
+    let earlier = earlier();
+    fs::write(account.temp().join("a.tally"), &earlier).unwrap();
+    kill();
+    assert!(fs::read(account.temp().join("a.tally")).unwrap() == earlier);
+    run(&account, &args).exits(0);
+    assert!(!on_its_way.exists());
+    run(&account, &["verify", "a.tally", &location]).exits(0);
+}
+
+/// A tally of another account.
+fn earlier() -> Vec<u8> {
+    let temp = scratch();
+    Planted::sound(1).write("maildir", &temp.path().join("maildir"));
+    manifest("maildir", &temp.path().join("maildir"))
 }
 
 #[test]
@@ -288,41 +323,37 @@ fn ten_million_records_take_less_than_64_mib() {
     assert!(most < 64 * 1024, "{most} KiB");
 }
 
-/// Reads a tally as its users would, in an environment that is thrown away.
+/// An environment with `DuckDB` in it, which is thrown away.
 const DUCKDB: &str = r#"
 set -e
 python3 -m venv "$1/venv"
 "$1/venv/bin/pip" install --quiet --disable-pip-version-check duckdb
-"$1/venv/bin/python" - "$1/a.tally" <<'PYTHON'
+"#;
+
+/// Reads a tally as its users would.
+const QUERY: &str = r#"
 import sys, duckdb
 print(duckdb.sql(f"""select count(*), sum(size), min(uid) from
     read_json('{sys.argv[1]}', format='newline_delimited', compression='zstd')
     where type = 'message' and list_contains(flags, '\\Seen')""").fetchall())
-PYTHON
 "#;
 
 #[test]
 fn duckdb_reads_a_tally_as_it_is() {
     let temp = scratch();
+    let mut sh = Command::new("sh");
+    let had = sh.args(["-c", DUCKDB, "sh"]).arg(temp.path()).output();
+    let had = had.unwrap();
+    if !had.status.success() {
+        let why = String::from_utf8_lossy(&had.stderr);
+        return skipped(why.lines().last().unwrap_or("no DuckDB"));
+    }
     let planted = Planted::sound(7);
-    for format in FORMATS {
-        planted.write(format, &temp.path().join(format));
-    }
-    fs::write(
-        temp.path().join("a.tally"),
-        manifest("mdbox", &temp.path().join("mdbox")),
-    )
-    .unwrap();
-    let output = Command::new("sh")
-        .args(["-c", DUCKDB, "sh"])
-        .arg(temp.path())
-        .output()
-        .unwrap();
-    if !output.status.success() {
-        let why = String::from_utf8_lossy(&output.stderr);
-        let why = why.lines().last().unwrap_or("no DuckDB").to_owned();
-        return skipped("duckdb_reads_a_tally_as_it_is", &why);
-    }
+    planted.write("mdbox", &temp.path().join("mdbox"));
+    let tally = temp.path().join("a.tally");
+    fs::write(&tally, manifest("mdbox", &temp.path().join("mdbox"))).unwrap();
+    let mut python = Command::new(temp.path().join("venv/bin/python"));
+    let output = python.args(["-c", QUERY]).arg(&tally).output().unwrap();
     let messages = planted.boxes.iter().flat_map(|folder| &folder.messages);
     let seen = messages.filter(|(message, _)| message.flags.contains(Flags::SEEN));
     let seen: Vec<_> = seen.collect();
@@ -330,5 +361,6 @@ fn duckdb_reads_a_tally_as_it_is() {
     let first = seen.iter().map(|(message, _)| message.uid.get()).min();
     let wanted = format!("[({}, {bytes}, {})]", seen.len(), first.unwrap());
     let said = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(said.trim(), wanted);
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said.trim(), wanted, "{why}");
 }
