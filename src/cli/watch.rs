@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mailtally::report::{
-    Difference, Event, Finding, MailboxLine, Observer, QuotaLine, Severity, Status, StepLine,
+    Difference, Event, Finding, MailboxLine, Observer, QuotaLine, Rule, Severity, Status, StepLine,
     Summary, UserLine,
 };
 use serde::Serialize;
@@ -46,6 +46,12 @@ pub struct Heard {
 }
 
 impl Heard {
+    /// True where such a finding was heard.
+    pub fn knows(&self, rule: &Rule) -> bool {
+        let key = (Reverse(rule.severity), rule.code);
+        self.findings.contains_key(&key)
+    }
+
     /// Counts a difference at its place; of those beyond what is kept only the first there.
     fn place(&mut self, difference: &Difference, keep: bool) {
         let mailbox = difference.place.mailbox.clone().unwrap_or_default();

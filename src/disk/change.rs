@@ -256,6 +256,19 @@ impl Dir {
         })
     }
 
+    /// Sets the time at which the content of a file changed, and nothing else of it; a link is not followed.
+    pub fn set_time(&self, name: impl AsRef<[u8]>, (seconds, nanos): (i64, u32)) -> Result<()> {
+        self.step(Action::Own, name.as_ref(), |checked| {
+            let time = |tv_sec, tv_nsec| Timespec { tv_sec, tv_nsec };
+            let times = Timestamps {
+                last_access: time(0, rustix::fs::UTIME_OMIT),
+                last_modification: time(seconds, nanos.into()),
+            };
+            let flags = AtFlags::SYMLINK_NOFOLLOW;
+            Ok(rustix::fs::utimensat(&self.fd, checked, &times, flags)?)
+        })
+    }
+
     /// Sets the permission bits of this directory itself.
     pub fn set_own_mode(&self, mode: u32) -> Result<()> {
         self.own_step(Action::Own, || {

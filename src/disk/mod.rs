@@ -60,7 +60,7 @@ pub enum Action {
     Exchange,
     /// Remove a name.
     Remove,
-    /// Set owner or mode.
+    /// Set owner, mode or time.
     Own,
     /// Wait until content and names are on the device.
     Sync,
@@ -93,7 +93,7 @@ impl Action {
             Self::Rename => "rename",
             Self::Exchange => "exchange",
             Self::Remove => "remove",
-            Self::Own => "set owner or mode of",
+            Self::Own => "set owner, mode or time of",
             Self::Sync => "sync",
             Self::Lock => "lock",
         }

@@ -7,11 +7,18 @@
 //!     plan.json           the steps. From here on the plan is carried out, also by the next run
 //!     done.json           its name when all of them are done. Undoing begins with the name undo.json
 //! ```
-//! Each step is one rename, and does nothing where it was done already. Without a `plan.json` nothing was
-//! touched yet, and the folder is thrown away.
+//! A name that is removed is kept by the step itself. Each step is one rename or one time that is set, and does nothing where it was done already. Without a
+//! `plan.json` nothing was touched yet, and the folder is thrown away.
+//!
+//! Parts of an account may lie on other file systems (`INBOX=`, `CONTROL=`, `INDEX=`). Each of these
+//! places has a folder of the same name for its own files, so that a step is one rename there too; the
+//! journal is in the root's folder alone.
 
 mod act;
 mod journal;
+mod places;
+mod prepare;
+mod step;
 
 use std::fmt;
 
@@ -21,12 +28,13 @@ use super::{Dir, NewFile};
 use crate::error::Result;
 use crate::model::MailboxName;
 
-pub use act::{carry_out, finish_what_was_begun, undo};
+pub use act::{begun, carry_out, finish_what_was_begun, undo};
+pub use places::{Place, Places};
 
-/// Holds what was replaced, in the account's root.
+/// Holds what was replaced.
 pub const REPLACED: &str = "mailtally-replaced";
 
-/// Names from the account's root down.
+/// Names from the directory of a place down.
 pub type Path = Vec<BString>;
 
 /// Writes the content of a new file.
@@ -42,6 +50,8 @@ pub struct Plan {
 /// One change of a name.
 #[derive(Debug)]
 pub struct Step {
+    /// Where its path begins.
+    pub place: Place,
     /// Which name.
     pub path: Path,
     /// What becomes of it.
@@ -60,6 +70,13 @@ pub enum Act {
     Rename(Path),
     /// A directory is made where none is.
     MakeDir,
+    /// A file gets another time of its content; nothing else of it changes.
+    SetTime {
+        /// Which it has: seconds since 1970, and the rest.
+        was: (i64, u32),
+        /// Which it gets.
+        to: i64,
+    },
 }
 
 impl Act {
@@ -75,6 +92,7 @@ impl Act {
             Self::Remove => "remove",
             Self::Rename(_) => "rename",
             Self::MakeDir => "make-dir",
+            Self::SetTime { .. } => "set-time",
         }
     }
 }
@@ -122,16 +140,27 @@ impl Plan {
         self.steps.is_empty()
     }
 
-    /// Adds a step.
+    /// Adds a step in the account's root.
     pub fn push(&mut self, path: Path, act: Act, about: About) {
-        self.steps.push(Step { path, act, about });
+        self.push_in(Place::Root, path, act, about);
+    }
+
+    /// Adds a step in a place.
+    pub fn push_in(&mut self, place: Place, path: Path, act: Act, about: About) {
+        let step = Step {
+            place,
+            path,
+            act,
+            about,
+        };
+        self.steps.push(step);
     }
 }
 
 /// The directory that a path's last name is in, and that name.
-fn parent<'p>(root: &Dir, path: &'p [BString]) -> Result<(Dir, &'p BString)> {
+fn parent<'p>(top: &Dir, path: &'p [BString]) -> Result<(Dir, &'p BString)> {
     let (name, above) = path.split_last().expect("BUG: a step names something");
-    Ok((root.descend(above)?, name))
+    Ok((top.descend(above)?, name))
 }
 
 #[cfg(test)]

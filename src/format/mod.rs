@@ -26,6 +26,8 @@ pub mod writing;
 
 use std::collections::BTreeMap;
 
+use bstr::BString;
+
 use crate::digest::Digest;
 use crate::disk::Dir;
 use crate::disk::plan::Plan;
@@ -56,6 +58,8 @@ pub struct Room {
     pub stamp: fn(&Dir) -> Result<Digest>,
     /// Finds what is to be done so that the store is sound; `None`: it is not repaired.
     pub repair: Option<Repair>,
+    /// Names from the root down to where no server takes a directory for a mailbox.
+    pub hidden: fn(&OpenOptions) -> Vec<BString>,
     /// The file that keeps the account's usage, where the format has one.
     pub quota: Option<QuotaFile>,
     /// Makes the index in a directory say what the messages of its mailbox add up to; false where a

@@ -10,7 +10,7 @@
 use super::inspect;
 use super::teller::Teller;
 use super::workers::Workers;
-use crate::disk::plan::{self, Act, Plan, REPLACED, Step};
+use crate::disk::plan::{self, Act, Place, Places, Plan, REPLACED, Step};
 use crate::disk::{Dir, in_use};
 use crate::error::{Error, Result};
 use crate::format::{OpenOptions, Repair, RepairOptions, Room};
@@ -40,18 +40,20 @@ pub fn account(
     workers: &Workers,
 ) -> Result<UserLine> {
     let repair = room.repair.ok_or_else(|| not_repaired(room))?;
+    let places = places(room, root, open);
     if !options.offline {
-        in_use::refuse(root, options.repair.now.into())?;
+        let mut dirs = places.all();
+        dirs.try_for_each(|(_, dir)| in_use::refuse(dir, options.repair.now.into()))?;
     }
     root.lock()?;
     if !options.dry_run {
-        finish(root, teller)?;
+        finish(&places, teller)?;
     }
     let attention = if options.undo {
-        undo(root, options, teller)?;
+        undo(&places, options, teller)?;
         false
     } else {
-        mend(repair, root, open, options, teller)?
+        mend(repair, &places, open, options, teller)?
     };
     workers.go_on()?;
     let mut line = inspect::look(room, root.again()?, open, teller, workers)?;
@@ -69,8 +71,25 @@ fn not_repaired(room: &Room) -> Error {
     }
 }
 
-fn finish(root: &Dir, teller: &Teller<'_>) -> Result<()> {
-    let finished = plan::finish_what_was_begun(root)?;
+/// Where the parts of the account lie.
+fn places<'d>(room: &Room, root: &'d Dir, open: &'d OpenOptions) -> Places<'d> {
+    let named = [
+        (Place::Inbox, &open.inbox),
+        (Place::Control, &open.control),
+        (Place::Index, &open.index),
+    ];
+    let there = named.into_iter();
+    Places {
+        root,
+        hidden: (room.hidden)(open),
+        elsewhere: there
+            .filter_map(|(place, dir)| Some((place, dir.as_ref()?)))
+            .collect(),
+    }
+}
+
+fn finish(places: &Places<'_>, teller: &Teller<'_>) -> Result<()> {
+    let finished = plan::finish_what_was_begun(places)?;
     if finished > 0 {
         let detail = counted(finished as u64, "plan");
         teller.found(Finding::new(&ACCOUNT_REPAIR_FINISHED, detail).path(REPLACED));
@@ -78,14 +97,17 @@ fn finish(root: &Dir, teller: &Teller<'_>) -> Result<()> {
     Ok(())
 }
 
-fn undo(root: &Dir, options: &Options, teller: &Teller<'_>) -> Result<()> {
+fn undo(places: &Places<'_>, options: &Options, teller: &Teller<'_>) -> Result<()> {
     if options.dry_run {
         let what = "--undo takes back what was done, and --dry-run does nothing".into();
         let help = "leave one of them out".into();
         return Err(Error::Usage { what, help });
     }
-    let undone = plan::undo(root)?.ok_or_else(|| Error::Missing {
-        what: format!("{} has no repair to take back", root.path().display()),
+    let undone = plan::undo(places)?.ok_or_else(|| Error::Missing {
+        what: format!(
+            "{} has no repair to take back",
+            places.root.path().display()
+        ),
     })?;
     teller.found(Finding::new(&ACCOUNT_REPAIR_UNDONE, undone));
     Ok(())
@@ -94,12 +116,12 @@ fn undo(root: &Dir, options: &Options, teller: &Teller<'_>) -> Result<()> {
 /// Plans and acts. True where that alone needs a person: something is to be done, or is lost for good.
 fn mend(
     repair: Repair,
-    root: &Dir,
+    places: &Places<'_>,
     open: &OpenOptions,
     options: &Options,
     teller: &Teller<'_>,
 ) -> Result<bool> {
-    let plan = repair(root, open, options.repair)?;
+    let plan = repair(places.root, open, options.repair)?;
     if plan.is_empty() {
         return Ok(false);
     }
@@ -107,8 +129,8 @@ fn mend(
         None
     } else {
         let date = date(options.repair.now.into());
-        let folder = plan::carry_out(root, &plan, &date)?;
-        Some(format!("{REPLACED}/{folder}"))
+        let folder = plan::carry_out(places, &plan, &date)?;
+        Some(places.shown(&folder))
     };
     tell(&plan, kept.as_ref(), teller);
     let lost = plan.steps.iter().any(|step| !step.about.lost.is_empty());

@@ -10,8 +10,10 @@ use crate::harness::run::{Ran, Run};
 use crate::harness::unpacked;
 
 mod catalogue; // every finding: mended, or said to be left
+mod dates; // file times that are those of a copy
 mod maildir; // what stands in names and lists
 mod mdbox; // many messages a file, and a map
+mod places; // accounts that lie in several places, and where what is replaced is kept
 mod recalled; // no index is left, and what a conversion wrote is
 mod sdbox; // one file a message, and an index that is data
 mod steps; // cut anywhere, finished by the next run; taken back

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
+use mailtally::report::catalogue::ACCOUNT_REPAIR_UNDONE;
 use mailtally::report::{Severity, Status, Summary, Verdict, counted, escape};
 
 mod differences;
@@ -135,6 +136,7 @@ fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
         }
         "convert" => "carried and proven",
         "quota" => "counted",
+        "repair" if heard.knows(&ACCOUNT_REPAIR_UNDONE) => "taken back, and read again",
         "repair" if heard.steps.is_empty() => "read, nothing was to be done",
         "repair" => "repaired, and read again",
         "verify" if summary.exit_code == 0 => "the same on both sides, compared",

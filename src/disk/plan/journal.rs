@@ -3,7 +3,7 @@
 use bstr::BString;
 use serde::{Deserialize, Serialize};
 
-use super::{Act, Path, Step};
+use super::{Act, Path, Place, Step};
 use crate::disk::Dir;
 use crate::error::{At, Error, Result};
 
@@ -34,6 +34,8 @@ pub(super) struct Entry {
     pub nth: usize,
     /// As in [`Act::word`].
     pub act: String,
+    #[serde(default, skip_serializing_if = "Place::is_root")]
+    pub place: Place,
     #[serde(with = "names")]
     pub path: Path,
     #[serde(with = "names", default, skip_serializing_if = "Vec::is_empty")]
@@ -44,8 +46,17 @@ pub(super) struct Entry {
     /// BLAKE3 of the new file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<Times>,
     /// For people.
     pub does: String,
+}
+
+/// Times of a file's content.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Times {
+    pub was: (i64, u32),
+    pub to: i64,
 }
 
 impl Entry {
@@ -54,6 +65,7 @@ impl Entry {
         Self {
             nth,
             act: step.act.word().into(),
+            place: step.place,
             path: step.path.clone(),
             to: match &step.act {
                 Act::Rename(to) => to.clone(),
@@ -61,6 +73,10 @@ impl Entry {
             },
             kept,
             new,
+            times: match step.act {
+                Act::SetTime { was, to } => Some(Times { was, to }),
+                _ => None,
+            },
             does: step.about.does.clone(),
         }
     }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
 use crate::disk::{self, Disk, Real};
@@ -42,13 +43,38 @@ fn store() -> tempfile::TempDir {
     put("a/log", "old log");
     put("a/gone", "went away");
     put("b/name", "renamed");
+    put("b/dated", "dated");
+    put("control/list", "old list");
+    let dated = std::fs::File::open(temp.path().join("b/dated")).unwrap();
+    let was = Duration::new(WAS.0.unsigned_abs(), WAS.1);
+    dated.set_modified(UNIX_EPOCH + was).unwrap();
     let mode = std::fs::Permissions::from_mode(0o640);
     std::fs::set_permissions(temp.path().join("a/index"), mode).unwrap();
     temp
 }
 
-fn open(temp: &tempfile::TempDir, disk: Arc<dyn Disk>) -> Dir {
-    Dir::open(temp.path(), disk).unwrap()
+/// The time that a file has, and gets.
+const WAS: (i64, u32) = (1_700_000_000, 5);
+const TO: i64 = 1_500_000_000;
+
+/// The root, and another place.
+fn open(temp: &tempfile::TempDir, disk: Arc<dyn Disk>) -> [Dir; 2] {
+    let root = Dir::open(temp.path(), disk).unwrap();
+    let control = root.dir("control").unwrap();
+    [root, control]
+}
+
+fn places([root, control]: &[Dir; 2]) -> Places<'_> {
+    Places {
+        elsewhere: vec![(Place::Control, control)],
+        ..Places::one(root)
+    }
+}
+
+/// True where nothing is left of a plan in any place.
+fn nothing_is_kept(temp: &tempfile::TempDir) -> bool {
+    let kept = [REPLACED, "control/mailtally-replaced"];
+    kept.iter().all(|name| !temp.path().join(name).exists())
 }
 
 fn path(text: &str) -> Path {
@@ -64,10 +90,18 @@ fn plan() -> Plan {
     push("a/gone", Act::Remove);
     push("b/name", Act::Rename(path("b/other")));
     push("c", Act::MakeDir);
+    push("b/dated", Act::SetTime { was: WAS, to: TO });
+    for (name, act) in [
+        ("sub", Act::MakeDir),
+        ("sub/list", Act::put(b"new".to_vec())),
+        ("list", Act::put(b"new list".to_vec())),
+    ] {
+        plan.push_in(Place::Control, path(name), act, About::default());
+    }
     plan
 }
 
-/// Content and mode by name, without what was kept.
+/// Content, or the time where that is what changes, and mode by name; without what was kept.
 fn contents(temp: &tempfile::TempDir) -> BTreeMap<String, (String, u32)> {
     let mut all = BTreeMap::new();
     let mut open = vec![temp.path().to_owned()];
@@ -87,7 +121,11 @@ fn contents(temp: &tempfile::TempDir) -> BTreeMap<String, (String, u32)> {
                 open.push(path);
                 all.insert(name, (String::new(), 0));
             } else {
-                let text = std::fs::read_to_string(path).unwrap();
+                let text = if name == "b/dated" {
+                    format!("{}.{}", stat.mtime(), stat.mtime_nsec())
+                } else {
+                    std::fs::read_to_string(path).unwrap()
+                };
                 all.insert(name, (text, stat.permissions().mode() & 0o777));
             }
         }
@@ -104,43 +142,46 @@ fn what_is_replaced_is_kept_and_comes_back() {
     let temp = store();
     let before = contents(&temp);
     let root = open(&temp, Arc::new(Real));
-    let folder = carry_out(&root, &plan(), "2026").unwrap();
+    let folder = carry_out(&places(&root), &plan(), "2026").unwrap();
     let after = contents(&temp);
     assert_eq!(after["a/index"], ("new index".into(), 0o640));
     assert_eq!(after["a/cache"].0, "new cache");
     assert_eq!(after["b/other"].0, "renamed");
+    assert_eq!(after["b/dated"].0, format!("{TO}.0"));
+    assert_eq!(after["control/list"].0, "new list");
+    assert_eq!(after["control/sub/list"].0, "new");
     assert!(after.contains_key("c") && !after.contains_key("a/gone"));
     let kept = temp.path().join(REPLACED).join(&folder);
     let kept = |name: &str| std::fs::read_to_string(kept.join(name)).unwrap();
     assert_eq!(kept("0001.index"), "old index");
     assert_eq!(kept("0004.gone"), "went away");
-    assert_eq!(finish_what_was_begun(&root).unwrap(), 0);
-    assert_eq!(undo(&root).unwrap(), Some(folder));
+    assert_eq!(finish_what_was_begun(&places(&root)).unwrap(), 0);
+    assert_eq!(undo(&places(&root)).unwrap(), Some(folder));
     assert_eq!(contents(&temp), before);
-    assert!(!temp.path().join(REPLACED).exists());
-    assert_eq!(undo(&root).unwrap(), None);
+    assert!(nothing_is_kept(&temp));
+    assert_eq!(undo(&places(&root)).unwrap(), None);
 }
 
 #[test]
 fn a_plan_cut_before_any_step_is_as_before_or_finished_by_the_next_run() {
     let whole = store();
     let before = contents(&whole);
-    carry_out(&open(&whole, Arc::new(Real)), &plan(), "2026").unwrap();
+    carry_out(&places(&open(&whole, Arc::new(Real))), &plan(), "2026").unwrap();
     let after = contents(&whole);
     for step in 0.. {
         let temp = store();
-        let done = carry_out(&open(&temp, cut(step)), &plan(), "2026").is_ok();
+        let done = carry_out(&places(&open(&temp, cut(step))), &plan(), "2026").is_ok();
         let root = open(&temp, Arc::new(Real));
         let begun = temp.path().join(REPLACED).join("2026/plan.json").exists();
         if !begun && !done && contents(&temp) != after {
             assert_eq!(contents(&temp), before, "cut before step {step}");
         }
-        finish_what_was_begun(&root).unwrap();
+        finish_what_was_begun(&places(&root)).unwrap();
         let now = contents(&temp);
         assert!(now == before || now == after, "cut before step {step}");
         assert!(!begun || now == after, "cut before step {step}: finished");
         if now == before {
-            assert!(!temp.path().join(REPLACED).exists(), "step {step}");
+            assert!(nothing_is_kept(&temp), "step {step}");
         }
         if done {
             assert!(step > 20, "{step} steps");
@@ -154,16 +195,16 @@ fn undoing_cut_before_any_step_is_finished_by_the_next_run() {
     for step in 0.. {
         let temp = store();
         let before = contents(&temp);
-        carry_out(&open(&temp, Arc::new(Real)), &plan(), "2026").unwrap();
+        carry_out(&places(&open(&temp, Arc::new(Real))), &plan(), "2026").unwrap();
         let after = contents(&temp);
-        let done = undo(&open(&temp, cut(step))).is_ok();
+        let done = undo(&places(&open(&temp, cut(step)))).is_ok();
         let root = open(&temp, Arc::new(Real));
-        finish_what_was_begun(&root).unwrap();
+        finish_what_was_begun(&places(&root)).unwrap();
         let now = contents(&temp);
         assert!(now == before || now == after, "cut before step {step}");
-        undo(&root).unwrap();
+        undo(&places(&root)).unwrap();
         assert_eq!(contents(&temp), before, "cut before step {step}");
-        assert!(!temp.path().join(REPLACED).exists(), "step {step}");
+        assert!(nothing_is_kept(&temp), "step {step}");
         if done {
             assert!(step > 8, "{step} steps");
             return;
@@ -175,10 +216,10 @@ fn undoing_cut_before_any_step_is_finished_by_the_next_run() {
 fn what_someone_has_changed_since_is_not_taken_back() {
     let temp = store();
     let root = open(&temp, Arc::new(Real));
-    carry_out(&root, &plan(), "2026").unwrap();
+    carry_out(&places(&root), &plan(), "2026").unwrap();
     std::fs::write(temp.path().join("a/log"), "a server was here").unwrap();
     let after = contents(&temp);
-    assert!(matches!(undo(&root), Err(Error::Occupied { .. })));
+    assert!(matches!(undo(&places(&root)), Err(Error::Occupied { .. })));
     assert_eq!(contents(&temp), after);
 }
 
@@ -189,8 +230,40 @@ fn two_repairs_of_one_second_have_a_folder_each() {
     for wanted in ["2026", "2026.002", "2026.003"] {
         let mut plan = Plan::default();
         plan.push(path("a/log"), Act::put(wanted.into()), About::default());
-        assert_eq!(carry_out(&root, &plan, "2026").unwrap(), wanted);
+        assert_eq!(carry_out(&places(&root), &plan, "2026").unwrap(), wanted);
     }
-    assert_eq!(undo(&root).unwrap().as_deref(), Some("2026.003"));
+    assert_eq!(undo(&places(&root)).unwrap().as_deref(), Some("2026.003"));
     assert_eq!(contents(&temp)["a/log"].0, "2026.002");
+}
+
+#[test]
+fn a_plan_of_several_places_is_not_finished_without_them() {
+    let temp = store();
+    let dirs = open(&temp, Arc::new(Real));
+    carry_out(&places(&dirs), &plan(), "2026").unwrap();
+    let after = contents(&temp);
+    assert!(matches!(
+        undo(&Places::one(&dirs[0])),
+        Err(Error::Usage { .. })
+    ));
+    assert_eq!(contents(&temp), after);
+}
+
+#[test]
+fn what_is_kept_lies_where_no_mailbox_can_be() {
+    let temp = store();
+    let before = contents(&temp);
+    let dirs = open(&temp, Arc::new(Real));
+    let hidden = Places {
+        hidden: vec!["tmp".into()],
+        ..places(&dirs)
+    };
+    let mut plan = plan();
+    plan.push(path("tmp"), Act::MakeDir, About::default());
+    let folder = carry_out(&hidden, &plan, "2026").unwrap();
+    assert_eq!(hidden.shown(&folder), "tmp/mailtally-replaced/2026");
+    assert!(temp.path().join("tmp/mailtally-replaced/2026").exists());
+    assert!(!temp.path().join(REPLACED).exists());
+    undo(&hidden).unwrap();
+    assert_eq!(contents(&temp), before);
 }

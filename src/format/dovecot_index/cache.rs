@@ -106,7 +106,23 @@ impl Cache {
         self.fixed(index, nth, field).map(u64::from_le_bytes)
     }
 
+    /// Where in the file the nth message's value of a field of four bytes stands.
+    pub fn place_of_u32(&self, index: &Index, nth: usize, field: &str) -> Option<u64> {
+        let (at, _) = self.placed::<4>(index, nth, field)?;
+        Some(at)
+    }
+
     fn fixed<const N: usize>(&self, index: &Index, nth: usize, field: &str) -> Option<[u8; N]> {
+        let (_, value) = self.placed(index, nth, field)?;
+        Some(value)
+    }
+
+    fn placed<const N: usize>(
+        &self,
+        index: &Index,
+        nth: usize,
+        field: &str,
+    ) -> Option<(u64, [u8; N])> {
         let fits =
             |known: &Field| known.name == field && known.kind == FIXED && known.size as usize == N;
         let number = self.fields.iter().position(fits)?;
@@ -116,7 +132,8 @@ impl Cache {
             let mut cursor = Cursor::new(&record);
             let header: &CacheRecord = cursor.record("cache record").ok()?;
             if let Some(value) = self.find(&mut cursor, number) {
-                return value.try_into().ok();
+                let within = (cursor.at() - value.len()) as u64;
+                return Some((u64::from(at) + within, value.try_into().ok()?));
             }
             let previous = header.prev_offset.get();
             if previous == 0 || previous >= at {

@@ -72,6 +72,17 @@ fn inbox(options: &OpenOptions) -> Folder {
 
 const INBOX: &str = "INBOX";
 
+/// Where a directory is nobody's mailbox. In a Maildir++ mailboxes begin with a dot; with `LAYOUT=fs`
+/// Dovecot 2.3.19 shows every directory but those that hold messages, whatever lies in them, and it removes
+/// old files from `tmp/`, but no directories.
+pub fn hidden(options: &OpenOptions) -> Vec<BString> {
+    match (&options.dirname, options.fs_layout) {
+        (_, false) => Vec::new(),
+        (Some(dirname), true) => vec![dirname.as_str().into()],
+        (None, true) => vec!["tmp".into()],
+    }
+}
+
 /// A folder that is to get its name.
 struct Seen {
     levels: Vec<String>,

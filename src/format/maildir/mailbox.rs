@@ -47,7 +47,7 @@ pub(super) struct MaildirMailbox<'a> {
     indexed: Vec<IndexedKeyword>,
     pub(super) named: Named,
     table: Table,
-    index: Option<Index>,
+    pub(super) index: Option<Index>,
     /// Received and saved dates by place in the index, where the cache tells them.
     cached_dates: Vec<(Option<u32>, Option<u32>)>,
     notes: Mutex<Notes>,
@@ -271,16 +271,10 @@ impl<'a> MaildirMailbox<'a> {
     }
 
     pub(super) fn message(&self, nth: usize, name: &[u8], stat: &Stat) -> Message {
-        let slot = self.listing.slot(nth);
         let words = self.listing.words(nth);
         let uid = self.uid(nth);
-        let at_index = self
-            .index
-            .as_ref()
-            .and_then(|index| index.position(slot.uid));
-        let (received, saved) = at_index
-            .and_then(|nth| self.cached_dates.get(nth).copied())
-            .unwrap_or_default();
+        let at_index = self.in_index(nth);
+        let (received, saved) = self.cached(nth);
         let (flags, keywords) = self.flags_and_keywords(nth, name, at_index);
         Message {
             uid,
@@ -295,6 +289,18 @@ impl<'a> MaildirMailbox<'a> {
                 .and_then(|order| u32::try_from(order).ok()),
             sealed: None,
         }
+    }
+
+    /// The place of the `nth` message in the index.
+    pub(super) fn in_index(&self, nth: usize) -> Option<usize> {
+        self.index.as_ref()?.position(self.listing.slot(nth).uid)
+    }
+
+    /// Its received and saved dates, where the cache tells them.
+    pub(super) fn cached(&self, nth: usize) -> (Option<u32>, Option<u32>) {
+        let at_index = self.in_index(nth);
+        let dates = at_index.and_then(|nth| self.cached_dates.get(nth).copied());
+        dates.unwrap_or_default()
     }
 
     /// What it is known by in all copies.
@@ -380,8 +386,7 @@ impl MailboxSource for MaildirMailbox<'_> {
     }
 
     fn marks(&self, nth: usize) -> (Flags, Vec<u32>) {
-        let index = self.index.as_ref();
-        let at_index = index.and_then(|index| index.position(self.listing.slot(nth).uid));
+        let at_index = self.in_index(nth);
         self.flags_and_keywords(nth, self.listing.name(nth), at_index)
     }
 

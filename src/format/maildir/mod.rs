@@ -68,6 +68,7 @@ pub const ROOM: Room = Room {
     name_problem: names::name_problem,
     stamp: read::stamp,
     repair: Some(repair::plan),
+    hidden: folders::hidden,
     quota: Some(quota::FILE),
     correct_usage: super::dovecot_index::correct_usage,
 };

@@ -7,11 +7,11 @@ use crate::model::{Message, Uid};
 use crate::report::catalogue as rules;
 use crate::report::{Rule, counted};
 
-const DAY: i64 = 86_400;
+pub(super) const DAY: i64 = 86_400;
 /// So many minutes and days tell a copy from arrivals as well as all of them would.
 const SAMPLE: usize = 64;
 /// Fewer messages of one minute are no sign of anything.
-const FEW: u64 = 20;
+pub(super) const FEW: u64 = 20;
 
 /// Counts; messages come in any order.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ impl Notes {
             *self.codecs.entry(codec).or_default() += 1;
         }
         let received = message.received;
-        if received <= DAY || received > now + DAY || received > i64::from(u32::MAX) {
+        if is_odd(received, now) {
             self.odd_dates += 1;
             let this = (message.uid, received);
             let first = self.first_odd_date.map_or(this, |first| first.min(this));
@@ -92,7 +92,12 @@ impl Notes {
     }
 }
 
+/// No message came at 1970, or in the future.
+pub(super) fn is_odd(received: i64, now: i64) -> bool {
+    received <= DAY || received > now + DAY || received > i64::from(u32::MAX)
+}
+
 /// A date for people.
-fn shown(time: i64) -> String {
+pub(super) fn shown(time: i64) -> String {
     jiff::Timestamp::from_second(time).map_or_else(|_| time.to_string(), |time| time.to_string())
 }

@@ -50,7 +50,7 @@ impl MaildirMailbox<'_> {
     }
 
     /// What the file system says of a message that is a plain file under the name that was listed.
-    fn stat(&self, nth: usize) -> Option<Stat> {
+    pub(super) fn stat(&self, nth: usize) -> Option<Stat> {
         let slot = self.listing.slot(nth);
         if slot.link != 0 {
             return None;

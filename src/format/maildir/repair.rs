@@ -7,11 +7,14 @@
 //! uidlist damaged, or no longer right  a new one: sound lines keep their UIDs, all others get new ones
 //! a keyword letter has no name         the one that the account's other folders have, if they agree
 //! maildirsize                          what the messages add up to; its limits stay
+//! file times, when asked to            those that are plainly of a copy become better ones    `dates`
 //! ```
 //! Message files are never written to. The server's own indexes follow what is there.
 
+mod dates;
 mod names;
 mod rows;
+mod where_to;
 
 use bstr::{BString, ByteSlice};
 
@@ -21,7 +24,7 @@ use super::read::Maildir;
 use super::{filename, quota};
 use crate::digest::Measured;
 use crate::disk::Dir;
-use crate::disk::plan::{About, Act, Path, Plan};
+use crate::disk::plan::{About, Act, Plan};
 use crate::error::Result;
 use crate::format::{OpenOptions, RepairOptions};
 use crate::report::catalogue as rules;
@@ -29,7 +32,7 @@ use crate::report::{Finding, Rule};
 use crate::store::{MailboxSource, Source};
 
 /// Looks at the account in `root`.
-pub(super) fn plan(root: &Dir, open: &OpenOptions, _: RepairOptions) -> Result<Plan> {
+pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Result<Plan> {
     let store = super::read::open_typed(root.again()?, open, &mut |_| ())?;
     let mut repair = Repair {
         store: &store,
@@ -37,7 +40,11 @@ pub(super) fn plan(root: &Dir, open: &OpenOptions, _: RepairOptions) -> Result<P
         bytes: 0,
         messages: 0,
         unreadable: false,
+        dates: None,
     };
+    if options.dates {
+        repair.dates = Some(repair.look_at_dates()?);
+    }
     for nth in 0..store.mailboxes().len() {
         if store.folder_of(nth).selectable {
             repair.mailbox(nth)?;
@@ -55,6 +62,8 @@ struct Repair<'a> {
     messages: u64,
     /// Some message could not be read.
     unreadable: bool,
+    /// What file times show, where they are to be mended.
+    dates: Option<dates::Dates>,
 }
 
 /// What becomes of one message.
@@ -85,13 +94,6 @@ fn is_of_the_list(rule: &'static Rule) -> bool {
     mended.contains(&rule)
 }
 
-/// A name in a folder, from the root down.
-fn within(folder: &Folder, names: &[&[u8]]) -> Path {
-    let mut path = folder.path.clone();
-    path.extend(names.iter().map(|name| BString::from(*name)));
-    path
-}
-
 impl Repair<'_> {
     fn mailbox(&mut self, nth: usize) -> Result<()> {
         let (store, folder) = (self.store, self.store.folder_of(nth));
@@ -115,7 +117,7 @@ impl Repair<'_> {
             codes.dedup();
             self.write_list(&mailbox, folder, &fates, codes);
         }
-        Ok(())
+        self.redate(&mailbox, folder, &fates)
     }
 
     fn make_places(&mut self, mailbox: &MaildirMailbox<'_>, folder: &Folder) -> Result<()> {
@@ -126,8 +128,8 @@ impl Repair<'_> {
                     codes: vec![rules::MAILDIR_MISSING_DIR.code],
                     ..About::in_mailbox(&mailbox.mailbox().name, "a server needs all three")
                 };
-                let path = within(folder, &[name.as_bytes()]);
-                self.plan.push(path, Act::MakeDir, about);
+                let (place, path) = self.at(folder, &[name.as_bytes()]);
+                self.plan.push_in(place, path, Act::MakeDir, about);
             }
         }
         Ok(())
@@ -140,8 +142,8 @@ impl Repair<'_> {
                 codes: vec![rules::MAILDIR_DUPLICATE_NAME.code],
                 ..About::in_mailbox(&mailbox.mailbox().name, "the same bytes have a newer name")
             };
-            let path = within(folder, &[place.name().as_bytes(), name]);
-            self.plan.push(path, Act::Remove, about);
+            let (place, path) = self.at(folder, &[place.name().as_bytes(), name]);
+            self.plan.push_in(place, path, Act::Remove, about);
         }
     }
 
@@ -222,8 +224,9 @@ impl Repair<'_> {
             codes,
             ..About::in_mailbox(&mailbox.mailbox().name, does.join("; "))
         };
-        let act = Act::Rename(within(folder, &[place, &whole]));
-        self.plan.push(within(folder, &[place, name]), act, about);
+        let (_, to) = self.at(folder, &[place, &whole]);
+        let (place, path) = self.at(folder, &[place, name]);
+        self.plan.push_in(place, path, Act::Rename(to), about);
         fate.guid = Some(mailbox.guid(at));
         fate.base = Some(new);
         fate
@@ -264,9 +267,8 @@ impl Repair<'_> {
             codes: vec![rules::MAILDIR_KEYWORD_UNNAMED.code],
             ..About::in_mailbox(&mailbox.mailbox().name, does.join("; "))
         };
-        let path = within(folder, &[super::keywords::DOVECOT.as_bytes()]);
-        self.plan
-            .push(path, Act::put(rows::keywords(&letters)), about);
+        let act = Act::put(rows::keywords(&letters));
+        self.put_beside(folder, super::keywords::DOVECOT, act, about);
     }
 
     fn usage(&mut self, root: &Dir, open: &OpenOptions) {
@@ -298,6 +300,7 @@ impl Repair<'_> {
         let usage = format!("\n{} {}\n", self.bytes, self.messages);
         let content = [limits, usage.as_bytes()].concat();
         let path = vec![quota::NAME.into()];
-        self.plan.push(path, Act::put(content), about);
+        let place = self.control_place();
+        self.plan.push_in(place, path, Act::put(content), about);
     }
 }

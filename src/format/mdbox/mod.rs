@@ -42,6 +42,7 @@ pub const ROOM: Room = Room {
     name_problem: dbox::name_problem,
     stamp: read::stamp,
     repair: Some(repair::plan),
+    hidden: |_| Vec::new(),
     quota: None,
     correct_usage: super::dovecot_index::correct_usage,
 };

@@ -20,7 +20,7 @@ fn indexed<'a>(messages: &'a [(u32, u8, &'a [usize])], keywords: &'a [&'a str]) 
         next: 3,
         keywords,
         messages,
-        saved: &[1_600_000_001, 1_600_000_002],
+        cached: &[1_600_000_001, 1_600_000_002],
         first_recent: 3,
         ..Indexed::default()
     }

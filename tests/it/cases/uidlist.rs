@@ -265,7 +265,7 @@ fn an_index_of_another_uidvalidity_says_nothing_of_these_messages() {
                 next: 90,
                 keywords: &["Wrong"],
                 messages: &[(1, 0x80 | 4, &[0]), (88, 8, &[])],
-                saved: &[1, 2],
+                cached: &[1, 2],
                 ..Indexed::default()
             },
         )

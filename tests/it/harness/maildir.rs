@@ -280,8 +280,10 @@ pub struct Indexed<'a> {
     pub keywords: &'a [&'a str],
     /// UID, flags as bits on disk, keywords by place.
     pub messages: &'a [(u32, u8, &'a [usize])],
-    /// Saved dates in the cache, one a message.
-    pub saved: &'a [u32],
+    /// Dates in the cache, one a message.
+    pub cached: &'a [u32],
+    /// Which dates these are.
+    pub field: &'static str,
     pub first_recent: u32,
     pub indexid: u32,
 }
@@ -293,7 +295,8 @@ impl Default for Indexed<'_> {
             next: 6,
             keywords: &[],
             messages: &[],
-            saved: &[],
+            cached: &[],
+            field: "date.save",
             first_recent: 1,
             indexid: 77,
         }
@@ -318,11 +321,11 @@ impl Indexed<'_> {
         let keywords = (!names.is_empty())
             .then(|| index.extension("keywords", 0, keywords_header(&names), width, 1));
         let cached = index.extension("cache", 9, Vec::new(), 4, 4);
-        let saved = FixedField {
-            name: "date.save",
+        let field = FixedField {
+            name: self.field,
             last_used: 0xffff_fffe,
         };
-        let mut cache = CacheWriter::new(self.indexid, 9, &[saved]);
+        let mut cache = CacheWriter::new(self.indexid, 9, &[field]);
         for (at, (uid, flags, places)) in self.messages.iter().enumerate() {
             let nth = index.push(*uid, *flags);
             let mut bits = vec![0; bytes];
@@ -332,8 +335,8 @@ impl Indexed<'_> {
             if let Some(keywords) = keywords {
                 index.set(nth, keywords, &bits);
             }
-            if let Some(saved) = self.saved.get(at) {
-                let offset = cache.push(&[*saved]);
+            if let Some(date) = self.cached.get(at) {
+                let offset = cache.push(&[*date]);
                 index.set(nth, cached, &offset.to_le_bytes());
             }
         }

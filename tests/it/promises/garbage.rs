@@ -126,7 +126,7 @@ fn full() -> Maildir {
             &Indexed {
                 keywords: &["A", "B", "C"],
                 messages: &[(1, 8, &[0, 1]), (2, 0x82, &[2]), (4, 0, &[])],
-                saved: &[1, 2, 3],
+                cached: &[1, 2, 3],
                 ..Indexed::default()
             },
         )

@@ -1,8 +1,11 @@
 //! Every step of a repair may be the last one; what was done can be taken back.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
+use bstr::BString;
 use mailtally::Error;
 use mailtally::disk::{Dir, Disk, Real};
 use mailtally::format::{OpenOptions, RepairOptions, room};
@@ -11,19 +14,25 @@ use mailtally::report::UserLine;
 
 use super::Damaged;
 use crate::harness::failing::{EIO, Failing};
-use crate::harness::tree::tree;
+use crate::harness::tree::{Node, tree};
 
-/// Content by name: times and inodes are another thing.
-fn contents(damaged: &Damaged) -> Vec<(std::path::PathBuf, u32, bstr::BString)> {
+/// Content by name, and the times of a Maildir's messages: other times and inodes are another thing.
+fn contents(damaged: &Damaged) -> Vec<(PathBuf, u32, BString)> {
     let nodes = tree(&damaged.store()).into_iter();
-    let kept = |path: &std::path::PathBuf| path.starts_with("mailtally-replaced");
+    let kept = |path: &PathBuf| path.starts_with("mailtally-replaced");
     let rest = nodes.filter(|(path, _)| !kept(path));
-    rest.map(|(path, node)| (path, node.mode, node.content))
-        .collect()
+    let told = |(path, node): (PathBuf, Node)| {
+        let mut content = node.content;
+        if path.parent().is_some_and(|above| above.ends_with("cur")) {
+            content.extend(format!("{:?}", node.mtime).bytes());
+        }
+        (path, node.mode, content)
+    };
+    rest.map(told).collect()
 }
 
 /// The same, but for saved dates: those that no cache tells are ctimes, and every copy has its own.
-fn lasting(damaged: &Damaged) -> Vec<(std::path::PathBuf, u32, bstr::BString)> {
+fn lasting(damaged: &Damaged) -> Vec<(PathBuf, u32, BString)> {
     let mut all = contents(damaged);
     for (path, _, content) in &mut all {
         if path.ends_with("dovecot.index.cache") {
@@ -49,6 +58,48 @@ fn damaged_mdbox() -> Damaged {
     damaged
         .changed(&log, |bytes| bytes.truncate(bytes.len() - 3))
         .changed(&mails, |bytes| bytes[2000..2064].fill(0))
+}
+
+/// Wrong sizes, names twice, a missing directory, a broken list, a letter without a name, usage that is not
+/// the sum, and the times of a copy.
+fn damaged_maildir() -> Damaged {
+    let damaged = Damaged::sample("maildir");
+    for place in [
+        ".Broken/cur",
+        ".Broken/tmp",
+        ".Named/cur",
+        ".Named/new",
+        ".Named/tmp",
+    ] {
+        fs::create_dir_all(damaged.at(place)).unwrap();
+    }
+    let put = |name: &str, content: &str| fs::write(damaged.at(name), content).unwrap();
+    put("maildirsize", "1000S\n-1 -1\n");
+    put(".Named/dovecot-keywords", "25 $Last\n");
+    let list = format!("3 V1700000000 N9 G{:032x}\n", 0xabc);
+    put(
+        ".Broken/dovecot-uidlist",
+        &format!("{list}rubbish\n3 :1500000001.M1P1.host,S=99\n"),
+    );
+    for (name, body) in [
+        ("1500000001.M1P1.host,S=99:2,S", "From: a\n\nx\n"),
+        ("1500000001.M1P1.host,S=99:2,FS", "From: a\n\nx\n"),
+        ("1500000002.M1P1.host:2,", "From: a\n\nx\n"),
+        ("1500000002.M1P1.host:2,R", "From: a\n\ny\n"),
+        ("1500000003.M1P1.host:2,z", "From: a\n\nx\n"),
+    ] {
+        put(&format!(".Broken/cur/{name}"), body);
+    }
+    for nth in 0..20 {
+        let name = format!("{}.M9P1.host:2,", 1_400_000_000 + nth * 86_400);
+        put(&format!(".Broken/cur/{name}"), "From: a\n\nx\n");
+    }
+    for entry in fs::read_dir(damaged.at(".Broken/cur")).unwrap() {
+        let file = fs::File::open(entry.unwrap().path()).unwrap();
+        let copied = Duration::new(1_700_000_000, 5);
+        file.set_modified(UNIX_EPOCH + copied).unwrap();
+    }
+    damaged
 }
 
 #[test]
@@ -77,6 +128,7 @@ fn repaired(damaged: &Damaged, disk: Arc<dyn Disk>) -> Result<UserLine, Error> {
         offline: true,
         repair: RepairOptions {
             now: 1_800_000_000,
+            dates: damaged.format() == "maildir",
             ..RepairOptions::default()
         },
         ..repair::Options::default()
@@ -92,7 +144,7 @@ fn repaired(damaged: &Damaged, disk: Arc<dyn Disk>) -> Result<UserLine, Error> {
 
 #[test]
 fn a_repair_cut_before_any_step_is_finished_by_the_next_run() {
-    for damage in [damaged, damaged_mdbox] {
+    for damage in [damaged, damaged_mdbox, damaged_maildir] {
         let whole = damage();
         repaired(&whole, Arc::new(Real)).unwrap();
         let (before, after) = (lasting(&damage()), lasting(&whole));
@@ -111,7 +163,10 @@ fn a_repair_cut_before_any_step_is_finished_by_the_next_run() {
             if let Err(error) = repaired(&damaged, Arc::new(Real)) {
                 panic!("cut before step {step}: {error}");
             }
-            assert_eq!(lasting(&damaged), after, "cut before step {step}");
+            let now = lasting(&damaged);
+            let differs = now.iter().zip(&after).find(|(one, other)| one != other);
+            assert_eq!(differs, None, "cut before step {step}");
+            assert_eq!(now.len(), after.len(), "cut before step {step}");
             if finished {
                 assert!(step > 20, "{step} steps");
                 break;
@@ -122,15 +177,44 @@ fn a_repair_cut_before_any_step_is_finished_by_the_next_run() {
 
 #[test]
 fn undo_puts_every_file_back() {
-    let damaged = damaged();
-    let before = contents(&damaged);
-    damaged.repair().exits(0);
-    assert_ne!(contents(&damaged), before);
-    let ran = damaged.run("repair", &["--offline", "--undo"]).exits(1);
-    assert_eq!(ran.findings("account.repair-undone").len(), 1, "{ran}");
-    assert_eq!(contents(&damaged), before);
-    assert!(!damaged.at("mailtally-replaced").exists());
-    damaged.run("repair", &["--offline", "--undo"]).exits(66);
+    for damage in [damaged, damaged_mdbox, damaged_maildir] {
+        let damaged = damage();
+        let before = contents(&damaged);
+        let dates = (damaged.format() == "maildir").then_some("--dates");
+        let more: Vec<_> = ["--offline"].into_iter().chain(dates).collect();
+        let ran = damaged.run("repair", &more);
+        assert!(ran.records_of("step").len() > 2, "{ran}");
+        assert_ne!(contents(&damaged), before);
+        let ran = damaged.run("repair", &["--offline", "--undo"]);
+        assert!(ran.code <= 1, "{ran}");
+        assert_eq!(ran.findings("account.repair-undone").len(), 1, "{ran}");
+        assert_eq!(contents(&damaged), before);
+        assert!(!damaged.at("mailtally-replaced").exists());
+        damaged.run("repair", &["--offline", "--undo"]).exits(66);
+    }
+}
+
+#[test]
+fn a_damaged_maildir_has_a_step_of_every_kind() {
+    let damaged = damaged_maildir();
+    let ran = damaged.run("repair", &["--offline", "--dates"]);
+    let steps = ran.records_of("step");
+    for kind in ["replace", "remove", "rename", "make-dir", "set-time"] {
+        assert!(
+            steps.iter().any(|step| step["action"] == kind),
+            "{kind}: {ran}"
+        );
+    }
+    let wanted = [
+        "maildir.copy-dates",
+        "maildir.duplicate-name",
+        "maildir.keyword-unnamed",
+        "maildir.missing-dir",
+        "maildir.size-mismatch",
+        "quota.broken",
+        "uidlist.broken",
+    ];
+    assert_eq!(super::mended(&ran), wanted);
 }
 
 #[test]

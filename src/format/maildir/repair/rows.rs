@@ -7,7 +7,7 @@ use super::super::folders::Folder;
 use super::super::mailbox::MaildirMailbox;
 use super::super::read::UIDLISTS;
 use super::super::uidlist::{self, word};
-use super::{Fate, Repair, within};
+use super::{Fate, Repair};
 use crate::disk::plan::{About, Act};
 use crate::report::counted;
 use crate::store::MailboxSource;
@@ -74,8 +74,7 @@ impl Repair<'_> {
             codes,
             ..About::in_mailbox(&mailbox.mailbox().name, format!("a list of {messages}"))
         };
-        let path = within(folder, &[UIDLISTS[0].as_bytes()]);
-        self.plan.push(path, Act::put(text), about);
+        self.put_beside(folder, UIDLISTS[0], Act::put(text), about);
     }
 }
 

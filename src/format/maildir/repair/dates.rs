@@ -1,0 +1,321 @@
+//! Received dates (file times) that are plainly those of a copy, and better ones.
+//!
+//! ```text
+//! a file time is that of a copy   in its minute, or the one beside it, lie the times of 20 files or more of
+//!                                 the account (or of nine in ten), whose better dates are at least a day
+//!                                 earlier and lie on three days or more
+//! a file time is no date          1970 and before, the future
+//! the better date                 the leading seconds of the base name; else what the server's cache tells;
+//!                                 else the topmost Received header
+//! ```
+//! A name that agrees with the file time ends the search: such a time stays. Where the server's cache
+//! tells the date of the copy too, the better date is put there as well: a client is shown the cache's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::BufRead;
+
+use super::super::filename::made_at;
+use super::super::folders::Folder;
+use super::super::mailbox::MaildirMailbox;
+use super::super::notes::{DAY, FEW, is_odd, shown};
+use super::{Fate, Repair};
+use crate::disk::plan::{About, Act};
+use crate::error::Result;
+use crate::format::dovecot_index::Cache;
+use crate::report::catalogue::{MAILDIR_COPY_DATES, MAILDIR_DATE};
+use crate::report::counted;
+use crate::store::{MailboxSource, Source};
+
+/// Names and headers that tell an earlier date than 1990 tell none.
+const EARLIEST: i64 = 631_152_000;
+/// Copies come in one minute, arrivals over so many days.
+const DAYS: usize = 3;
+/// A header is not longer.
+const HEADER_MOST: u64 = 64 * 1024;
+/// The server's cache, and its field of received dates.
+const CACHE: (&str, &str) = ("dovecot.index.cache", "date.received");
+
+/// A better date, and who tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Told {
+    date: i64,
+    by: &'static str,
+}
+
+/// What the file times of an account show.
+#[derive(Debug, Default)]
+pub(super) struct Dates {
+    messages: u64,
+    /// Files by the minute of their time, of those alone that have an earlier date; and days of these.
+    minutes: BTreeMap<i64, (u64, BTreeSet<i64>)>,
+    /// Files of several names that have their time already.
+    linked: BTreeSet<(u64, u64)>,
+}
+
+impl Dates {
+    fn add(&mut self, mtime: i64, better: Option<i64>) {
+        self.messages += 1;
+        let Some(better) = better.filter(|date| is_earlier(*date, mtime)) else {
+            return;
+        };
+        let (files, days) = self.minutes.entry(mtime.div_euclid(60)).or_default();
+        *files += 1;
+        if days.len() < DAYS {
+            days.insert(better.div_euclid(DAY));
+        }
+    }
+
+    /// True for the time of a copy.
+    fn is_of_a_copy(&self, mtime: i64) -> bool {
+        let minute = mtime.div_euclid(60);
+        let copied = |minute: &i64| {
+            let found = self.minutes.get(minute);
+            found.is_some_and(|(files, days)| {
+                let many = *files >= FEW || files * 10 >= self.messages * 9;
+                many && days.len() >= DAYS
+            })
+        };
+        [minute - 1, minute, minute + 1].iter().any(copied)
+    }
+}
+
+fn is_earlier(date: i64, mtime: i64) -> bool {
+    date < mtime - DAY
+}
+
+fn is_plausible(date: i64, now: i64) -> bool {
+    date >= EARLIEST && !is_odd(date, now)
+}
+
+/// The leading seconds of a base name, as every server writes them: a dot follows, or an underscore.
+fn of_name(base: &[u8]) -> Option<i64> {
+    let digits = base.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    made_at(base).filter(|_| matches!(base.get(digits), Some(b'.' | b'_')))
+}
+
+/// The date of the topmost Received header.
+fn of_header(body: impl BufRead) -> Option<i64> {
+    let mut value: Option<Vec<u8>> = None;
+    for line in body.take(HEADER_MOST).split(b'\n') {
+        let line = line.ok()?;
+        let folded = line.starts_with(b" ") || line.starts_with(b"\t");
+        match &mut value {
+            Some(value) if folded => value.extend_from_slice(line.trim_ascii_end()),
+            Some(_) => break,
+            None if line.trim_ascii_end().is_empty() => return None,
+            None => value = received(&line).map(<[u8]>::to_vec),
+        }
+    }
+    let value = value?;
+    let date = &value[memchr::memrchr(b';', &value)? + 1..];
+    let text = std::str::from_utf8(date.trim_ascii()).ok()?;
+    let parser = jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true);
+    let date = parser.parse_timestamp(text).ok()?;
+    Some(date.as_second())
+}
+
+fn received(line: &[u8]) -> Option<&[u8]> {
+    let (name, value) = line.split_at_checked(b"received:".len())?;
+    name.eq_ignore_ascii_case(b"received:")
+        .then_some(value.trim_ascii_end())
+}
+
+/// The best date that is told. The name's decides also where it agrees with the file time.
+fn told(mailbox: &MaildirMailbox<'_>, at: usize, mtime: i64, now: i64) -> Option<Told> {
+    let better =
+        |date: &i64| is_plausible(*date, now) && (is_odd(mtime, now) || is_earlier(*date, mtime));
+    let named = of_name(mailbox.listing.base(at)).filter(|date| is_plausible(*date, now));
+    if let Some(date) = named {
+        let by = "the seconds in its name";
+        return Some(Told { date, by }).filter(|told| better(&told.date));
+    }
+    let (cached, _) = mailbox.cached(at);
+    if let Some(date) = cached.map(i64::from).filter(better) {
+        let by = "the server's cache";
+        return Some(Told { date, by });
+    }
+    let mut scratch = Vec::new();
+    let opened = mailbox.open(at, &mut scratch).ok()?;
+    if opened.message.sealed.is_some() {
+        return None;
+    }
+    let date = of_header(opened.body).filter(better)?;
+    let by = "its topmost Received header";
+    Some(Told { date, by })
+}
+
+impl Repair<'_> {
+    /// Looks at the file times of all mailboxes.
+    pub(super) fn look_at_dates(&self) -> Result<Dates> {
+        let (store, mut dates) = (self.store, Dates::default());
+        for nth in 0..store.mailboxes().len() {
+            if !store.folder_of(nth).selectable {
+                continue;
+            }
+            let mailbox = store.open_mailbox(nth, &mut |_| ())?;
+            for at in 0..mailbox.len() {
+                if let Some(stat) = mailbox.stat(at) {
+                    let told = told(&mailbox, at, stat.mtime, store.now);
+                    dates.add(stat.mtime, told.map(|told| told.date));
+                }
+            }
+        }
+        Ok(dates)
+    }
+
+    /// Gives the messages of a mailbox their dates, where those that they have are of a copy, or none.
+    pub(super) fn redate(
+        &mut self,
+        mailbox: &MaildirMailbox<'_>,
+        folder: &Folder,
+        fates: &[Fate],
+    ) -> Result<()> {
+        let Some(mut dates) = self.dates.take() else {
+            return Ok(());
+        };
+        let (mut cached, mut codes) = (Vec::new(), BTreeSet::new());
+        for (at, fate) in fates.iter().enumerate() {
+            if let Some((date, code)) = self.redate_one(mailbox, folder, &mut dates, at, fate) {
+                cached.push((at, date));
+                codes.insert(code);
+            }
+        }
+        self.dates = Some(dates);
+        let codes = codes.into_iter().collect();
+        self.correct_cache(mailbox, folder, &cached, codes)
+    }
+
+    fn redate_one(
+        &mut self,
+        mailbox: &MaildirMailbox<'_>,
+        folder: &Folder,
+        dates: &mut Dates,
+        at: usize,
+        fate: &Fate,
+    ) -> Option<(i64, &'static str)> {
+        let (stat, now) = (mailbox.stat(at)?, self.store.now);
+        let code = match (is_odd(stat.mtime, now), dates.is_of_a_copy(stat.mtime)) {
+            (true, _) => MAILDIR_DATE.code,
+            (false, true) => MAILDIR_COPY_DATES.code,
+            (false, false) => return None,
+        };
+        let told = told(mailbox, at, stat.mtime, now)?;
+        if stat.links > 1 && !dates.linked.insert(stat.id) {
+            return None;
+        }
+        let (listing, slot) = (&mailbox.listing, mailbox.listing.slot(at));
+        let base = fate.base.as_deref().map_or(listing.base(at), Vec::as_slice);
+        let name = [base, &listing.name(at)[listing.base(at).len()..]].concat();
+        let (date, was) = (shown(told.date), shown(stat.mtime));
+        let does = format!(
+            "received {date}, as {} says; its file time was {was}",
+            told.by
+        );
+        let about = About {
+            codes: vec![code],
+            ..About::in_mailbox(&mailbox.mailbox().name, does)
+        };
+        let act = Act::SetTime {
+            was: (stat.mtime, stat.mtime_nanos),
+            to: told.date,
+        };
+        let (place, path) = self.at(folder, &[slot.place.name().as_bytes(), &name]);
+        self.plan.push_in(place, path, act, about);
+        Some((told.date, code))
+    }
+
+    /// The server shows what its cache tells, and that may be the time of the copy as well.
+    fn correct_cache(
+        &mut self,
+        mailbox: &MaildirMailbox<'_>,
+        folder: &Folder,
+        dates: &[(usize, i64)],
+        codes: Vec<&'static str>,
+    ) -> Result<()> {
+        let Some(index) = mailbox.index.as_ref() else {
+            return Ok(());
+        };
+        let dir = self.index_dir(folder)?;
+        let Ok(Some(cache)) = Cache::open(&dir, CACHE.0, index, &mut |_| ()) else {
+            return Ok(());
+        };
+        let places: Vec<_> = dates
+            .iter()
+            .filter_map(|(at, date)| {
+                let is_wrong = |told: u32| is_earlier(*date, told.into()) || told == 0;
+                mailbox.cached(*at).0.filter(|told| is_wrong(*told))?;
+                let place = cache.place_of_u32(index, mailbox.in_index(*at)?, CACHE.1)?;
+                Some((usize::try_from(place).ok()?, u32::try_from(*date).ok()?))
+            })
+            .collect();
+        if places.is_empty() {
+            return Ok(());
+        }
+        let bytes = dir.read_if_there(CACHE.0, 1 << 32)?;
+        let mut bytes = bytes.unwrap_or_default();
+        for (place, date) in &places {
+            if let Some(value) = bytes.get_mut(*place..*place + 4) {
+                value.copy_from_slice(&date.to_le_bytes());
+            }
+        }
+        let messages = counted(places.len() as u64, "message");
+        let does = format!("the server's cache tells the new dates of {messages} too");
+        let about = About {
+            codes,
+            ..About::in_mailbox(&mailbox.mailbox().name, does)
+        };
+        let (place, path) = self.indexed(folder, CACHE.0);
+        self.plan.push_in(place, path, Act::put(bytes), about);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_servers_tell_seconds() {
+        assert_eq!(of_name(b"1577900060.M1P100.lab,S=1"), Some(1_577_900_060));
+        assert_eq!(of_name(b"1577900060_0.12.lab"), Some(1_577_900_060));
+        for other in [&b"1577900060abcdef"[..], b"1577900060", b"x.1", b""] {
+            assert_eq!(of_name(other), None);
+        }
+    }
+
+    #[test]
+    fn the_topmost_received_header_tells_its_date() {
+        let mail = "Return-Path: <a@b.example>\r\nreceived: from x (y; z)\r\n\tby w;\r\n Tue, 5 Jan 2021 \
+                    10:00:00 +0100 (CET)\r\nReceived: by q; Mon, 4 Jan 2021 10:00:00 +0000\r\n\r\nx\r\n";
+        assert_eq!(of_header(mail.as_bytes()), Some(1_609_837_200));
+        for none in [
+            "Subject: x\n\nReceived: by q; Mon, 4 Jan 2021 10:00:00 +0000\n",
+            "Received: by q\n\nx\n",
+            "Received: by q; yesterday\n\nx\n",
+            "",
+        ] {
+            assert_eq!(of_header(none.as_bytes()), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_copy_is_many_files_of_one_minute_and_of_several_days() {
+        const COPY: i64 = 1_700_000_000;
+        let dates = |copied: i64, days: i64, others: i64| {
+            let mut dates = Dates::default();
+            for nth in 0..copied {
+                dates.add(COPY, Some(COPY - (10 + nth % days) * DAY));
+            }
+            for nth in 0..others {
+                dates.add(COPY - nth * DAY, None);
+            }
+            dates
+        };
+        assert!(dates(20, 3, 100).is_of_a_copy(COPY));
+        assert!(dates(20, 3, 100).is_of_a_copy(COPY + 60), "its last files");
+        assert!(!dates(20, 3, 100).is_of_a_copy(COPY + 180));
+        assert!(!dates(19, 3, 100).is_of_a_copy(COPY), "few");
+        assert!(dates(9, 3, 1).is_of_a_copy(COPY), "few, and most of all");
+        assert!(!dates(20, 2, 0).is_of_a_copy(COPY), "one batch of arrivals");
+    }
+}
