@@ -16,7 +16,7 @@ use super::staging::{Previous, Staging, Target};
 use super::teller::Teller;
 use super::users::Place;
 use super::workers::Workers;
-use super::{plan_names, rfc3339, scripts};
+use super::{plan_names, repair, rfc3339, scripts};
 use crate::digest::{Digest, hex, merkle};
 use crate::disk::{Dir, Owner};
 use crate::error::{Error, Result};
@@ -80,6 +80,7 @@ pub fn account(
         None => target.uidnext_before(),
     };
     let found = &mut |finding| teller.found(finding);
+    repair::tell_begun(job.from, &job.source, &open, teller);
     let source = (job.from.open)(job.source.again()?, &open, found)?;
     teller.watch().on(Event::UserStarted {
         user: job.user,

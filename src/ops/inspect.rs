@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::carry;
 use super::load::Load;
 use super::plan_keywords::KeywordPlan;
+use super::repair;
 use super::teller::Teller;
 use super::workers::Workers;
 use crate::digest::{hex, merkle};
@@ -36,6 +37,7 @@ pub(super) fn look(
     workers: &Workers,
 ) -> Result<UserLine> {
     let started = Instant::now();
+    repair::tell_begun(room, &source, open, teller);
     let source = (room.open)(source, open, &mut |finding| teller.found(finding))?;
     teller.watch().on(Event::UserStarted {
         user: teller.user(),

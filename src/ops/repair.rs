@@ -14,7 +14,9 @@ use crate::disk::plan::{self, Act, Place, Places, Plan, REPLACED, Step};
 use crate::disk::{Dir, in_use};
 use crate::error::{Error, Result};
 use crate::format::{OpenOptions, Repair, RepairOptions, Room};
-use crate::report::catalogue::{ACCOUNT_REPAIR_FINISHED, ACCOUNT_REPAIR_UNDONE};
+use crate::report::catalogue::{
+    ACCOUNT_REPAIR_BEGUN, ACCOUNT_REPAIR_FINISHED, ACCOUNT_REPAIR_UNDONE,
+};
 use crate::report::{Event, Finding, Status, StepLine, UserLine, counted, escape};
 
 /// What the command line says.
@@ -85,6 +87,15 @@ fn places<'d>(room: &Room, root: &'d Dir, open: &'d OpenOptions) -> Places<'d> {
         elsewhere: there
             .filter_map(|(place, dir)| Some((place, dir.as_ref()?)))
             .collect(),
+    }
+}
+
+/// Says that a repair waits to be finished, for who only reads.
+pub(super) fn tell_begun(room: &Room, root: &Dir, open: &OpenOptions, teller: &Teller<'_>) {
+    let places = places(room, root, open);
+    if let Ok(Some(folder)) = plan::begun(&places) {
+        let path = places.shown(&folder);
+        teller.found(Finding::new(&ACCOUNT_REPAIR_BEGUN, "not finished").path(path));
     }
 }
 

@@ -82,6 +82,9 @@ rules! {
     ACCOUNT_SAVED_DATES = "account.saved-dates", Info,
         "a Maildir does not keep when a message came into its mailbox; the received dates are kept",
         "nothing, unless the server expires mail by the date at which it was saved: such rules begin anew";
+    ACCOUNT_REPAIR_BEGUN = "account.repair-begun", Warning,
+        "a repair was cut off: some of its steps are done, and others are not",
+        "run repair, which carries it out to its end first";
     ACCOUNT_REPAIR_FINISHED = "account.repair-finished", Info,
         "an earlier repair was cut off; it was carried out to its end first",
         "nothing";
@@ -191,7 +194,7 @@ rules! {
         "look at it and move it away";
     MAILDIR_DUPLICATE_NAME = "maildir.duplicate-name", Warning,
         "two files have the same base name, as rsync without --delete leaves them; the same bytes become one message, different bytes two",
-        "nothing at the destination; remove the older name at the source";
+        "nothing at the destination; at the source repair takes the older name away, and gives other bytes a name of their own";
     MAILDIR_SYMLINK = "maildir.symlink", Warning,
         "a symbolic link to a message or folder inside the account; what it points to is carried",
         "nothing";
@@ -215,13 +218,13 @@ rules! {
         "nothing";
     MAILDIR_DATE = "maildir.date", Warning,
         "a received date (file time) lies in the future, at 1970 or before, or beyond what the destination holds",
-        "repair --dates proposes better ones";
+        "run repair --dates, which takes a better one from the name, the cache or the header, where there is one";
     MAILDIR_COPY_DATES = "maildir.copy-dates", Warning,
         "most messages of a mailbox were received in the same minute: file times are those of a copy, not of arrival",
         "copy again with times kept (rsync -t, cp -p), or repair --dates";
     MAILDIR_KEYWORD_UNNAMED = "maildir.keyword-unnamed", Warning,
         "file names use a keyword letter that dovecot-keywords does not name; it becomes unknown-N as in Dovecot",
-        "add the missing line to dovecot-keywords from another folder";
+        "run repair, which takes the name that the account's other folders agree on; else add the missing line to dovecot-keywords";
     MAILDIR_KEYWORD_CASE = "maildir.keyword-case", Warning,
         "two keywords differ only in case, which IMAP does not tell apart; they become one",
         "nothing";
@@ -249,22 +252,22 @@ rules! {
 
     UIDLIST_BROKEN = "uidlist.broken", Warning,
         "the uidlist has lines or a header that cannot be right; sound lines keep their UIDs, the others get new ones, for which clients load the message again",
-        "nothing, or restore the uidlist from a backup and convert again";
+        "nothing, or restore the uidlist from a backup and convert again; repair writes it anew";
     UIDLIST_RENUMBERED = "uidlist.renumbered", Warning,
         "lines of the uidlist are broken, and messages without a sound line get new UIDs: clients load them again",
-        "restore the uidlist from a backup and convert again";
+        "restore the uidlist from a backup and convert again; repair writes it anew, with the new UIDs";
     UIDLIST_UNREADABLE = "uidlist.unreadable", Error,
         "the uidlist is there and cannot be read: UIDs are made anew, and clients load all messages of the mailbox again",
         "make it readable for the run (owner, mode, disk) and convert again";
     UIDLIST_TRUNCATED = "uidlist.truncated", Warning,
         "the last line of the uidlist is cut off; it is left out",
-        "nothing";
+        "nothing; repair writes it anew";
     UIDLIST_DUPLICATE = "uidlist.duplicate", Warning,
         "the uidlist names a file twice; as in Dovecot, the later line holds",
-        "nothing";
+        "nothing; repair writes it anew";
     UIDLIST_MISSING = "uidlist.missing", Warning,
         "the mailbox has messages and no uidlist: UIDs are made anew, and clients load all its messages again",
-        "find the dovecot-uidlist (CONTROL= may name its place) and convert again";
+        "find the dovecot-uidlist (CONTROL= may name its place) and convert again; else repair writes one";
     UIDLIST_UNLISTED = "uidlist.unlisted", Info,
         "messages came after the uidlist was last written; they get the next UIDs, as Dovecot would give them",
         "nothing";
@@ -305,13 +308,13 @@ rules! {
         "nothing; where ManageSieve is in use, activate the script once more so that it finds its link";
     QUOTA_STALE = "quota.stale", Info,
         "maildirsize does not say what the messages add up to",
-        "nothing at the destination, where it is right; quota --write corrects the source";
+        "nothing at the destination, where it is right; quota --write or repair corrects the source";
     QUOTA_BROKEN = "quota.broken", Warning,
         "maildirsize is negative, or cannot be read",
-        "nothing at the destination, where it is right; quota --write corrects the source";
+        "nothing at the destination, where it is right; quota --write or repair corrects the source";
     QUOTA_WRAPPED = "quota.wrapped", Warning,
         "maildirsize says what 32 bits hold of the real usage, as an old program wrote it",
-        "run quota --write";
+        "run quota --write, or repair";
     QUOTA_VSIZE = "quota.vsize", Warning,
         "the index has added up other sizes than the messages have (hdr-vsize), and a quota that is counted from it goes by that",
         "run quota --write, or doveadm quota recalc for the user";
@@ -330,10 +333,10 @@ rules! {
         "nothing, or run repair";
     INDEX_LOG_GAP = "index.log-gap", Warning,
         "the log that continues the index is missing; changes after the index was written are lost",
-        "find the dovecot.index.log that belongs to it";
+        "find the dovecot.index.log that belongs to it; else repair writes the index anew";
     INDEX_LOG_LOST = "index.log-lost", Error,
         "the log that continues the index of a dbox mailbox is missing: messages, flags and expunges after the index was written are lost",
-        "find the dovecot.index.log that belongs to it, and convert again";
+        "find the dovecot.index.log that belongs to it, and convert again; else repair writes the index anew";
     INDEX_UNKNOWN_RECORD = "index.unknown-record", Info,
         "the index log has records of a kind that this version does not know; they are passed over",
         "nothing";
@@ -355,7 +358,7 @@ rules! {
         "look at it; repair --recover-orphans takes it in";
     DBOX_RECOVERED = "dbox.recovered", Error,
         "the index is damaged and does not know message files that are there; they are carried with the UIDs of their names, without flags",
-        "look whether expunged messages came back; restore dovecot.index from a backup for the flags";
+        "look whether expunged messages came back; restore dovecot.index from a backup for the flags, or run repair";
     DBOX_ALT = "dbox.alt", Error,
         "the alternative storage of the account is not named or not there; messages that lie in it are not carried",
         "name it with ALT=, or mount it, and run again";
@@ -364,7 +367,7 @@ rules! {
         "restore the file from a backup, or run repair";
     DBOX_TRUNCATED = "dbox.truncated", Error,
         "the message file ends before its message does; what could be recovered is carried",
-        "restore the file from a backup";
+        "restore the file from a backup; else repair keeps what is left of it";
     DBOX_HEADER = "dbox.header", Error,
         "the header of a message or of its file is damaged; the message is carried where its metadata tells how far it goes",
         "restore the file from a backup, or run repair";
@@ -376,7 +379,7 @@ rules! {
         "make the file readable for the run (owner, mode, disk)";
     DBOX_DAMAGED = "dbox.damaged", Error,
         "a compressed message does not decompress, or a message is nothing but NULs; what could be recovered is carried",
-        "restore the file from a backup";
+        "restore the file from a backup; else repair keeps what is left of it";
     DBOX_EXTERNAL_ATTACHMENT = "dbox.external-attachment", Error,
         "an attachment that lies outside the store (mail_attachment_dir) cannot be joined to its message, which is not carried",
         "name the directory with ATTACHMENTS=, or restore the attachment from a backup";
@@ -404,10 +407,10 @@ rules! {
         "run repair before a server opens the store";
     MDBOX_LOST = "mdbox.lost", Error,
         "a storage file that holds messages is gone, so its messages are not carried",
-        "restore the file from a backup; if it is in alternative storage, name that with ALT=";
+        "restore the file from a backup; if it is in alternative storage, name that with ALT=; else repair takes its messages out";
     MDBOX_DAMAGED = "mdbox.damaged", Error,
         "bytes of a storage file hold no message that could be read",
-        "restore the file from a backup";
+        "restore the file from a backup; else repair keeps what is left of it";
     MDBOX_INDEX_MISSING = "mdbox.index-missing", Error,
         "a mailbox has no index: its UIDs, flags, UIDVALIDITY and saved dates are gone; the messages that were first saved to it are carried",
         "restore dovecot.index from a backup, or run repair";
@@ -422,7 +425,7 @@ rules! {
         "nothing; doveadm purge frees their room";
     MDBOX_STRAY = "mdbox.stray", Warning,
         "the map names no message of a storage file",
-        "look at it; run repair if messages are missing";
+        "look at it";
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use mailtally::report::UserLine;
 
 use super::Damaged;
 use crate::harness::failing::{EIO, Failing};
+use crate::harness::run::Run;
 use crate::harness::tree::{Node, tree};
 
 /// Content by name, and the times of a Maildir's messages: other times and inodes are another thing.
@@ -172,6 +173,63 @@ fn a_repair_cut_before_any_step_is_finished_by_the_next_run() {
                 break;
             }
         }
+    }
+}
+
+#[test]
+fn a_repair_that_waits_to_be_finished_is_said_by_all_that_read() {
+    let cut = (0..).find_map(|step| {
+        let damaged = damaged();
+        repaired(&damaged, Failing::disk(step, true, EIO)).unwrap_err();
+        let folders = fs::read_dir(damaged.at("mailtally-replaced"));
+        let mut folders = folders.into_iter().flatten();
+        let begun = folders.any(|folder| folder.unwrap().path().join("plan.json").exists());
+        begun.then_some(damaged)
+    });
+    let damaged = cut.unwrap();
+    let code = "account.repair-begun";
+    let destination = format!("maildir:{}", damaged.store().with_file_name("to").display());
+    let ran = damaged.run("convert", &[&destination]);
+    assert_eq!(ran.findings(code).len(), 1, "{ran}");
+    assert_eq!(damaged.inspect().findings(code).len(), 1);
+    let planned = damaged.run("repair", &["--offline", "--dry-run"]);
+    assert_eq!(planned.findings(code).len(), 1, "{planned}");
+    let ran = damaged.repair();
+    assert_eq!(ran.findings("account.repair-finished").len(), 1, "{ran}");
+    assert!(ran.findings(code).is_empty(), "{ran}");
+    assert!(damaged.inspect().findings(code).is_empty());
+}
+
+#[test]
+fn the_verdict_says_that_a_repair_was_taken_back() {
+    let damaged = damaged_maildir();
+    damaged.run("repair", &["--offline"]);
+    let location = format!("maildir:{}", damaged.store().display());
+    let args = ["repair", "--offline", "--undo", &location];
+    let ran = Run::new(damaged.store().parent().unwrap())
+        .args(args)
+        .done();
+    let verdict = ran.stdout.lines().next().unwrap();
+    assert!(verdict.contains(" taken back, and read again in "), "{ran}");
+}
+
+#[test]
+fn every_user_is_told_where_what_was_replaced_is_kept() {
+    let one = damaged_maildir();
+    let users = one.store().with_file_name("users");
+    fs::create_dir(&users).unwrap();
+    for user in ["u1", "u2"] {
+        let mut copy = std::process::Command::new("cp");
+        copy.arg("-a").arg(one.store()).arg(users.join(user));
+        assert!(copy.status().unwrap().success());
+    }
+    let location = format!("maildir:{}/%u", users.display());
+    let args = ["repair", "--offline", &location];
+    let ran = Run::new(one.store().parent().unwrap()).args(args).done();
+    for user in ["u1", "u2"] {
+        let mut lines = ran.stdout.lines();
+        let kept = format!("{user}: 7 steps; what was replaced is kept in mailtally-replaced/");
+        assert!(lines.any(|line| line.starts_with(&kept)), "{ran}");
     }
 }
 
