@@ -13,9 +13,10 @@ use std::time::Instant;
 use self::count::Count;
 pub use self::kept::DictFile;
 use self::kept::Kept;
+use super::repair;
 use super::teller::Teller;
 use super::workers::Workers;
-use crate::disk::{Dir, in_use};
+use crate::disk::Dir;
 use crate::error::Result;
 use crate::format::{OpenOptions, Room};
 use crate::report::catalogue as rules;
@@ -46,7 +47,7 @@ pub fn account(
     let started = Instant::now();
     if options.write {
         if !options.offline {
-            in_use::refuse(root, open.now)?;
+            repair::refuse_in_use(&repair::places(room, root, open), open.now)?;
         }
         root.lock()?;
     }

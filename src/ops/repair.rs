@@ -44,8 +44,7 @@ pub fn account(
     let repair = room.repair.ok_or_else(|| not_repaired(room))?;
     let places = places(room, root, open);
     if !options.offline {
-        let mut dirs = places.all();
-        dirs.try_for_each(|(_, dir)| in_use::refuse(dir, options.repair.now.into()))?;
+        refuse_in_use(&places, options.repair.now.into())?;
     }
     root.lock()?;
     if !options.dry_run {
@@ -73,8 +72,15 @@ fn not_repaired(room: &Room) -> Error {
     }
 }
 
+/// Fails if anything in any of them says that a server works on the account.
+pub(super) fn refuse_in_use(places: &Places<'_>, now: i64) -> Result<()> {
+    places
+        .all()
+        .try_for_each(|(_, dir)| in_use::refuse(dir, now))
+}
+
 /// Where the parts of the account lie.
-fn places<'d>(room: &Room, root: &'d Dir, open: &'d OpenOptions) -> Places<'d> {
+pub(super) fn places<'d>(room: &Room, root: &'d Dir, open: &'d OpenOptions) -> Places<'d> {
     let named = [
         (Place::Inbox, &open.inbox),
         (Place::Control, &open.control),

@@ -6,7 +6,7 @@ use std::path::Path;
 use bstr::ByteSlice;
 
 use super::{M_1, ROOM, golden_bodies, inbox, open_dir, write_golden};
-use crate::disk::plan::{Plan, carry_out};
+use crate::disk::plan::{Places, Plan, carry_out};
 use crate::error::Result;
 use crate::format::{Elsewhere, OpenOptions, RepairOptions};
 
@@ -23,7 +23,7 @@ fn plan(root: &Path, open: &OpenOptions) -> Result<Plan> {
 fn repair(root: &Path, open: &OpenOptions) -> bool {
     let plan = plan(root, open).unwrap();
     if !plan.is_empty() {
-        carry_out(&open_dir(root), &plan, "2026-01-01").unwrap();
+        carry_out(&Places::one(&open_dir(root)), &plan, "2026-01-01").unwrap();
     }
     !plan.is_empty()
 }
