@@ -1,26 +1,24 @@
 //! Copies that left their uidlists behind, as rsync with a filter makes them.
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::json;
 
 use super::planted::{FORMATS, Planted, compared, store};
 use crate::harness::maildir::{Maildir, name, scratch};
 use crate::harness::run::{Ran, Run};
+use crate::harness::tree::copy;
 use mailtally::model::Flags;
 use mailtally::ops::verify::Level;
 
 /// Verifies a Maildir against its copy without uidlists.
 fn verified(account: &Maildir, more: &[&str]) -> Ran {
-    let copy = account.temp().join("copy");
-    if !copy.exists() {
-        let mut cp = Command::new("cp");
-        cp.arg("-a").arg(account.source()).arg(&copy);
-        assert!(cp.status().unwrap().success());
-        fs::remove_file(copy.join("dovecot-uidlist")).unwrap();
+    let there = account.temp().join("copy");
+    if !there.exists() {
+        copy(&account.source(), &there);
+        fs::remove_file(there.join("dovecot-uidlist")).unwrap();
     }
-    let copy = format!("maildir:{}", copy.display());
+    let copy = format!("maildir:{}", there.display());
     Run::new(account.temp())
         .args(["verify", "--json", &account.location(), &copy])
         .args(more)
