@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -96,6 +97,12 @@ impl NewFile {
     pub fn set_mode(&self, mode: u32) -> Result<()> {
         let step = || Ok(rustix::fs::fchmod(&self.inner, mode_bits(mode))?);
         self.seam.step(Action::Own, step)
+    }
+}
+
+impl NewFile {
+    pub(super) fn raw(&self) -> BorrowedFd<'_> {
+        self.inner.as_fd()
     }
 }
 

@@ -13,6 +13,7 @@
 
 mod change;
 mod dir;
+mod early;
 mod file;
 pub mod in_use;
 pub mod plan;

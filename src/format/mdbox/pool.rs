@@ -173,6 +173,9 @@ impl Pool {
                 return Ok((lane, filling.clone()));
             }
         }
+        if let Some(full) = &state.filling[lane] {
+            full.file.write_early();
+        }
         state.highest_file_id += 1;
         let id = state.highest_file_id;
         let mut file = self.writing.create(&self.dir, file_name(id))?;
@@ -208,6 +211,7 @@ impl Pool {
             if filling.end == state.header.len() as u64 {
                 self.dir.remove_file(file_name(filling.id))?;
             }
+            filling.file.write_early();
         }
         for (nth, count) in state.counts.iter().enumerate() {
             state
