@@ -127,6 +127,7 @@ impl Strays {
         let [mut source, mut destination] = std::mem::take(&mut self.sides);
         let mut found = self.pair(&mut source, &mut destination);
         // What is left has no counterpart: two in one place are one message whose content is not the same.
+        // Without UIDs, places are made up, and two may have one by chance: then neither is taken.
         let place = |stray: &Stray| (stray.mailbox, stray.uid);
         source.sort_unstable_by_key(place);
         destination.sort_unstable_by_key(place);
@@ -141,6 +142,9 @@ impl Strays {
             let left = match order {
                 Ordering::Less => one.next().map(|stray| (0, stray)),
                 Ordering::Greater => other.next().map(|stray| (1, stray)),
+                Ordering::Equal if one.peek().is_some_and(|stray| !stray.taken) => {
+                    one.next().map(|stray| (0, stray))
+                }
                 Ordering::Equal => {
                     let pair = one.next().zip(other.next());
                     found.extend(pair.map(|(a, b)| (place(a), self.changed(a, b))));
@@ -295,6 +299,16 @@ mod tests {
             ("message.extra", "INBOX uid 8".into()),
         ];
         assert_eq!(resolved(&changed), wanted);
+    }
+
+    #[test]
+    fn a_place_that_two_have_by_chance_makes_them_no_one_message() {
+        let apart = [(0, 1, 3, Why::Alone), (1, 2, 3, Why::Alone)];
+        let wanted = [
+            ("message.missing", "INBOX uid 3".into()),
+            ("message.extra", "INBOX uid 3".into()),
+        ];
+        assert_eq!(resolved(&apart), wanted);
     }
 
     #[test]
