@@ -347,7 +347,7 @@ rules! {
         "the cache file does not belong to the index or cannot be read; it is not used",
         "nothing";
     INDEX_MISSING = "index.missing", Error,
-        "a dbox mailbox has no index: UIDs are those of the file names, flags are gone",
+        "a dbox mailbox has no index: UIDs are those of the file names; flags and keywords are gone, but for what its log still tells",
         "run repair, or restore dovecot.index from a backup";
 
     DBOX_LOST = "dbox.lost", Error,

@@ -15,6 +15,7 @@ mod maildir; // what stands in names and lists
 mod mdbox; // many messages a file, and a map
 mod places; // accounts that lie in several places, and where what is replaced is kept
 mod recalled; // no index is left, and what a conversion wrote is
+mod salvaged; // an index is lost or damaged, and parts are left
 mod sdbox; // one file a message, and an index that is data
 mod steps; // cut anywhere, finished by the next run; taken back
 

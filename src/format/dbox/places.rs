@@ -201,6 +201,14 @@ fn beneath(dir: Option<Dir>, names: &[BString]) -> Result<Option<Dir>> {
     })
 }
 
+/// To a dbox its index is data.
+fn as_data(mut finding: Finding) -> Finding {
+    if finding.rule == &INDEX_LOG_GAP {
+        finding.rule = &INDEX_LOG_LOST;
+    }
+    finding
+}
+
 impl Mails {
     /// The directory of its index.
     pub fn index_dir(&self) -> Result<Option<Dir>> {
@@ -219,18 +227,26 @@ impl Mails {
         let Some((dir, path)) = &self.index else {
             return Ok(None);
         };
-        let mut told = |mut finding: Finding| {
-            // To a dbox its index is data.
-            if finding.rule == &INDEX_LOG_GAP {
-                finding.rule = &INDEX_LOG_LOST;
-            }
-            found(DboxMailbox::within(finding, name, path));
-        };
+        let mut told = |finding: Finding| found(DboxMailbox::within(as_data(finding), name, path));
         let index = dovecot_index::load(dir, INDEX, &mut told)?;
         if index.is_some() && dir.stat_if_there(LOG)?.is_none() {
             told(Finding::new(&INDEX_LOG_LOST, "there is none").path(LOG));
         }
         Ok(index)
+    }
+
+    /// Where there is no index, what its log says of messages that are there.
+    pub fn load_over(
+        &self,
+        name: &MailboxName,
+        there: &Index,
+        found: Found<'_>,
+    ) -> Result<Option<Index>> {
+        let Some((dir, path)) = &self.index else {
+            return Ok(None);
+        };
+        let mut told = |finding: Finding| found(DboxMailbox::within(as_data(finding), name, path));
+        dovecot_index::load_over(dir, INDEX, there, &mut told)
     }
 
     /// Saved dates by place, where the cache tells them.

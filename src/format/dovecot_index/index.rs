@@ -4,6 +4,7 @@ use bstr::BString;
 
 use super::keywords;
 use super::layout::{CACHE, KEYWORDS, VSIZE_HEADER};
+use super::replay::retain;
 use crate::store::BelievedUsage;
 
 /// One index after replay: columns, one entry a message, ascending UIDs.
@@ -33,8 +34,23 @@ pub struct Index {
     /// UIDs that a client expunged and the server had not yet taken out of the storage; they are
     /// not in `uids` any more.
     pub requested_expunges: Vec<u32>,
+    /// What all this was read from.
+    pub origin: Origin,
     /// Names that `keywords_header` holds; bits above mean nothing.
     pub(super) keyword_count: u32,
+}
+
+/// What an index was read from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// An index and its logs, a log that starts from an empty mailbox, or a copy of an older index.
+    #[default]
+    Index,
+    /// A log that goes on from an index that is lost. Of messages from this UID on, which came in it, all is
+    /// known; of the others, what was changed since.
+    Log(u32),
+    /// Neither: no more than UIDs is known.
+    Nothing,
 }
 
 impl Index {
@@ -65,6 +81,49 @@ impl Index {
         self.uids = order.iter().map(|(uid, _)| *uid).collect();
         let above = self.uids.last().map_or(1, |uid| uid.saturating_add(1));
         self.next_uid = self.next_uid.max(above);
+    }
+
+    /// An index that knows no more of its messages than UIDs, flags and keywords; they come in ascending
+    /// order, keywords as places among `names`.
+    pub fn of_marks<'a>(
+        names: &[BString],
+        messages: impl Iterator<Item = (u32, u8, &'a [u32])>,
+    ) -> Self {
+        let width = names.len().div_ceil(8);
+        let mut keywords = Extension {
+            name: KEYWORDS.into(),
+            header: keywords::keywords_header(names),
+            record_size: u16::try_from(width).expect("BUG: keywords are not that many"),
+            record_align: 1,
+            ..Extension::default()
+        };
+        let mut index = Self::default();
+        for (nth, (uid, flags, places)) in messages.enumerate() {
+            index.uids.push(uid);
+            index.flags.push(flags);
+            keywords.grow();
+            let bits = keywords.record_mut(nth);
+            for place in places {
+                bits[*place as usize / 8] |= 1 << (place % 8);
+            }
+        }
+        if !names.is_empty() {
+            index.extensions.push(keywords);
+        }
+        index
+    }
+
+    /// Leaves messages out but for these; returns their UIDs.
+    pub fn keep(&mut self, is_kept: impl Fn(u32) -> bool) -> Vec<u32> {
+        let is_gone = |uid: &u32| !is_kept(*uid);
+        let gone: Vec<bool> = self.uids.iter().map(is_gone).collect();
+        let left_out = self.uids.iter().copied().filter(is_gone).collect();
+        retain(&mut self.uids, 1, &gone);
+        retain(&mut self.flags, 1, &gone);
+        for extension in &mut self.extensions {
+            retain(&mut extension.column, extension.record_size.into(), &gone);
+        }
+        left_out
     }
 
     /// The keyword names in bit order; of a damaged list, what stands before the damage.

@@ -61,6 +61,19 @@ pub mod kind {
     pub const INDEX_UNDELETED: u32 = 0x4_0000;
     pub const BOUNDARY: u32 = 0x8_0000;
     pub const ATTRIBUTE_UPDATE: u32 = 0x10_0000;
+
+    /// True for what changes an extension, other than a keyword.
+    pub const fn is_of_extension(kind: u32) -> bool {
+        matches!(
+            kind,
+            EXT_INTRO
+                | EXT_RESET
+                | EXT_HEADER_UPDATE
+                | EXT_HEADER_UPDATE_32
+                | EXT_RECORD_UPDATE
+                | EXT_ATOMIC_INC
+        )
+    }
 }
 
 /// The first 120 bytes of `dovecot.index`.

@@ -21,7 +21,7 @@ use crate::report::{Finding, Rule, counted};
 pub(super) const FILE_MOST: u64 = 1 << 30;
 
 /// Told of everything that is not as it should be.
-type Found<'f> = &'f mut dyn FnMut(Finding);
+pub(super) type Found<'f> = &'f mut dyn FnMut(Finding);
 
 /// Loads the index `base` (`dovecot.index` or `dovecot.map.index`) with its logs from `dir`.
 ///
@@ -107,7 +107,7 @@ pub(super) struct Part {
 }
 
 impl Part {
-    fn read(&mut self, dir: &Dir, found: Found<'_>) -> Result<()> {
+    pub fn read(&mut self, dir: &Dir, found: Found<'_>) -> Result<()> {
         let Some(stat) = dir.stat_if_there(&self.name)? else {
             return Ok(());
         };
@@ -172,7 +172,7 @@ impl Files {
     }
 }
 
-fn tell(found: Found<'_>, rule: &'static Rule, name: &str, detail: impl Into<String>) {
+pub(super) fn tell(found: Found<'_>, rule: &'static Rule, name: &str, detail: impl Into<String>) {
     found(Finding::new(rule, detail).path(name));
 }
 
@@ -185,7 +185,7 @@ fn read_map(part: &mut Part, found: Found<'_>) -> Option<Map> {
 }
 
 /// The logs that can be read, in their order.
-fn read_logs<'a>(parts: [&'a Part; 2], found: Found<'_>) -> Vec<Log<'a>> {
+pub(super) fn read_logs<'a>(parts: [&'a Part; 2], found: Found<'_>) -> Vec<Log<'a>> {
     let mut logs = Vec::new();
     for part in parts {
         let Some(bytes) = &part.bytes else { continue };
@@ -203,7 +203,7 @@ fn read_logs<'a>(parts: [&'a Part; 2], found: Found<'_>) -> Vec<Log<'a>> {
 }
 
 /// Those of this index; the others are stale.
-fn of_index<'l, 'a>(
+pub(super) fn of_index<'l, 'a>(
     logs: impl Iterator<Item = &'l Log<'a>>,
     indexid: u32,
     found: Found<'_>,
@@ -327,7 +327,7 @@ fn tell_older(seq: u32, logs: &[&Log<'_>], found: Found<'_>) {
     }
 }
 
-fn apply(replay: &mut Replay, log: &Log<'_>, from: usize, found: Found<'_>) {
+pub(super) fn apply(replay: &mut Replay, log: &Log<'_>, from: usize, found: Found<'_>) {
     let mut faults = Faults::default();
     let torn = replay.run(log, from, &mut faults);
     if from > log.len() {
@@ -353,7 +353,7 @@ fn apply(replay: &mut Replay, log: &Log<'_>, from: usize, found: Found<'_>) {
     }
 }
 
-fn tell_requested(index: &Index, logs: &[&Log<'_>], found: Found<'_>) {
+pub(super) fn tell_requested(index: &Index, logs: &[&Log<'_>], found: Found<'_>) {
     let uids = &index.requested_expunges;
     if let (Some(first), Some(log)) = (uids.first(), logs.last()) {
         let why = format!(

@@ -38,14 +38,16 @@ mod layout;
 mod load;
 mod log;
 mod replay;
+mod salvage;
 mod write;
 mod write_cache;
 
 pub use cache::Cache;
 pub use correct::correct_usage;
-pub use index::{Extension, Index};
+pub use index::{Extension, Index, Origin};
 pub use keywords::keywords_header;
 pub use load::{Generation, load};
+pub use salvage::load_over;
 pub use write::{ExtId, Head, IndexWriter};
 pub use write_cache::{CacheWriter, FixedField};
 

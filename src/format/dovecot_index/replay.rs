@@ -16,7 +16,7 @@ use std::ops::Range;
 use zerocopy::IntoBytes;
 
 use super::base::Map;
-use super::index::{Extension, Index};
+use super::index::{Extension, Index, Origin};
 use super::keywords::Names;
 use super::layout::{Append, BaseHeader, ExpungeGuid, FlagUpdate, KEYWORDS, UidRange, kind};
 use super::log::{Log, Record, padded, rest_of};
@@ -66,6 +66,8 @@ pub(super) struct Replay {
     deleted: bool,
     /// Extension fields of one message, and header data of all: kept below their limits.
     width: usize,
+    /// Changes of extensions are passed over.
+    without_extensions: bool,
 }
 
 type Applied = Result<(), Decode>;
@@ -82,7 +84,23 @@ impl Replay {
             tail: (map.header.log_file_seq.get(), tail),
             deleted: false,
             width: map.width(),
+            without_extensions: false,
             map,
+        }
+    }
+
+    /// Begins with messages that are known from elsewhere. What a log says of extensions may name them by
+    /// their position in the index that is lost: it is passed over.
+    pub fn over(indexid: u32, before: Index) -> Self {
+        let mut map = Map::empty(indexid);
+        let above = before.uids.last().map_or(1, |uid| uid.saturating_add(1));
+        map.header.next_uid = above.into();
+        map.uids = before.uids;
+        map.flags = before.flags;
+        map.extensions = before.extensions;
+        Self {
+            without_extensions: true,
+            ..Self::new(map)
         }
     }
 
@@ -145,6 +163,9 @@ impl Replay {
     fn apply(&mut self, seq: u32, record: &Record<'_>, faults: &mut Faults) -> Applied {
         let body = &mut record.body.clone();
         match record.kind {
+            of_extension if self.without_extensions && kind::is_of_extension(of_extension) => {
+                Ok(())
+            }
             kind::APPEND => self.append(body),
             kind::FLAG_UPDATE => self.update_flags(body),
             kind::EXPUNGE | kind::EXPUNGE_GUID if !record.external => {
@@ -304,6 +325,7 @@ impl Replay {
             extensions: self.map.extensions,
             deleted: self.deleted,
             requested_expunges,
+            origin: Origin::Index,
             keyword_count: 0,
         };
         index.keyword_count = u32::try_from(index.keyword_names().len()).unwrap_or(u32::MAX);
@@ -352,7 +374,7 @@ impl Replay {
 }
 
 /// Moves what is not gone together; each entry is `size` long.
-fn retain<T: Copy>(column: &mut Vec<T>, size: usize, gone: &[bool]) {
+pub(super) fn retain<T: Copy>(column: &mut Vec<T>, size: usize, gone: &[bool]) {
     let mut to = 0;
     for (nth, _) in gone.iter().enumerate().filter(|(_, gone)| !**gone) {
         column.copy_within(nth * size..(nth + 1) * size, to);

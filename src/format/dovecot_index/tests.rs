@@ -4,6 +4,7 @@ mod damage;
 mod golden;
 mod replay;
 mod round_trip;
+mod salvage;
 mod samples;
 mod vectors;
 

@@ -11,9 +11,10 @@ use super::layout::{file_name, uid_of};
 use crate::disk::{Dir, Kind};
 use crate::error::Result;
 use crate::format::dbox::Mails;
-use crate::format::dovecot_index::Index;
+use crate::format::dovecot_index::{Index, Origin};
 use crate::report::catalogue::{
-    DBOX_ALT, DBOX_ORPHAN, DBOX_RECOVERED, DBOX_STRAY, INDEX_MISSING, INDEX_PENDING_EXPUNGE,
+    DBOX_ALT, DBOX_LOST, DBOX_ORPHAN, DBOX_RECOVERED, DBOX_STRAY, INDEX_MISSING,
+    INDEX_PENDING_EXPUNGE,
 };
 use crate::report::{Finding, counted};
 use crate::store::Found;
@@ -55,22 +56,51 @@ pub(super) fn casts_doubt(finding: &Finding) -> bool {
     finding.rule != &INDEX_PENDING_EXPUNGE
 }
 
-/// What is left of a mailbox without an index: the numbers in the file names.
-pub(super) fn made_from(files: &[u32], index_elsewhere: bool, found: Found<'_>) -> Index {
-    if !files.is_empty() {
-        let files = counted(files.len() as u64, "message file");
-        let hint = if index_elsewhere {
-            "there is none where INDEX= says"
-        } else {
-            "if the server has INDEX= in its mail_location, name it"
-        };
-        found(Finding::new(&INDEX_MISSING, format!("{files}; {hint}")));
-    }
+/// What the numbers in the file names tell.
+pub(super) fn made_from(files: &[u32]) -> Index {
     let mut index = Index::default();
     index.next_uid = 1;
     index.first_recent_uid = 1;
+    index.origin = Origin::Nothing;
     index.take_in(files);
     index
+}
+
+/// What is left of a mailbox without an index: the numbers in the file names, and what its log says of them.
+pub(super) fn left_of(
+    in_log: Option<Index>,
+    files: &[u32],
+    index_elsewhere: bool,
+    found: Found<'_>,
+) -> Index {
+    let mut index = in_log.unwrap_or_else(|| made_from(files));
+    let mut detail = counted(files.len() as u64, "message file");
+    if let Origin::Log(_) = index.origin {
+        detail += "; flags and keywords are those that were set since the log begins";
+    }
+    detail += if index_elsewhere {
+        "; there is none where INDEX= says"
+    } else {
+        "; if the server has INDEX= in its mail_location, name it"
+    };
+    if !files.is_empty() {
+        found(Finding::new(&INDEX_MISSING, detail));
+    }
+    leave_out_lost(&mut index, files, found);
+    index
+}
+
+/// A damaged log may name any message: without a file it is none.
+fn leave_out_lost(index: &mut Index, files: &[u32], found: Found<'_>) {
+    let lost = index.keep(|uid| files.binary_search(&uid).is_ok());
+    if let Some(first) = lost.first() {
+        let lost = counted(lost.len() as u64, "message");
+        let detail = format!(
+            "{lost} that came in the log, the first is {}",
+            file_name(*first)
+        );
+        found(Finding::new(&DBOX_LOST, detail));
+    }
 }
 
 /// Says which files the index does not know. Where it is in doubt, or knows messages without files, such

@@ -23,8 +23,6 @@ const IN_ALT: u8 = 0x40;
 pub(super) struct SdboxMailbox {
     pub(super) dbox: DboxMailbox,
     pub(super) mails: Mails,
-    /// Neither index nor log was there.
-    pub(super) without_index: bool,
     /// Saved dates by place, where the cache tells them.
     saved: Vec<Option<u32>>,
     places: Arc<Places>,
@@ -42,21 +40,27 @@ impl SdboxMailbox {
             in_doubt |= listing::casts_doubt(&finding);
             found(finding);
         })?;
-        let mut told = |finding: Finding| found(DboxMailbox::within(finding, name, &mails.path));
-        let files = listing::list(&mails, &mut told)?;
-        let without_index = index.is_none();
+        let within = |finding| DboxMailbox::within(finding, name, &mails.path);
+        let files = listing::list(&mails, &mut |finding| found(within(finding)))?;
         let mut index = match index {
             Some(index) => index,
-            None => listing::made_from(&files, places.index_is_elsewhere(), &mut told),
+            None => {
+                let left = mails.load_over(name, &listing::made_from(&files), found)?;
+                let elsewhere = places.index_is_elsewhere();
+                listing::left_of(left, &files, elsewhere, &mut |finding| {
+                    found(within(finding));
+                })
+            }
         };
-        listing::compare(&mut index, &files, in_doubt, &mut told);
+        listing::compare(&mut index, &files, in_doubt, &mut |finding| {
+            found(within(finding));
+        });
         let path = mails.path.clone();
         let saved = mails.saved_dates(&index, name, found)?;
-        let mut told = |finding: Finding| found(DboxMailbox::within(finding, name, &mails.path));
+        let mut told = |finding| found(within(finding));
         Ok(Self {
             dbox: DboxMailbox::new(name, &mails.dir, path, index, HEADER, &mut told),
             saved,
-            without_index,
             places: Arc::clone(places),
             mails,
         })

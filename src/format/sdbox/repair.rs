@@ -5,7 +5,7 @@
 //! nothing is left of a message    u.N goes
 //! index, log or cache damaged     new ones, of all that index, logs, .backup and file names still tell
 //! no index at all                 UIDVALIDITY, GUID and UIDNEXT of the server's list of mailboxes, flags as
-//!                                 a conversion wrote them
+//!                                 a conversion wrote them, then the changes in a log that is left
 //! u.N that no index knows         into a mailbox of their own, where that is asked for
 //! ```
 //! A mailbox in which nothing is damaged is not touched.
@@ -28,9 +28,9 @@ use crate::format::dbox::{
     CACHE, INDEX, Identities, LOG, Looked, MailboxIndex, Own, RECALLED_FROM, Tree, look,
     mended_by_a_new_index,
 };
-use crate::format::dovecot_index::Generation;
+use crate::format::dovecot_index::{Generation, Index, Origin};
 use crate::format::{OpenOptions, RepairOptions};
-use crate::model::Message;
+use crate::model::{Flags, Message};
 use crate::report::catalogue::{DBOX_LOST, DBOX_ORPHAN};
 use crate::report::{Finding, counted};
 use crate::store::MailboxSource;
@@ -114,6 +114,9 @@ impl Repair<'_> {
             if mended_by_a_new_index(finding.rule) {
                 seen.code(finding.rule.code);
                 seen.changed = true;
+            } else if finding.rule == &DBOX_LOST {
+                seen.code(finding.rule.code);
+                seen.lost.push(finding.detail.clone());
             }
         }
         self.note_orphans(nth, &findings);
@@ -213,10 +216,10 @@ impl Repair<'_> {
     }
 
     fn write_index(&mut self, nth: usize, mailbox: &SdboxMailbox, mut seen: Seen) -> Result<()> {
-        let recalled = self.recall(nth, mailbox, &mut seen);
+        let marks = self.marks_without_index(nth, mailbox, &mut seen)?;
         let (dbox, lost) = (&mailbox.dbox, &mut seen.lost);
         let (mut identity, mut does) = self.identities.of(&self.tree, nth, dbox, false, lost);
-        if let Some((names, said)) = recalled {
+        if let Some((names, said)) = marks {
             identity.keywords = names;
             does.push(said);
         }
@@ -238,39 +241,61 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// Where there is no index, takes flags from what a conversion wrote: all keywords, and what is to be said.
-    fn recall(
+    /// Where there is no index: flags and keywords from what is left; all keywords, and where they come from.
+    fn marks_without_index(
         &self,
         nth: usize,
         mailbox: &SdboxMailbox,
         seen: &mut Seen,
-    ) -> Option<(Vec<BString>, String)> {
-        if !mailbox.without_index || mailbox.is_empty() {
-            return None;
+    ) -> Result<Option<(Vec<BString>, String)>> {
+        let (first_new, has_log) = match mailbox.dbox.index.origin {
+            Origin::Index => return Ok(None),
+            Origin::Log(first_new) => (first_new, true),
+            Origin::Nothing => (u32::MAX, false),
+        };
+        if mailbox.is_empty() {
+            return Ok(None);
         }
+        let is_old = |message: &Message| message.uid.get() < first_new;
+        let old = seen.messages.iter().filter(|(message, _)| is_old(message));
+        let all = old.count() as u64;
+        let (names, count) = self.recall(nth, &mut seen.messages, is_old);
+        seen.lost.extend(lost_marks(all, count, has_log));
+        let count_of = counted(count, "message");
+        if has_log {
+            let names = follow_log(mailbox, &names, &mut seen.messages)?.unwrap_or(names);
+            let said = match count {
+                0 => format!("flags and keywords from {LOG} alone"),
+                _ => format!(
+                    "flags and keywords of {count_of} from {RECALLED_FROM}, then the changes in {LOG}"
+                ),
+            };
+            return Ok(Some((names, said)));
+        }
+        let said = format!("flags and keywords of {count_of} from {RECALLED_FROM}");
+        Ok((count > 0).then_some((names, said)))
+    }
+
+    /// Takes flags and keywords from what a conversion wrote: all keywords, and of how many messages among
+    /// those that are asked for.
+    fn recall(
+        &self,
+        nth: usize,
+        messages: &mut [(Message, u8)],
+        is_asked_for: impl Fn(&Message) -> bool,
+    ) -> (Vec<BString>, u64) {
         let known = self.identities.recalled(self.root, &self.tree, nth);
         let known: BTreeMap<_, _> = known.iter().map(|known| (known.uid, known)).collect();
         let (mut names, mut count) = (Vec::new(), 0);
-        for (message, _) in &mut seen.messages {
+        for (message, _) in messages {
             let known = known.get(&message.uid);
+            (message.flags, message.keywords) = (Flags::NONE, Vec::new());
             if let Some(known) = known.filter(|known| known.is(&message.guid)) {
                 known.give(message, &mut names);
-                count += 1;
+                count += u64::from(is_asked_for(message));
             }
         }
-        let unknown = counted(seen.messages.len() as u64 - count, "message");
-        if count == 0 {
-            let why = "flags and keywords: no index, log or copy of one is left";
-            seen.lost.push(why.into());
-            return None;
-        }
-        if count < seen.messages.len() as u64 {
-            let why = format!("flags and keywords of {unknown} that {RECALLED_FROM} does not know");
-            seen.lost.push(why);
-        }
-        let count = counted(count, "message");
-        let said = format!("flags and keywords of {count} from {RECALLED_FROM}");
-        Some((names, said))
+        (names, count)
     }
 
     fn put_index(
@@ -310,6 +335,44 @@ impl Repair<'_> {
         });
         self.orphans.extend(uids.map(|uid| (nth, uid)));
     }
+}
+
+/// What nothing tells of flags and keywords, where a conversion wrote them of `known` messages.
+fn lost_marks(all: u64, known: u64, has_log: bool) -> Option<String> {
+    let unknown = counted(all - known, "message");
+    let of = format!("flags and keywords of {unknown} that {RECALLED_FROM} does not know");
+    match (known, has_log) {
+        _ if known == all => None,
+        (0, false) => Some("flags and keywords: no index, log or copy of one is left".into()),
+        (0, true) => Some("flags and keywords that were set before the log begins".into()),
+        (_, false) => Some(of),
+        (_, true) => Some(format!("{of}, and that were set before the log begins")),
+    }
+}
+
+/// Applies what the log says to messages as they were before it; all keywords then.
+fn follow_log(
+    mailbox: &SdboxMailbox,
+    names: &[BString],
+    messages: &mut [(Message, u8)],
+) -> Result<Option<Vec<BString>>> {
+    let marks = messages.iter().map(|(message, own_flags)| {
+        let flags = message.flags.bits() | own_flags;
+        (message.uid.get(), flags, &message.keywords[..])
+    });
+    let before = Index::of_marks(names, marks);
+    let name = &mailbox.mailbox().name;
+    // What is wrong with the log was told.
+    let Some(index) = mailbox.mails.load_over(name, &before, &mut |_| ())? else {
+        return Ok(None);
+    };
+    for (message, _) in messages {
+        if let Some(nth) = index.position(message.uid.get()) {
+            message.flags = Flags::from_bits(index.flags[nth]);
+            message.keywords = index.keywords_of(nth).collect();
+        }
+    }
+    Ok(Some(index.keyword_names()))
 }
 
 fn own() -> Own<'static> {

@@ -10,7 +10,7 @@ use crate::harness::run::{Ran, Run};
 use crate::harness::store::{Mailbox, Store};
 
 /// Flags, keywords, UIDs with gaps, and copies that an mdbox stores once.
-fn account() -> Maildir {
+pub(super) fn account() -> Maildir {
     let account = Maildir::five_and_one()
         .put("dovecot-keywords", "0 $label1\n1 work\n")
         .folder("Copies")
@@ -26,7 +26,7 @@ fn account() -> Maildir {
     account
 }
 
-fn converted(account: &Maildir, format: &str) -> PathBuf {
+pub(super) fn converted(account: &Maildir, format: &str) -> PathBuf {
     let store = account.temp().join("store");
     let target = format!("{format}:{}", store.display());
     account.convert_to(&target).done().exits(0);
@@ -48,7 +48,7 @@ fn without_indexes(store: &Path) {
     }
 }
 
-fn run(account: &Maildir, command: &[&str], format: &str, store: &Path) -> Ran {
+pub(super) fn run(account: &Maildir, command: &[&str], format: &str, store: &Path) -> Ran {
     let location = format!("{format}:{}", store.display());
     Run::new(account.temp())
         .args(command)
@@ -56,12 +56,12 @@ fn run(account: &Maildir, command: &[&str], format: &str, store: &Path) -> Ran {
         .done()
 }
 
-fn repair(account: &Maildir, format: &str, store: &Path) -> Ran {
+pub(super) fn repair(account: &Maildir, format: &str, store: &Path) -> Ran {
     run(account, &["repair", "--offline"], format, store)
 }
 
 /// What the steps say of where something comes from.
-fn said(ran: &Ran) -> String {
+pub(super) fn said(ran: &Ran) -> String {
     let steps = ran.records_of("step");
     let details = steps.iter().map(|step| step["detail"].as_str().unwrap());
     details.collect::<Vec<_>>().join("\n")

@@ -46,11 +46,11 @@ fn after_finding(records: &[Vec<u8>]) -> (Index, Vec<String>) {
 }
 
 /// Two numbers of two bytes each, such as the offset and the size of an update.
-fn place(offset: u16, size: u16) -> u32 {
+pub(super) fn place(offset: u16, size: u16) -> u32 {
     u32::from(offset) | u32::from(size) << 16
 }
 
-fn append(uids: &[u32]) -> Vec<u8> {
+pub(super) fn append(uids: &[u32]) -> Vec<u8> {
     let body: Vec<u32> = uids.iter().flat_map(|uid| [*uid, 0]).collect();
     record(APPEND, &body)
 }
@@ -68,7 +68,7 @@ fn sized_intro(reset_id: u32, name: &[u8], header: u32, size: u16, flags: u16) -
     record_of(EXT_INTRO, &body)
 }
 
-fn keyword(removes: u8, name: &[u8], uid1: u32, uid2: u32) -> Vec<u8> {
+pub(super) fn keyword(removes: u8, name: &[u8], uid1: u32, uid2: u32) -> Vec<u8> {
     let mut body = vec![removes, 0];
     body.extend(u16::try_from(name.len()).unwrap().to_le_bytes());
     body.extend(name);
