@@ -323,7 +323,7 @@ rules! {
         "set them in the server's quota rules";
 
     INDEX_BROKEN = "index.broken", Warning,
-        "an index file cannot be read; what only it knows is lost",
+        "an index file cannot be read, or not all of it; what only it knew is lost",
         "run repair, or restore the file from a backup";
     INDEX_INDEXID = "index.indexid", Warning,
         "index and log do not belong together, as after mixed copies; the log is stale and not applied",

@@ -9,6 +9,7 @@ use super::{DboxMailbox, Tree};
 use crate::disk::Dir;
 use crate::disk::plan::{About, Act, Plan};
 use crate::error::Result;
+use crate::format::dovecot_index::Origin;
 use crate::format::names::made_guid;
 use crate::format::side_files;
 use crate::model::{Mailbox, MailboxName, UidValidity};
@@ -77,6 +78,9 @@ impl Identities {
     ) -> (Mailbox, Vec<String>) {
         let mut identity = mailbox.mailbox.clone();
         let mut does = Vec::new();
+        if mailbox.index.origin == Origin::Damaged {
+            does.push("UIDs, flags and keywords from the records of the damaged index".into());
+        }
         let mut known = self.remembered.of(&tree.storage_name(nth), &identity.name);
         if uids_are_made {
             // Other UIDs under an old UIDVALIDITY would show clients the wrong messages.
@@ -178,7 +182,9 @@ impl Identities {
 
 fn uidvalidity_of(tree: &Tree, nth: usize) -> Option<u32> {
     let mails = tree.mails(nth, &mut |_| ()).ok()??;
-    let index = mails.load(&tree.names[nth], &mut |_| ()).ok()??;
+    let index = mails
+        .load(&tree.names[nth], &mut |_, _| false, &mut |_| ())
+        .ok()??;
     Some(index.uid_validity)
 }
 

@@ -16,7 +16,7 @@ use super::layout::{CACHE, MAILBOXES, MAILS};
 use super::{DboxMailbox, INDEX, LOG};
 use crate::disk::{Dir, Kind, plan};
 use crate::error::Result;
-use crate::format::dovecot_index::{self, Cache, Index};
+use crate::format::dovecot_index::{self, Cache, HoldsUp, Index};
 use crate::format::{Elsewhere, OpenOptions};
 use crate::model::MailboxName;
 use crate::report::Finding;
@@ -223,12 +223,18 @@ impl Mails {
     }
 
     /// The index, with what was found in it put into its place.
-    pub fn load(&self, name: &MailboxName, found: Found<'_>) -> Result<Option<Index>> {
+    /// One with a damaged header is used if it holds up.
+    pub fn load(
+        &self,
+        name: &MailboxName,
+        holds_up: &mut HoldsUp<'_>,
+        found: Found<'_>,
+    ) -> Result<Option<Index>> {
         let Some((dir, path)) = &self.index else {
             return Ok(None);
         };
         let mut told = |finding: Finding| found(DboxMailbox::within(as_data(finding), name, path));
-        let index = dovecot_index::load(dir, INDEX, &mut told)?;
+        let index = dovecot_index::load_checked(dir, INDEX, holds_up, &mut told)?;
         if index.is_some() && dir.stat_if_there(LOG)?.is_none() {
             told(Finding::new(&INDEX_LOG_LOST, "there is none").path(LOG));
         }

@@ -49,7 +49,15 @@ impl Map {
 
 /// Reads a whole file. What is wrong but leaves something to use goes to `complain`.
 pub(super) fn read(bytes: &[u8], complain: &mut dyn FnMut(Decode)) -> Result<Map, Decode> {
-    let header = read_header(bytes)?;
+    read_behind(read_header(bytes)?, bytes, complain)
+}
+
+/// Reads what is behind the base header, by this one.
+pub(super) fn read_behind(
+    header: BaseHeader,
+    bytes: &[u8],
+    complain: &mut dyn FnMut(Decode),
+) -> Result<Map, Decode> {
     let mut map = Map::empty(0);
     map.header = header;
     let fields = read_extensions(bytes, &mut map, complain);

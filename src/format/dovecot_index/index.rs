@@ -46,6 +46,8 @@ pub enum Origin {
     /// An index and its logs, a log that starts from an empty mailbox, or a copy of an older index.
     #[default]
     Index,
+    /// The records of an index with a damaged header, and its logs where they surely belong to it.
+    Damaged,
     /// A log that goes on from an index that is lost. Of messages from this UID on, which came in it, all is
     /// known; of the others, what was changed since.
     Log(u32),

@@ -4,8 +4,9 @@ use zerocopy::FromBytes;
 use zerocopy::little_endian::U64;
 
 use super::base::{self, Map};
+use super::damaged;
 use super::index::Index;
-use super::layout::{BaseHeader, MODSEQ};
+use super::layout::MODSEQ;
 use super::log::Log;
 use super::replay::{Faults, Replay};
 use crate::Result;
@@ -23,16 +24,37 @@ pub(super) const FILE_MOST: u64 = 1 << 30;
 /// Told of everything that is not as it should be.
 pub(super) type Found<'f> = &'f mut dyn FnMut(Finding);
 
+/// Asked whether an index whose header is damaged holds up against what it is the index of. It is whole
+/// where no record and no log is known to be missing.
+pub type HoldsUp<'h> = dyn FnMut(&Index, bool) -> bool + 'h;
+
 /// Loads the index `base` (`dovecot.index` or `dovecot.map.index`) with its logs from `dir`.
 ///
 /// `None` where there is neither index nor log, or nothing that can be used, which is a finding.
 /// Damage is a finding too, and the best state that can be had is returned.
 pub fn load(dir: &Dir, base: &str, found: &mut dyn FnMut(Finding)) -> Result<Option<Index>> {
+    load_checked(dir, base, &mut |_, _| false, found)
+}
+
+/// The same; an index with a damaged header is used if it holds up.
+pub fn load_checked(
+    dir: &Dir,
+    base: &str,
+    holds_up: &mut HoldsUp<'_>,
+    found: &mut dyn FnMut(Finding),
+) -> Result<Option<Index>> {
     let mut files = Files::named(base);
     for part in [&mut files.index, &mut files.log_2, &mut files.log] {
         part.read(dir, found)?;
     }
-    if let Some(index) = files.assemble(found) {
+    let mut told = Vec::new();
+    let index = files.assemble(&mut |finding| told.push(finding));
+    let salvaged = match index {
+        None if files.index.seen => salvage(dir, &mut files, holds_up, &mut told)?,
+        _ => None,
+    };
+    told.into_iter().for_each(&mut *found);
+    if let Some(index) = index.or(salvaged) {
         return Ok(Some(index));
     }
     if files.index.seen || files.log_2.seen || files.log.seen {
@@ -41,58 +63,26 @@ pub fn load(dir: &Dir, base: &str, found: &mut dyn FnMut(Finding)) -> Result<Opt
     Ok(files.assemble_backup(found))
 }
 
-/// What ties the files of an index together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Generation {
-    /// In index, log and cache.
-    pub indexid: u32,
-    /// The number of the log.
-    pub log_file_seq: u32,
-}
-
-impl Generation {
-    /// Of a new index, where none was.
-    pub fn first(now: u32) -> Self {
-        Self {
-            indexid: now,
-            log_file_seq: 2,
-        }
+/// An index whose header is damaged, if it holds up; then its log is not without its index.
+fn salvage(
+    dir: &Dir,
+    files: &mut Files,
+    holds_up: &mut HoldsUp<'_>,
+    told: &mut Vec<Finding>,
+) -> Result<Option<Index>> {
+    // Its bytes were dropped; that it can be read or not was told.
+    files.index.read(dir, &mut |_| ())?;
+    let bytes = files.index.bytes.take().unwrap_or_default();
+    let logs = read_logs([&files.log_2, &files.log], &mut |_| ());
+    let mut of_it = Vec::new();
+    let name = &files.index.name;
+    let salvaged = damaged::load(name, &bytes, &logs, &mut |finding| of_it.push(finding));
+    let salvaged = salvaged.filter(|(index, is_whole)| holds_up(index, *is_whole));
+    if salvaged.is_some() {
+        told.retain(|finding| finding.rule != &INDEX_LOG_GAP);
+        told.append(&mut of_it);
     }
-
-    /// One that none of the files at hand has, so that no server takes an old file for one of it.
-    pub fn after(dir: &Dir, base: &str, now: u32) -> Self {
-        let (mut ids, mut seqs) = (vec![], vec![1]);
-        for suffix in ["", ".backup"] {
-            let bytes = first_bytes(dir, &format!("{base}{suffix}")).unwrap_or_default();
-            if let Ok((header, _)) = BaseHeader::read_from_prefix(&bytes) {
-                ids.push(header.indexid.get());
-                seqs.push(header.log_file_seq.get());
-            }
-        }
-        for suffix in [".log", ".log.2"] {
-            let name = format!("{base}{suffix}");
-            let bytes = first_bytes(dir, &name).unwrap_or_default();
-            if let Ok(log) = Log::read(name, &bytes) {
-                ids.push(log.header.indexid.get());
-                seqs.push(log.seq());
-            }
-        }
-        let mut this = Self::first(now);
-        while ids.contains(&this.indexid) {
-            this.indexid = this.indexid.wrapping_add(1).max(1);
-        }
-        // A damaged header may say anything.
-        let sane = seqs.into_iter().filter(|seq| *seq < u32::MAX / 2);
-        this.log_file_seq = sane.max().unwrap_or(1) + 1;
-        this
-    }
-}
-
-fn first_bytes(dir: &Dir, name: &str) -> Option<Vec<u8>> {
-    let mut bytes = vec![0; size_of::<BaseHeader>()];
-    let read = dir.file(name).ok()?.read_at(0, &mut bytes).ok()?;
-    bytes.truncate(read);
-    Some(bytes)
+    Ok(salvaged.map(|(index, _)| index))
 }
 
 /// One file, whole.
@@ -366,7 +356,7 @@ pub(super) fn tell_requested(index: &Index, logs: &[&Log<'_>], found: Found<'_>)
 
 impl Replay {
     /// What the index itself says, for want of a log that counts.
-    fn modseq_of_base(&self) -> u64 {
+    pub fn modseq_of_base(&self) -> u64 {
         let extension = self.extension(MODSEQ);
         let header = extension.and_then(|ext| U64::read_from_prefix(&ext.header).ok());
         header.map_or(1, |(highest, _)| highest.get())

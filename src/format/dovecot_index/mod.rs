@@ -20,6 +20,9 @@
 //! The log is where a server writes first; the index is a summary made now and then. A mailbox may
 //! have both, or only a log, and the same files hold the map of an mdbox (`dovecot.map.index`).
 //!
+//! Where the index is lost, the log still changes messages that are known from elsewhere ([`load_over`]); where
+//! only its header is damaged, its records are used if the room finds that they hold up ([`load_checked`]).
+//!
 //! [`IndexWriter`] writes a whole index and a log that is nothing but its header; [`CacheWriter`]
 //! writes a cache of fixed fields, [`correct_usage`] adds one change to a log.
 //!
@@ -32,6 +35,8 @@
 mod base;
 mod cache;
 mod correct;
+mod damaged;
+mod generation;
 mod index;
 mod keywords;
 mod layout;
@@ -44,9 +49,10 @@ mod write_cache;
 
 pub use cache::Cache;
 pub use correct::correct_usage;
+pub use generation::Generation;
 pub use index::{Extension, Index, Origin};
 pub use keywords::keywords_header;
-pub use load::{Generation, load};
+pub use load::{HoldsUp, load, load_checked};
 pub use salvage::load_over;
 pub use write::{ExtId, Head, IndexWriter};
 pub use write_cache::{CacheWriter, FixedField};

@@ -9,6 +9,7 @@
 //! expunged message stays in the columns until the end: UIDs are never used twice.
 
 mod extensions;
+mod requests;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -21,6 +22,7 @@ use super::keywords::Names;
 use super::layout::{Append, BaseHeader, ExpungeGuid, FlagUpdate, KEYWORDS, UidRange, kind};
 use super::log::{Log, Record, padded, rest_of};
 use crate::bytes::{Cursor, Decode};
+use requests::Request;
 
 /// Extension fields of all messages together at most.
 const COLUMNS_MOST: usize = 1 << 30;
@@ -45,14 +47,6 @@ struct Selected {
     ignored: bool,
 }
 
-/// A client's wish that the server had not yet done.
-#[derive(Debug, Clone, Copy)]
-struct Request {
-    place: (u32, u32),
-    uid1: u32,
-    uid2: u32,
-}
-
 /// An index while logs are applied to it.
 #[derive(Debug)]
 pub(super) struct Replay {
@@ -66,8 +60,18 @@ pub(super) struct Replay {
     deleted: bool,
     /// Extension fields of one message, and header data of all: kept below their limits.
     width: usize,
-    /// Changes of extensions are passed over.
-    without_extensions: bool,
+    how: How,
+}
+
+/// What is known of the index that a log changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// The log goes on from it.
+    Exactly,
+    /// It is lost, and with it what its extensions are.
+    WithoutExtensions,
+    /// It may have some of the changes already.
+    Again,
 }
 
 type Applied = Result<(), Decode>;
@@ -84,7 +88,7 @@ impl Replay {
             tail: (map.header.log_file_seq.get(), tail),
             deleted: false,
             width: map.width(),
-            without_extensions: false,
+            how: How::Exactly,
             map,
         }
     }
@@ -99,8 +103,27 @@ impl Replay {
         map.flags = before.flags;
         map.extensions = before.extensions;
         Self {
-            without_extensions: true,
+            how: How::WithoutExtensions,
             ..Self::new(map)
+        }
+    }
+
+    /// Begins with an index that may have the changes of the logs already, up to a place that is not known.
+    /// All say what is so after them, but for those that add: made once more in their order, the others lead
+    /// to the same end. (Not so `modseq`, which a server changes without a log. With one, nothing is taken
+    /// from it.)
+    pub fn again(map: Map) -> Self {
+        Self {
+            how: How::Again,
+            ..Self::new(map)
+        }
+    }
+
+    fn passes_over(&self, kind: u32) -> bool {
+        match self.how {
+            How::Exactly => false,
+            How::WithoutExtensions => kind::is_of_extension(kind),
+            How::Again => kind == kind::EXT_ATOMIC_INC,
         }
     }
 
@@ -150,22 +173,10 @@ impl Replay {
         }
     }
 
-    fn look_for_requests(&mut self, seq: u32, record: &Record<'_>) {
-        let place = (seq, u32::try_from(record.at).unwrap_or(u32::MAX));
-        match record.kind {
-            _ if record.external => {}
-            kind::EXPUNGE => self.request(place, record.all::<UidRange>()),
-            kind::EXPUNGE_GUID => self.request_by_guid(place, record.all::<ExpungeGuid>()),
-            _ => {}
-        }
-    }
-
     fn apply(&mut self, seq: u32, record: &Record<'_>, faults: &mut Faults) -> Applied {
         let body = &mut record.body.clone();
         match record.kind {
-            of_extension if self.without_extensions && kind::is_of_extension(of_extension) => {
-                Ok(())
-            }
+            passed_over if self.passes_over(passed_over) => Ok(()),
             kind::APPEND => self.append(body),
             kind::FLAG_UPDATE => self.update_flags(body),
             kind::EXPUNGE | kind::EXPUNGE_GUID if !record.external => {
@@ -213,6 +224,9 @@ impl Replay {
         let (appends, over) = rest_of::<Append>(body);
         for new in appends {
             let (uid, next) = (new.uid.get(), self.map.header.next_uid.get());
+            if self.how == How::Again && uid < next {
+                continue;
+            }
             if uid < next || uid == 0 {
                 return Err(body.broken("append", format!("UID {uid}, but next is {next}")));
             }
@@ -256,24 +270,6 @@ impl Replay {
             }
         }
         nothing_left(body, over)
-    }
-
-    fn request(&mut self, place: (u32, u32), ranges: &[UidRange]) {
-        let requests = ranges.iter().map(|range| Request {
-            place,
-            uid1: range.uid1.get(),
-            uid2: range.uid2.get(),
-        });
-        self.requests.extend(requests);
-    }
-
-    fn request_by_guid(&mut self, place: (u32, u32), expunges: &[ExpungeGuid]) {
-        let requests = expunges.iter().map(|expunge| Request {
-            place,
-            uid1: expunge.uid.get(),
-            uid2: expunge.uid.get(),
-        });
-        self.requests.extend(requests);
     }
 
     /// Only what a log may change is taken over: sizes, counts and places follow from the rest.
@@ -330,24 +326,6 @@ impl Replay {
         };
         index.keyword_count = u32::try_from(index.keyword_names().len()).unwrap_or(u32::MAX);
         index
-    }
-
-    /// A client was told that these are gone; the server would do it at its next look.
-    fn expunge_requested(&mut self) -> Vec<u32> {
-        let mut uids = Vec::new();
-        for request in std::mem::take(&mut self.requests) {
-            if request.place < self.tail {
-                continue;
-            }
-            for nth in self.span(request.uid1, request.uid2) {
-                if !self.gone[nth] {
-                    self.gone[nth] = true;
-                    uids.push(self.map.uids[nth]);
-                }
-            }
-        }
-        uids.sort_unstable();
-        uids
     }
 
     fn write_keyword_names(&mut self) {

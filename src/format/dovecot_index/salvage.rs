@@ -55,7 +55,7 @@ fn over(logs: &[Log<'_>], there: &Index, found: Found<'_>) -> Option<Index> {
 }
 
 /// The newest log, after the one that it goes on from.
-fn newest<'l, 'a>(logs: &'l [Log<'a>], found: Found<'_>) -> Vec<&'l Log<'a>> {
+pub(super) fn newest<'l, 'a>(logs: &'l [Log<'a>], found: Found<'_>) -> Vec<&'l Log<'a>> {
     let Some(newest) = logs.last() else {
         return Vec::new();
     };

@@ -1,6 +1,7 @@
 //! Golden files both ways, real stores, damage, and round trips.
 
 mod damage;
+mod damaged;
 mod golden;
 mod replay;
 mod round_trip;

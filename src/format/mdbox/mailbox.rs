@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zerocopy::FromBytes;
 
 use super::layout::{FILE, GUID, HEADER, MAIL, MAP, MailRecord, STORAGE, file_name};
-use super::made::{made_from, missing_index};
+use super::made::{self, made_from, missing_index};
 use super::map::Place;
 use super::read::Mdbox;
 use super::storage::StorageFile;
@@ -50,7 +50,7 @@ impl<'a> MdboxMailbox<'a> {
         found: Found<'_>,
     ) -> Result<Self> {
         let name = &store.tree.names[nth];
-        let index = mails.load(name, found)?;
+        let index = made::load(store, name, mails, found)?;
         let mut told = |finding: Finding| found(DboxMailbox::within(finding, name, &mails.path));
         let made = index.is_none().then(|| {
             store

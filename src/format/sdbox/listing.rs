@@ -7,7 +7,7 @@
 //!           5       orphan: said; carried only where the index cannot be trusted
 //! ```
 
-use super::layout::{file_name, uid_of};
+use super::layout::{HEADER, file_name, uid_of};
 use crate::disk::{Dir, Kind};
 use crate::error::Result;
 use crate::format::dbox::Mails;
@@ -90,15 +90,21 @@ pub(super) fn left_of(
     index
 }
 
-/// A damaged log may name any message: without a file it is none.
-fn leave_out_lost(index: &mut Index, files: &[u32], found: Found<'_>) {
+/// True where most messages of an index with a damaged header have their files; others may have been
+/// expunged since.
+pub(super) fn holds_up(index: &Index, files: &[u32]) -> bool {
+    let held = index.uids.iter();
+    let held = held.filter(|uid| files.binary_search(uid).is_ok()).count();
+    let of_ours = index.extension(HEADER).is_some();
+    of_ours && held > 0 && held * 2 >= index.uids.len()
+}
+
+/// What is damaged may name any message: without a file it is none.
+pub(super) fn leave_out_lost(index: &mut Index, files: &[u32], found: Found<'_>) {
     let lost = index.keep(|uid| files.binary_search(&uid).is_ok());
     if let Some(first) = lost.first() {
         let lost = counted(lost.len() as u64, "message");
-        let detail = format!(
-            "{lost} that came in the log, the first is {}",
-            file_name(*first)
-        );
+        let detail = format!("{lost} without a file, the first is {}", file_name(*first));
         found(Finding::new(&DBOX_LOST, detail));
     }
 }

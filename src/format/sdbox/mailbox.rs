@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::format::dbox::{
     About, DboxMailbox, Extent, MESSAGE_HEADER, Mails, Places, Refused, StoredMessage,
 };
+use crate::format::dovecot_index::{Index, Origin};
 use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
 use crate::report::catalogue::{DBOX_LOST, DBOX_UNREADABLE};
 use crate::report::{Finding, Rule};
@@ -35,15 +36,23 @@ impl SdboxMailbox {
         places: &Arc<Places>,
         found: Found<'_>,
     ) -> Result<Self> {
+        let within = |finding| DboxMailbox::within(finding, name, &mails.path);
+        let files = listing::list(&mails, &mut |finding| found(within(finding)))?;
         let mut in_doubt = false;
-        let index = mails.load(name, &mut |finding| {
+        let mut holds_up = |index: &Index, _| listing::holds_up(index, &files);
+        let index = mails.load(name, &mut holds_up, &mut |finding| {
             in_doubt |= listing::casts_doubt(&finding);
             found(finding);
         })?;
-        let within = |finding| DboxMailbox::within(finding, name, &mails.path);
-        let files = listing::list(&mails, &mut |finding| found(within(finding)))?;
         let mut index = match index {
-            Some(index) => index,
+            Some(mut index) => {
+                if index.origin == Origin::Damaged {
+                    listing::leave_out_lost(&mut index, &files, &mut |finding| {
+                        found(within(finding));
+                    });
+                }
+                index
+            }
             None => {
                 let left = mails.load_over(name, &listing::made_from(&files), found)?;
                 let elsewhere = places.index_is_elsewhere();

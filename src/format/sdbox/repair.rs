@@ -249,7 +249,7 @@ impl Repair<'_> {
         seen: &mut Seen,
     ) -> Result<Option<(Vec<BString>, String)>> {
         let (first_new, has_log) = match mailbox.dbox.index.origin {
-            Origin::Index => return Ok(None),
+            Origin::Index | Origin::Damaged => return Ok(None),
             Origin::Log(first_new) => (first_new, true),
             Origin::Nothing => (u32::MAX, false),
         };

@@ -2,6 +2,7 @@
 
 mod damage;
 mod places;
+mod salvage;
 
 use std::fs;
 

@@ -7,7 +7,7 @@ use super::super::index::Extension;
 use super::super::keywords::Names;
 use super::super::layout::{AtomicInc, ExtIntro, KEYWORDS, RECORD_MOST, UidRange};
 use super::super::log::{next_intro, padded, rest_of};
-use super::{Applied, COLUMNS_MOST, Replay, Selected, nothing_left};
+use super::{Applied, COLUMNS_MOST, How, Replay, Selected, nothing_left};
 use crate::bytes::{Cursor, Decode};
 
 /// Header data of all extensions together at most.
@@ -83,7 +83,8 @@ impl Replay {
     }
 
     fn resize(&mut self, id: usize, intro: &ExtIntro) -> Result<(), String> {
-        let no_shrink = intro.flags.get() & NO_SHRINK != 0;
+        // What was smaller at some time may have grown since, and has data.
+        let no_shrink = intro.flags.get() & NO_SHRINK != 0 || self.how == How::Again;
         let (header, record) = (intro.hdr_size.get() as usize, intro.record_size.get());
         let old = &self.map.extensions[id];
         let same_padded = header.next_multiple_of(8) == old.header.len().next_multiple_of(8);

@@ -1,4 +1,4 @@
-//! Indexes that are lost or damaged: what is still told, and that no more is told than that.
+//! An index that is lost: what is still told, and that no more is told than that.
 
 use super::super::layout::kind::{
     EXPUNGE, EXT_INTRO, EXT_RECORD_UPDATE, EXTERNAL, FLAG_UPDATE, HEADER_UPDATE,
@@ -32,7 +32,7 @@ fn there(uids: &[u32]) -> Index {
 }
 
 /// Sets flags of one message.
-fn flag(uid: u32, add: u8, remove: u8) -> Vec<u8> {
+pub(super) fn flag(uid: u32, add: u8, remove: u8) -> Vec<u8> {
     let change = u32::from_le_bytes([add, remove, 0, 0]);
     record(FLAG_UPDATE, &[uid, uid, change])
 }

@@ -112,6 +112,9 @@ impl Repair<'_> {
             if missing || mended_by_a_new_index(finding.rule) {
                 read.code(finding.rule.code);
                 read.changed = true;
+            } else if finding.rule == &rules::MDBOX_LOST {
+                read.code(finding.rule.code);
+                read.lost.push(finding.detail.clone());
             }
         }
         let mut scratch = Vec::new();

@@ -6,9 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bstr::ByteSlice;
 
-use super::{M_1, ROOM, findings, golden_bodies, inbox, open, scan, write_golden};
+use super::{
+    M_1, ROOM, findings, golden_bodies, golden_mailbox, golden_messages, inbox, open, scan,
+    write_golden,
+};
 use crate::disk::{Action, Dir, Disk, Step};
 use crate::format::OpenOptions;
+
+const INDEX: &str = "mailboxes/INBOX/dbox-Mails/dovecot.index";
 
 #[test]
 fn a_log_that_is_lost_is_said_although_the_index_is_there() {
@@ -20,6 +25,66 @@ fn a_log_that_is_lost_is_said_although_the_index_is_there() {
         inbox(temp.path()),
         (golden_bodies(), vec!["index.log-lost"])
     );
+}
+
+#[test]
+fn an_index_with_a_damaged_header_still_tells_uids_flags_and_keywords() {
+    for count in [1, 16, 64] {
+        let temp = tempfile::tempdir().unwrap();
+        write_golden(&ROOM, temp.path());
+        let path = temp.path().join(INDEX);
+        let mut index = fs::read(&path).unwrap();
+        index[..count].fill(0xa5);
+        fs::write(&path, index).unwrap();
+        assert_eq!(inbox(temp.path()), (golden_bodies(), vec!["index.broken"]));
+        let source = open(temp.path(), &mut Vec::new());
+        let mailbox = source.mailbox(0, &mut |_| ()).unwrap();
+        assert_eq!(mailbox.mailbox().keywords, golden_mailbox().keywords);
+        for (nth, (golden, _)) in golden_messages().iter().enumerate() {
+            let mut scratch = Vec::new();
+            assert_eq!(&mailbox.open(nth, &mut scratch).unwrap().message, golden);
+        }
+    }
+}
+
+#[test]
+fn whatever_stands_behind_a_damaged_header_no_message_is_lost_or_made_up() {
+    let temp = tempfile::tempdir().unwrap();
+    write_golden(&ROOM, temp.path());
+    let path = temp.path().join(INDEX);
+    let sound = fs::read(&path).unwrap();
+    let (mut seed, mut used) = (0x0dd0_5eed_0dd0_5eed_u64, 0);
+    let mut next = || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        usize::try_from(seed >> 8).unwrap()
+    };
+    for round in 0..3000 {
+        let mut index = sound.clone();
+        for byte in &mut index[..=next() % 64] {
+            *byte = next().to_le_bytes()[0];
+        }
+        for _ in 0..next() % 4 {
+            let place = next() % sound.len();
+            index[place] = next().to_le_bytes()[0] >> (next() % 8);
+        }
+        if next().is_multiple_of(4) {
+            index.truncate(next() % sound.len());
+        }
+        fs::write(&path, &index).unwrap();
+        let (bodies, codes) = inbox(temp.path());
+        used += usize::from(!codes.contains(&"mdbox.index-missing"));
+        let golden = golden_bodies();
+        let real = bodies
+            .iter()
+            .filter(|(_, body)| golden.iter().any(|(_, it)| it == body));
+        assert_eq!(real.count(), bodies.len(), "round {round}: {index:?}");
+        let whole = bodies.len() == golden.len();
+        let said = codes.iter().any(|code| code.starts_with("mdbox."));
+        assert!(whole || said, "round {round}: {codes:?}: {index:?}");
+    }
+    assert!((1000..3000).contains(&used), "{used} were used");
 }
 
 #[test]
