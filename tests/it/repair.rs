@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use crate::harness::maildir::scratch;
 use crate::harness::run::{Ran, Run};
+use crate::harness::tree::copy;
 use crate::harness::unpacked;
 
 mod catalogue; // every finding: mended, or said to be left
@@ -15,7 +16,8 @@ mod maildir; // what stands in names and lists
 mod mdbox; // many messages a file, and a map
 mod places; // accounts that lie in several places, and where what is replaced is kept
 mod recalled; // no index is left, and what a conversion wrote is
-mod salvaged; // an index is lost or damaged, and parts are left
+mod salvaged; // flags from a log alone, and from the records behind a damaged header
+mod samples; // a store for each finding that is mended
 mod sdbox; // one file a message, and an index that is data
 mod steps; // cut anywhere, finished by the next run; taken back
 
@@ -29,17 +31,19 @@ impl Damaged {
     /// The sample of this format.
     pub fn sample(format: &'static str) -> Self {
         let sample = unpacked(&format!("dovecot-2.3.19/{format}.tar.gz"));
-        let temp = scratch();
-        fs::create_dir(temp.path().join("home")).unwrap();
         let folder = if format == "maildir" {
             "Maildir"
         } else {
             format
         };
-        let mut copy = std::process::Command::new("cp");
-        copy.arg("-a").arg(sample.path().join(folder));
-        copy.arg(temp.path().join("store"));
-        assert!(copy.status().unwrap().success());
+        Self::new(format, |store| copy(&sample.path().join(folder), store))
+    }
+
+    /// A store of this format that `make` puts into the place that it is told.
+    pub fn new(format: &'static str, make: impl FnOnce(&Path)) -> Self {
+        let temp = scratch();
+        fs::create_dir(temp.path().join("home")).unwrap();
+        make(&temp.path().join("store"));
         Self { temp, format }
     }
 

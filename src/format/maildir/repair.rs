@@ -90,6 +90,7 @@ fn is_of_the_list(rule: &'static Rule) -> bool {
         &rules::UIDLIST_TRUNCATED,
         &rules::UIDLIST_DUPLICATE,
         &rules::UIDLIST_MISSING,
+        &rules::UIDLIST_RENUMBERED,
     ];
     mended.contains(&rule)
 }

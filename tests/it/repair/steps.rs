@@ -271,6 +271,7 @@ fn a_damaged_maildir_has_a_step_of_every_kind() {
         "maildir.size-mismatch",
         "quota.broken",
         "uidlist.broken",
+        "uidlist.renumbered",
     ];
     assert_eq!(super::mended(&ran), wanted);
 }
