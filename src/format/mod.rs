@@ -3,7 +3,7 @@
 //! ```text
 //! rooms     maildir  sdbox  mdbox               a whole store each; no room imports another
 //! shelves   dbox  dovecot_index  compress       file formats
-//!           side_files  names  stamp  writing  pour
+//!           side_files  names  received  stamp  writing  pour
 //! apart     tally                               fingerprints of a store, in a file
 //!           location                            what names a store on the command line
 //! ```
@@ -18,6 +18,7 @@ pub mod maildir;
 pub mod mdbox;
 pub mod names;
 pub mod pour;
+pub mod received;
 pub mod sdbox;
 pub mod side_files;
 pub mod stamp;

@@ -14,7 +14,7 @@ use super::{Key, StoredMessage, Wound};
 use crate::digest::Facts;
 use crate::disk::Dir;
 use crate::format::dovecot_index::Index;
-use crate::format::{Elsewhere, compress, names, side_files};
+use crate::format::{Elsewhere, compress, names, received, side_files};
 use crate::model::{Flags, Mailbox, MailboxGuid, MailboxName, Message, Uid, UidValidity};
 use crate::report::catalogue::{
     ACL_UNREADABLE, DBOX_DAMAGED, DBOX_ENCRYPTED, DBOX_EXTERNAL_ATTACHMENT, DBOX_GUID, DBOX_SIZE,
@@ -121,13 +121,14 @@ impl DboxMailbox {
     /// What the index alone tells of the `nth` message.
     pub fn as_known(&self, nth: usize, saved: Option<i64>) -> Message {
         let (flags, keywords) = self.marks(nth);
+        let place = format!("{} {}", self.mailbox.guid, self.uid(nth));
         Message {
             uid: self.uid(nth),
             flags,
             keywords,
             received: saved.unwrap_or(0),
             saved,
-            guid: self.derived_guid(nth),
+            guid: self.derived_guid(nth, place.as_bytes()),
             pop3_uidl: None,
             pop3_order: None,
             sealed: None,
@@ -191,49 +192,51 @@ impl DboxMailbox {
     /// The `nth` message, with what the file says of it. What a damaged one does not say is derived.
     fn message(&self, nth: usize, stored: &mut StoredMessage<'_>, saved: Option<i64>) -> Message {
         let metadata = &stored.metadata;
-        let (guid, received) = (metadata.get(Key::Guid), metadata.hex(Key::Received));
+        let (guid, told) = (metadata.get(Key::Guid), metadata.hex(Key::Received));
         let sealed = compress::is_encrypted(&stored.head).then(|| {
             let plain = metadata.hex(Key::PlainSize).unwrap_or(stored.size);
             (plain, metadata.hex(Key::VirtualSize))
         });
+        let headed = match told {
+            None if stored.wound.is_some() => received::date(stored.beginning()),
+            _ => None,
+        };
         let (flags, keywords) = self.marks(nth);
         let message = Message {
             uid: self.uid(nth),
             flags,
             keywords,
-            received: match received {
+            received: match told {
                 Some(received) => i64::try_from(received).unwrap_or(i64::MAX),
-                None => older(stored.mtime, saved),
+                None => headed.unwrap_or_else(|| older(stored.mtime, saved)),
             },
             saved,
-            guid: guid.map_or_else(|| self.derived_guid(nth), BString::from),
+            guid: guid.map_or_else(|| self.derived_guid(nth, &stored.digest()), BString::from),
             pop3_uidl: metadata.get(Key::Pop3Uidl).map(BString::from),
             pop3_order: metadata.decimal(Key::Pop3Order),
             sealed,
         };
-        let derived = match (guid, received) {
-            (None, None) => "; the GUID is derived, the received date is that of the file",
-            (None, Some(_)) => "; the GUID is derived",
-            (Some(_), None) => "; the received date is that of the file",
-            (Some(_), Some(_)) => "",
+        let of_guid = guid.map_or("; the GUID is derived", |_| "");
+        let of_date = match (told, headed) {
+            (Some(_), _) => "",
+            (None, Some(_)) => "; the received date is that of the topmost Received header",
+            (None, None) => "; the received date is that of the file",
         };
         if let Some(wound) = &mut stored.wound {
-            wound.why += derived;
+            wound.why += of_guid;
+            wound.why += of_date;
         }
         message
     }
 
-    /// What the index has of the message's GUID, or a function of where the message is.
-    fn derived_guid(&self, nth: usize) -> BString {
+    /// What the index has of the message's GUID, or a function of what is known of it.
+    fn derived_guid(&self, nth: usize, known: &[u8]) -> BString {
         let held = self.index.extension("guid").map(|ext| ext.record(nth));
         match held {
             Some(guid) if guid.len() == 16 && guid.iter().any(|byte| *byte != 0) => {
                 HEXLOWER.encode(guid).into()
             }
-            _ => {
-                let place = format!("{} {}", self.mailbox.guid, self.uid(nth));
-                names::made_message_guid(place.as_bytes()).into()
-            }
+            _ => names::made_message_guid(known).into(),
         }
     }
 

@@ -143,6 +143,24 @@ impl<'a> StoredMessage<'a> {
         (told || self.wound.is_some() && codec.is_sure_of(&self.head)).then_some(codec)
     }
 
+    /// The beginning of the body without its coat, as far as the first read came.
+    pub fn beginning(&self) -> Box<dyn BufRead + '_> {
+        match self.coat() {
+            Some(codec) => compress::decoder(codec, Box::new(&*self.head)),
+            None => Box::new(&*self.head),
+        }
+    }
+
+    /// A digest of the body as it is stored, or of as much as can be read.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.head);
+        if let Some(rest) = &self.rest {
+            let _ = io::copy(&mut rest.clone(), &mut hasher);
+        }
+        *hasher.finalize().as_bytes()
+    }
+
     /// The body without its coat.
     pub fn plain_body(self) -> Box<dyn BufRead + 'a> {
         match self.coat() {
@@ -153,7 +171,7 @@ impl<'a> StoredMessage<'a> {
 }
 
 /// Bytes of a file from one place to another.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Span {
     file: Arc<File>,
     at: u64,

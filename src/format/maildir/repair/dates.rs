@@ -12,7 +12,6 @@
 //! tells the date of the copy too, the better date is put there as well: a client is shown the cache's.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::BufRead;
 
 use super::super::filename::made_at;
 use super::super::folders::Folder;
@@ -22,6 +21,7 @@ use super::{Fate, Repair};
 use crate::disk::plan::{About, Act};
 use crate::error::Result;
 use crate::format::dovecot_index::Cache;
+use crate::format::received;
 use crate::report::catalogue::{MAILDIR_COPY_DATES, MAILDIR_DATE};
 use crate::report::counted;
 use crate::store::{MailboxSource, Source};
@@ -30,8 +30,6 @@ use crate::store::{MailboxSource, Source};
 const EARLIEST: i64 = 631_152_000;
 /// Copies come in one minute, arrivals over so many days.
 const DAYS: usize = 3;
-/// A header is not longer.
-const HEADER_MOST: u64 = 64 * 1024;
 /// The server's cache, and its field of received dates.
 const CACHE: (&str, &str) = ("dovecot.index.cache", "date.received");
 
@@ -93,33 +91,6 @@ fn of_name(base: &[u8]) -> Option<i64> {
     made_at(base).filter(|_| matches!(base.get(digits), Some(b'.' | b'_')))
 }
 
-/// The date of the topmost Received header.
-fn of_header(body: impl BufRead) -> Option<i64> {
-    let mut value: Option<Vec<u8>> = None;
-    for line in body.take(HEADER_MOST).split(b'\n') {
-        let line = line.ok()?;
-        let folded = line.starts_with(b" ") || line.starts_with(b"\t");
-        match &mut value {
-            Some(value) if folded => value.extend_from_slice(line.trim_ascii_end()),
-            Some(_) => break,
-            None if line.trim_ascii_end().is_empty() => return None,
-            None => value = received(&line).map(<[u8]>::to_vec),
-        }
-    }
-    let value = value?;
-    let date = &value[memchr::memrchr(b';', &value)? + 1..];
-    let text = std::str::from_utf8(date.trim_ascii()).ok()?;
-    let parser = jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true);
-    let date = parser.parse_timestamp(text).ok()?;
-    Some(date.as_second())
-}
-
-fn received(line: &[u8]) -> Option<&[u8]> {
-    let (name, value) = line.split_at_checked(b"received:".len())?;
-    name.eq_ignore_ascii_case(b"received:")
-        .then_some(value.trim_ascii_end())
-}
-
 /// The best date that is told. The name's decides also where it agrees with the file time.
 fn told(mailbox: &MaildirMailbox<'_>, at: usize, mtime: i64, now: i64) -> Option<Told> {
     let better =
@@ -139,7 +110,7 @@ fn told(mailbox: &MaildirMailbox<'_>, at: usize, mtime: i64, now: i64) -> Option
     if opened.message.sealed.is_some() {
         return None;
     }
-    let date = of_header(opened.body).filter(better)?;
+    let date = received::date(opened.body).filter(better)?;
     let by = "its topmost Received header";
     Some(Told { date, by })
 }
@@ -280,21 +251,6 @@ mod tests {
         assert_eq!(of_name(b"1577900060_0.12.lab"), Some(1_577_900_060));
         for other in [&b"1577900060abcdef"[..], b"1577900060", b"x.1", b""] {
             assert_eq!(of_name(other), None);
-        }
-    }
-
-    #[test]
-    fn the_topmost_received_header_tells_its_date() {
-        let mail = "Return-Path: <a@b.example>\r\nreceived: from x (y; z)\r\n\tby w;\r\n Tue, 5 Jan 2021 \
-                    10:00:00 +0100 (CET)\r\nReceived: by q; Mon, 4 Jan 2021 10:00:00 +0000\r\n\r\nx\r\n";
-        assert_eq!(of_header(mail.as_bytes()), Some(1_609_837_200));
-        for none in [
-            "Subject: x\n\nReceived: by q; Mon, 4 Jan 2021 10:00:00 +0000\n",
-            "Received: by q\n\nx\n",
-            "Received: by q; yesterday\n\nx\n",
-            "",
-        ] {
-            assert_eq!(of_header(none.as_bytes()), None, "{none}");
         }
     }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{ROOM, open_dir, sample, write_golden};
 use crate::format::OpenOptions;
+use crate::format::dbox::message_header;
 use crate::report::Finding;
 
 /// What was read of an account.
@@ -131,9 +132,32 @@ fn what_the_metadata_no_longer_says_is_derived_and_said() {
     let told = read(temp.path());
     assert_eq!(
         told.findings[0].detail,
-        "byte 64: metadata: ends without its empty line; the GUID is derived, the received date is \
+        "byte 64: metadata: ends without its empty line; the GUID is derived; the received date is \
          that of the file; 14 bytes could be read"
     );
+}
+
+#[test]
+fn a_received_header_tells_the_date_that_the_metadata_no_longer_does() {
+    let (temp, mails) = golden();
+    let whole = fs::read(mails.join("u.3")).unwrap();
+    let mail = b"Received: by q; Mon, 4 Jan 2021 10:00:00 +0000\nSubject: x\n\nx\n";
+    let header = message_header(mail.len() as u64);
+    let file_header = &whole[..BODY_AT - header.len()];
+    let read_so = |mail: &[u8]| {
+        fs::write(mails.join("u.3"), [file_header, &header[..], mail].concat()).unwrap();
+        let source = (ROOM.open)(open_dir(temp.path()), &OpenOptions::default(), &mut |_| ());
+        let source = source.unwrap();
+        let mailbox = source.mailbox(0, &mut |_| ()).unwrap();
+        let message = mailbox.open(0, &mut Vec::new()).unwrap().message;
+        (message.received, message.guid)
+    };
+    let (received, guid) = read_so(mail);
+    assert_eq!(received, 1_609_754_400);
+    assert_eq!(read_so(mail).1, guid, "the same at every run");
+    let other = mail.map(|byte| if byte == b'x' { b'y' } else { byte });
+    assert_ne!(read_so(&other).1, guid, "a function of the content");
+    assert_eq!(read(temp.path()).codes(), ["dbox.metadata"]);
 }
 
 #[test]
