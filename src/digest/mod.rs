@@ -271,7 +271,8 @@ impl<'a> Measured<'a> {
 
     /// Reads to the end and tells.
     pub fn drain(self) -> io::Result<Facts> {
-        self.pass().facts
+        let Pass { facts, broken } = self.pass();
+        broken.map_or(Ok(facts), Err)
     }
 
     /// Reads as far as it goes.
@@ -283,9 +284,10 @@ impl<'a> Measured<'a> {
                 Err(error) => break Some(error),
             }
         };
-        let read = self.size();
-        let facts = broken.map_or_else(|| Ok(self.facts()), Err);
-        Pass { read, facts }
+        Pass {
+            facts: self.facts(),
+            broken,
+        }
     }
 
     /// Reads two bodies that should be the same, side by side: as long as they are, every byte of both is
@@ -294,10 +296,10 @@ impl<'a> Measured<'a> {
         let errors = loop {
             match (one.inner.fill_buf(), other.inner.fill_buf()) {
                 (Ok([]), Ok([])) => {
-                    let (read, facts) = (one.measure.size, one.facts());
+                    let facts = one.facts();
                     let pass = || Pass {
-                        read,
-                        facts: Ok(facts),
+                        facts,
+                        broken: None,
                     };
                     return [pass(), pass()];
                 }
@@ -317,13 +319,13 @@ impl<'a> Measured<'a> {
         other.measure = one.measure.clone();
         let mut bodies = [one, other].into_iter();
         errors.map(|error| {
-            let body = bodies.next().expect("BUG: there are two");
+            let mut body = bodies.next().expect("BUG: there are two");
             match error {
-                Some(error) => Pass {
-                    read: body.measure.size,
-                    facts: Err(error),
-                },
                 None => body.pass(),
+                broken => Pass {
+                    facts: body.facts(),
+                    broken,
+                },
             }
         })
     }
@@ -332,10 +334,10 @@ impl<'a> Measured<'a> {
 /// How far a body could be read.
 #[derive(Debug)]
 pub struct Pass {
-    /// So many bytes.
-    pub read: u64,
-    /// What it told, or why it broke off.
-    pub facts: io::Result<Facts>,
+    /// What it told up to there.
+    pub facts: Facts,
+    /// Why it broke off, if it did.
+    pub broken: Option<io::Error>,
 }
 
 #[cfg(test)]
@@ -418,11 +420,11 @@ mod tests {
     fn a_body_that_breaks_off_beside_another_says_so_and_the_other_is_whole() {
         let text = b"A: b\n\nthe text\n";
         let [one, other] = both(Drip(&text[..9], 4, true), Drip(text, 100, false));
-        assert_eq!(one.facts.unwrap_err().to_string(), "torn");
-        assert_eq!((one.read, other.facts.unwrap()), (9, of(text)));
+        assert_eq!(one.broken.unwrap().to_string(), "torn");
+        assert_eq!((one.facts, other.facts), (of(&text[..9]), of(text)));
         let [one, other] = both(Drip(text, 3, true), Drip(text, 7, true));
-        assert!(one.facts.is_err() && other.facts.is_err());
-        assert_eq!([one.read, other.read], [text.len() as u64; 2]);
+        assert!(one.broken.is_some() && other.broken.is_some());
+        assert_eq!([one.facts, other.facts], [of(text); 2]);
     }
 
     proptest! {
@@ -437,8 +439,8 @@ mod tests {
             let same = |one: &[u8], other: &[u8]| {
                 let passes = both(Drip(one, sizes.0, false), Drip(other, sizes.1, false));
                 for (pass, bytes) in passes.into_iter().zip([one, other]) {
-                    let (facts, alone) = (pass.facts.unwrap(), of(bytes));
-                    prop_assert_eq!(pass.read, bytes.len() as u64);
+                    let (facts, alone) = (pass.facts, of(bytes));
+                    prop_assert!(pass.broken.is_none());
                     prop_assert_eq!((facts.content, facts.crc32), (alone.content, alone.crc32));
                     prop_assert_eq!((facts.size, facts.virtual_size), (alone.size, alone.virtual_size));
                     prop_assert_eq!(facts.traits.bare_crs, alone.traits.bare_crs);

@@ -17,7 +17,7 @@ mod mdbox; // many messages a file, and a map
 mod places; // accounts that lie in several places, and where what is replaced is kept
 mod recalled; // no index is left, and what a conversion wrote is
 mod salvaged; // flags from a log alone, and from the records behind a damaged header
-mod samples; // a store for each finding that is mended
+pub mod samples; // a store for each finding that is mended
 mod sdbox; // one file a message, and an index that is data
 mod steps; // cut anywhere, finished by the next run; taken back
 

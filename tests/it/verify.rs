@@ -2,6 +2,7 @@
 
 mod access; // owners and modes
 mod damage; // files that are cut, zeroed, unreadable
+mod digests; // one line to compare, whoever reads the store
 mod faults; // faults planted into true copies, one at a time
 mod levels; // --quick and --sample
 mod moving; // a side that changes while it is read

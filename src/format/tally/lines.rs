@@ -204,10 +204,7 @@ struct MessageOut<'a> {
 pub fn message_text(user: &str, mailbox: &str, print: &MessagePrint) -> Vec<u8> {
     let envelope = print.envelope.as_ref();
     let (size, virtual_size) = print.sizes();
-    let body = match &print.body {
-        Body::Read(body) => Some(body),
-        _ => None,
-    };
+    let body = print.body.read();
     text(&MessageOut {
         user,
         mailbox,
@@ -286,15 +283,23 @@ impl MessageIn<'_> {
             }),
             _ => None,
         };
-        let body = match (self.unread, self.content, self.size) {
-            (Some(code), _, _) => Body::Unread { code, said: true },
-            (None, Some(content), Some(size)) => Body::Read(BodyPrint {
+        let read = match (self.content, self.size) {
+            (Some(content), Some(size)) => Some(BodyPrint {
                 size,
                 virtual_size: self.virtual_size.ok_or("virtual_size")?,
                 crc32: self.crc32.and_then(|text| crc(&text)).ok_or("crc32")?,
                 content: digest(&content).ok_or("content")?,
             }),
-            _ => return Err("content"),
+            _ => None,
+        };
+        let body = match (self.unread, read) {
+            (Some(code), recovered) => Body::Unread {
+                code,
+                said: true,
+                recovered,
+            },
+            (None, Some(read)) => Body::Read(read),
+            (None, None) => return Err("content"),
         };
         Ok(MessagePrint {
             uid,

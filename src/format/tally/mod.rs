@@ -16,7 +16,8 @@
 //!
 //! `mailbox` has `/` between levels; where that does not show the levels, `levels` does. Digests are those
 //! of [`merkle`](crate::digest::merkle). A message that could not be read has `unread`, the code of the
-//! finding, in place of its content; so has the line of a mailbox of which nothing could be read, and no sum.
+//! finding, in place of its content; a damaged one has both: the content is what is sound of it, and sums and
+//! digests are made of that. The line of a mailbox of which nothing could be read has `unread` too, and no sum.
 //! Every sum is held against the lines before it.
 //!
 //! What `convert` remembers between two passes is such a file, `mailtally.state`, in the root of the

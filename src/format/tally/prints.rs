@@ -181,13 +181,26 @@ pub enum Body {
         /// Bytes with CRLF line ends.
         virtual_size: Option<u64>,
     },
-    /// It cannot be read.
+    /// It cannot be read, or not all of it.
     Unread {
         /// The code of the finding that says why.
         code: String,
         /// The finding is an error: it needs a person as it is.
         said: bool,
+        /// What is sound of a damaged one: digests are made of it, and it is not compared.
+        recovered: Option<BodyPrint>,
     },
+}
+
+impl Body {
+    /// What was read of it: all, or what is sound.
+    pub fn read(&self) -> Option<&BodyPrint> {
+        match self {
+            Self::Read(body) => Some(body),
+            Self::Unread { recovered, .. } => recovered.as_ref(),
+            Self::Told { .. } => None,
+        }
+    }
 }
 
 /// What a body's bytes add up to.
@@ -240,11 +253,9 @@ impl MessagePrint {
         }
     }
 
-    /// Its digest, where all of it is known.
+    /// Its digest, where it was read; of a damaged one, with what is sound.
     pub fn digest(&self) -> Option<Digest> {
-        let (Some(envelope), Body::Read(body)) = (&self.envelope, &self.body) else {
-            return None;
-        };
+        let (envelope, body) = self.envelope.as_ref().zip(self.body.read())?;
         let received = envelope.received;
         let keywords = &self.keywords;
         let content = &body.content;
@@ -256,9 +267,14 @@ impl MessagePrint {
     /// Bytes, and bytes with CRLF line ends, as far as they are known.
     pub fn sizes(&self) -> (Option<u64>, Option<u64>) {
         match &self.body {
-            Body::Read(body) => (Some(body.size), Some(body.virtual_size)),
             Body::Told { size, virtual_size } => (*size, *virtual_size),
-            Body::Unread { .. } => (None, None),
+            body => {
+                let read = body.read();
+                (
+                    read.map(|read| read.size),
+                    read.map(|read| read.virtual_size),
+                )
+            }
         }
     }
 }

@@ -34,7 +34,7 @@ fn mailbox(levels: &[&str]) -> MailboxPrint {
         guid: Some("00ff".into()),
         acl: Some(Some("user=bob lr\\x0A".into())),
         keywords: vec!["$label1".into()],
-        messages: 2,
+        messages: 4,
         made_up: MadeUp {
             uids: true,
             guid: false,
@@ -68,10 +68,23 @@ fn what_is_written_is_read_back() {
     let unread = Body::Unread {
         code: "maildir.unreadable".into(),
         said: true,
+        recovered: None,
     };
-    let mut never_opened = message(5, unread);
-    never_opened.envelope = None;
-    let messages = [message(4, read), never_opened];
+    let damaged = Body::Unread {
+        code: "maildir.damaged".into(),
+        said: true,
+        recovered: read.read().copied(),
+    };
+    let never_opened = |uid| MessagePrint {
+        envelope: None,
+        ..message(uid, unread.clone())
+    };
+    let messages = [
+        message(4, read),
+        never_opened(5),
+        message(6, damaged),
+        never_opened(7),
+    ];
     let mailboxes = [mailbox(&["a", "b/c"]), mailbox(&["a", "line\nend"])];
     let account = AccountPrint {
         subscriptions: vec!["a".into()],
@@ -100,7 +113,7 @@ fn what_is_written_is_read_back() {
         digests.push(digest.finish());
         let sum = SumLine {
             mailbox: Some(called),
-            ..sum("sum", 2, hex(&digest.finish()))
+            ..sum("sum", 4, hex(&digest.finish()))
         };
         out.line(&sum).unwrap();
         expected.push(Record::Sum(sum));
@@ -111,7 +124,7 @@ fn what_is_written_is_read_back() {
     let digest = hex(&merkle::account(&digests));
     let whole = SumLine {
         mailboxes: Some(2),
-        ..sum("sum", 4, digest.clone())
+        ..sum("sum", 8, digest.clone())
     };
     out.line(&whole).unwrap();
     expected.push(Record::Sum(whole));
@@ -119,7 +132,7 @@ fn what_is_written_is_read_back() {
         user: None,
         users: Some(1),
         mailboxes: Some(2),
-        ..sum("end", 4, merkle::store([("ü", &digest[..])]))
+        ..sum("end", 8, merkle::store([("ü", &digest[..])]))
     };
     out.line(&end).unwrap();
     expected.push(Record::End(end));

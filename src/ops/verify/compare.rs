@@ -137,7 +137,11 @@ pub fn here(print: &MailboxPrint) -> Value {
 /// Two messages that should be the same one.
 pub fn messages(one: &MessagePrint, other: &MessagePrint, terms: &Terms) -> Vec<Differs> {
     let mut found = Unequal(Vec::new());
-    bodies(&mut found, one, other, terms);
+    let unread = |print: &MessagePrint| matches!(print.body, Body::Unread { .. });
+    let unread = unread(one) || unread(other);
+    if !unread {
+        bodies(&mut found, one, other, terms);
+    }
     let flags = |print: &MessagePrint| json!(print.flags.names().collect::<Vec<_>>());
     if one.flags != other.flags {
         found.0.push(("message.flags", flags(one), flags(other)));
@@ -145,8 +149,7 @@ pub fn messages(one: &MessagePrint, other: &MessagePrint, terms: &Terms) -> Vec<
     let keywords = (terms.keywords_of(one), terms.keywords_of(other));
     found.put("message.keywords", &keywords.0, &keywords.1, |k| json!(k));
     // What stands beside a body that cannot be read may not be readable either: that was said.
-    let unread = |print: &MessagePrint| matches!(print.body, Body::Unread { .. });
-    if unread(one) || unread(other) {
+    if unread {
         return found.0;
     }
     if let (Some(one), Some(other)) = (&one.envelope, &other.envelope) {

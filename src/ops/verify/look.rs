@@ -1,8 +1,10 @@
 //! Reads one message of a store, as far as the level asks for.
 
+use std::io::ErrorKind;
+
 use super::Level;
-use crate::digest::{Measured, Pass};
-use crate::format::tally::{Body, MessagePrint};
+use crate::digest::{Facts, Measured, Pass};
+use crate::format::tally::{Body, BodyPrint, MessagePrint};
 use crate::model::Message;
 use crate::report::catalogue::MAILDIR_DAMAGED;
 use crate::report::{Finding, Severity};
@@ -151,22 +153,27 @@ impl Told {
     }
 
     fn looked(self, source: &dyn MailboxSource, nth: usize, pass: Pass) -> Looked {
+        let Pass { facts, broken } = pass;
         let mut findings = Vec::new();
-        let read = pass.facts;
-        let read = read.map_err(|error| source.broken(nth, &error, pass.read));
-        let body = match &read {
-            Ok(facts) => {
-                source.judge(nth, &self.message, self.claims, facts, &mut |finding| {
+        let body = match broken {
+            None => {
+                source.judge(nth, &self.message, self.claims, &facts, &mut |finding| {
                     findings.push(finding);
                 });
                 // A coat of which nothing comes off was read as it lies there: that is not the message.
                 let is_torn = |finding: &&Finding| finding.rule.code == MAILDIR_DAMAGED.code;
                 let torn = findings.iter().find(is_torn);
-                torn.map_or_else(|| Body::Read(facts.into()), broken)
+                torn.map_or_else(
+                    || Body::Read((&facts).into()),
+                    |finding| not_whole(finding, Some(&facts)),
+                )
             }
-            Err(finding) => broken(finding),
+            Some(error) => {
+                findings.push(source.broken(nth, &error, facts.size));
+                let is_damage = error.kind() == ErrorKind::InvalidData;
+                not_whole(&findings[0], is_damage.then_some(&facts))
+            }
         };
-        findings.extend(read.err());
         let names = &source.mailbox().keywords;
         let mut print = MessagePrint::of(&self.message, names, body);
         print.access = self.access;
@@ -174,10 +181,11 @@ impl Told {
     }
 }
 
-fn broken(finding: &Finding) -> Body {
+fn not_whole(finding: &Finding, recovered: Option<&Facts>) -> Body {
     Body::Unread {
         code: finding.rule.code.into(),
         said: finding.severity() == Severity::Error,
+        recovered: recovered.map(BodyPrint::from),
     }
 }
 
@@ -196,7 +204,7 @@ fn unread(source: &dyn MailboxSource, nth: usize, finding: Finding) -> Looked {
             flags,
             keywords,
             envelope: None,
-            body: broken(&finding),
+            body: not_whole(&finding, None),
             access: None,
         },
         findings: vec![finding],
