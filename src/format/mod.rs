@@ -3,7 +3,7 @@
 //! ```text
 //! rooms     maildir  sdbox  mdbox               a whole store each; no room imports another
 //! shelves   dbox  dovecot_index  compress       file formats
-//!           side_files  names  received  stamp  writing  pour
+//!           mailbox_list  side_files  names  received  stamp  writing  pour
 //! apart     tally                               fingerprints of a store, in a file
 //!           location                            what names a store on the command line
 //! ```
@@ -14,6 +14,7 @@ pub mod dovecot_index;
 #[cfg(test)]
 mod golden;
 pub mod location;
+pub mod mailbox_list;
 pub mod maildir;
 pub mod mdbox;
 pub mod names;

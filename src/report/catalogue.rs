@@ -105,6 +105,9 @@ rules! {
         "a file of the store cannot be read, so the list of SHA-256 has no line for it",
         "make the file readable for the run (owner, mode, disk) and run again";
 
+    MAILBOX_GONE = "mailbox.gone", Error,
+        "the server's list of mailboxes (dovecot.list.index) has a mailbox with messages that is not there: its folder was lost, or removed beneath the server",
+        "look in a backup for the folder; if it is gone on purpose, let a client list the mailboxes once";
     MAILBOX_RENAMED = "mailbox.renamed", Warning,
         "the destination cannot hold the mailbox's name as it is, so the mailbox gets another one",
         "tell the user, or rename the mailbox at the source first";
@@ -204,6 +207,9 @@ rules! {
     MAILDIR_MISSING_DIR = "maildir.missing-dir", Info,
         "a mailbox lacks one of cur, new and tmp, as a copy without empty directories leaves it",
         "nothing; a server makes it, and so does repair";
+    MAILDIR_EMPTIED = "maildir.emptied", Error,
+        "not one file is left of the messages that the mailbox's lists know: they were lost, or removed beneath the server",
+        "look in a backup for the files; if they are gone on purpose, let a client open the mailbox once";
     MAILDIR_TMP = "maildir.tmp", Info,
         "files in tmp/ are unfinished deliveries; they are never mail",
         "remove those that are older than 36 hours; with fresh ones, stop deliveries first";

@@ -12,6 +12,7 @@ use crate::harness::unpacked;
 
 mod catalogue; // every finding: mended, or said to be left
 mod dates; // file times that are those of a copy
+mod gone; // a whole mailbox is not there any more
 mod maildir; // what stands in names and lists
 mod mdbox; // many messages a file, and a map
 mod places; // accounts that lie in several places, and where what is replaced is kept
@@ -72,10 +73,14 @@ impl Damaged {
         self.at(format!("mailboxes/{mailbox}/dbox-Mails/{file}"))
     }
 
-    /// Removes files.
+    /// Removes files and folders.
     pub fn without(self, paths: &[PathBuf]) -> Self {
         for path in paths {
-            fs::remove_file(path).unwrap();
+            if path.is_dir() {
+                fs::remove_dir_all(path).unwrap();
+            } else {
+                fs::remove_file(path).unwrap();
+            }
         }
         self
     }

@@ -32,6 +32,8 @@ pub struct Identities {
     remembered: Remembered,
     /// Read at the first question.
     recalled: OnceCell<Recalled>,
+    /// Mailboxes that only the server's list has.
+    gone: Vec<String>,
     last: u32,
     /// No mailbox has a higher UIDVALIDITY; asked once.
     highest: Option<u32>,
@@ -45,6 +47,9 @@ impl Identities {
         Self {
             remembered: Remembered::read(root),
             recalled: OnceCell::new(),
+            gone: { tree.gone(root).into_iter() }
+                .map(|(path, listed)| format!("the mailbox {}: {}", escape(&path), listed.had()))
+                .collect(),
             last: tree.account.last_uidvalidity,
             highest: None,
             is_new: false,
@@ -138,7 +143,7 @@ impl Identities {
         let known = self.remembered.highest_uidvalidity();
         let highest = *self.highest.get_or_insert_with(|| {
             let all = tree.selectable();
-            let told = all.filter_map(|nth| uidvalidity_of(tree, nth));
+            let told = all.filter_map(|nth| Some(tree.index_of(nth)?.uid_validity));
             told.max().unwrap_or(0).max(known)
         });
         let last = self.last.max(highest).max(self.now);
@@ -155,9 +160,13 @@ impl Identities {
         if plan.is_empty() {
             return Ok(());
         }
+        let mut lost = self.gone.clone();
         for name in LIST {
             if root.stat_if_there(name)?.is_some() {
-                let about = About::of("the server lists its mailboxes anew");
+                let about = About {
+                    lost: std::mem::take(&mut lost),
+                    ..About::of("the server lists its mailboxes anew")
+                };
                 plan.push(vec![name.into()], Act::Remove, about);
             }
         }
@@ -178,14 +187,6 @@ impl Identities {
         }
         Ok(())
     }
-}
-
-fn uidvalidity_of(tree: &Tree, nth: usize) -> Option<u32> {
-    let mails = tree.mails(nth, &mut |_| ()).ok()??;
-    let index = mails
-        .load(&tree.names[nth], &mut |_, _| false, &mut |_| ())
-        .ok()??;
-    Some(index.uid_validity)
 }
 
 fn free_name(tree: &Tree) -> MailboxName {

@@ -332,6 +332,13 @@ impl DboxMailbox {
     }
 }
 
+/// The GUID that the index of a mailbox has for it, in either format.
+pub fn mailbox_guid(index: &Index) -> Option<MailboxGuid> {
+    let headers = ["dbox-hdr", "mdbox-hdr"].into_iter();
+    let header = { headers }.find_map(|name| header_of(&index.extension(name)?.header));
+    MailboxGuid::new(header?.mailbox_guid)
+}
+
 /// When a message came, for want of better: it was there when its file was written, and when it was saved.
 fn older(mtime: Option<i64>, saved: Option<i64>) -> i64 {
     let dates = [mtime, saved].into_iter().flatten();

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use bstr::{BString, ByteSlice};
 
 use super::layout::{INDEX, LOG, MAILBOXES, MAILS};
+use super::mailbox::mailbox_guid;
 use super::places::{Mails, Places};
 use crate::digest::Facts;
 use crate::disk::{Dir, Entry, Kind};
 use crate::error::{Error, Result};
+use crate::format::dovecot_index::Index;
 use crate::format::names::{self, Spelling};
 use crate::format::writing::Writing;
-use crate::format::{OpenOptions, side_files, stamp::Stamper};
+use crate::format::{OpenOptions, mailbox_list, side_files, stamp::Stamper};
 use crate::model::{Account, Flags, Mailbox, MailboxName, Message, Uid, UidValidity, mutf7};
 use crate::report::Finding;
 use crate::report::catalogue::{MAILBOX_NAME, MAILBOX_UNREADABLE, SUBSCRIPTIONS_UNREADABLE};
@@ -65,14 +67,33 @@ impl Tree {
         walk.through(&mailboxes, found);
         let (names, folders) = walk.folders.into_iter().unzip();
         let subscriptions = options.subscriptions.as_deref().unwrap_or(SUBSCRIPTIONS);
-        Ok(Self {
+        let this = Self {
             names,
             folders,
             account: account(root, &places, subscriptions, options.utf8, found),
             mailboxes,
             subscriptions: subscriptions.into(),
             places: Arc::new(places),
+        };
+        mailbox_list::tell(&this.gone(root), options.utf8, found);
+        Ok(this)
+    }
+
+    /// Mailboxes with messages that only the server's list has; `root` is the account's.
+    pub fn gone(&self, root: &Dir) -> Vec<(BString, mailbox_list::Listed)> {
+        let list = self.places.index.as_ref().unwrap_or(root);
+        let there = self.selectable().map(|nth| self.storage_name(nth));
+        mailbox_list::gone(list, &there.collect(), || {
+            let indexes = self.selectable().filter_map(|nth| self.index_of(nth));
+            indexes.filter_map(|index| mailbox_guid(&index)).collect()
         })
+    }
+
+    /// The index of the `nth` mailbox, for who only wants to know what it is.
+    pub fn index_of(&self, nth: usize) -> Option<Index> {
+        let mails = self.mails(nth, &mut |_| ()).ok()??;
+        let loaded = mails.load(&self.names[nth], &mut |_, _| false, &mut |_| ());
+        loaded.ok()?
     }
 
     /// Where the `nth` mailbox lies; `None` for a name that only stands above others.

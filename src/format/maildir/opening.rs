@@ -276,7 +276,8 @@ impl Opening<'_, '_> {
             let detail = format!("{} named twice", counted(joined.doubled, "file"));
             self.tell_at(&rules::UIDLIST_DUPLICATE, &path, detail);
         }
-        self.tell_missing_files(&joined.without_file, index, &path);
+        let is_empty = listing.len() == 0;
+        self.tell_missing_files(&joined.without_file, is_empty, index, &path);
         self.forget_reappeared(listing, index, &path);
         if list.rows.is_empty() && list.version == 0 && listing.len() > 0 {
             let detail = counted(listing.len() as u64, "message");
@@ -302,13 +303,24 @@ impl Opening<'_, '_> {
         same
     }
 
-    fn tell_missing_files(&mut self, uids: &[u32], index: Option<&Index>, path: &BString) {
-        let known = |uid: &&u32| index.is_some_and(|index| index.position(**uid).is_some());
+    /// Without `cur` nobody expunged anything: a server keeps it.
+    fn tell_missing_files(
+        &mut self,
+        uids: &[u32],
+        is_empty: bool,
+        index: Option<&Index>,
+        path: &BString,
+    ) {
+        let without_cur = is_empty && matches!(self.dir.stat_if_there("cur"), Ok(None));
+        let known =
+            |uid: &&u32| without_cur || index.is_some_and(|index| index.position(**uid).is_some());
         let (lost, expunged): (Vec<&u32>, Vec<&u32>) = uids.iter().partition(known);
-        for (rule, uids) in [
-            (&rules::UIDLIST_LOST, lost),
-            (&rules::UIDLIST_EXPUNGED, expunged),
-        ] {
+        let rule_of_lost = if is_empty {
+            &rules::MAILDIR_EMPTIED
+        } else {
+            &rules::UIDLIST_LOST
+        };
+        for (rule, uids) in [(rule_of_lost, lost), (&rules::UIDLIST_EXPUNGED, expunged)] {
             if let Some(first) = uids.first() {
                 let lines = counted(uids.len() as u64, "line");
                 let detail = format!("{lines} without a file, first uid {first}");

@@ -13,7 +13,7 @@ use crate::digest::{Digest, Facts};
 use crate::disk::{Dir, Kind};
 use crate::error::{Error, Result};
 use crate::format::stamp::Stamper;
-use crate::format::{OpenOptions, names, side_files};
+use crate::format::{OpenOptions, mailbox_list, names, side_files};
 use crate::model::{
     Account, Flags, Mailbox, MailboxGuid, MailboxName, Message, QuotaLimits, Uid, UidValidity,
 };
@@ -89,6 +89,7 @@ pub(super) fn open_typed(root: Dir, options: &OpenOptions, found: Found<'_>) -> 
     };
     this.read_account(found);
     this.read_identities(found);
+    this.tell_gone(found);
     if this
         .root
         .stat("mailboxes")
@@ -197,6 +198,25 @@ impl Maildir {
             Some(inbox) if folder.path.is_empty() => inbox.again(),
             _ => self.root.descend(&folder.path),
         }
+    }
+
+    fn tell_gone(&self, found: Found<'_>) {
+        let list = self.options.index.as_ref().unwrap_or(&self.root);
+        let listed = |folder: &Folder| folder.selectable.then(|| self.listed_as(folder));
+        let there: BTreeSet<_> = self.folders.iter().filter_map(listed).collect();
+        let guids = || self.identities.iter().filter_map(|it| it.guid).collect();
+        let gone = mailbox_list::gone(list, &there, guids);
+        mailbox_list::tell(&gone, self.options.utf8, found);
+    }
+
+    /// What a folder is called in the server's list, `/` between levels.
+    fn listed_as(&self, folder: &Folder) -> BString {
+        let name = bstr::join("/", &folder.side);
+        if self.options.fs_layout {
+            return name.into();
+        }
+        let name = name.strip_prefix(b".").unwrap_or(&name);
+        name.replace(".", "/").into()
     }
 
     fn control(&self) -> &Dir {

@@ -96,6 +96,7 @@ const LEFT: &[&str] = &[
     "maildir.unreadable",
     "maildir.damaged",
     "maildir.empty",
+    "maildir.emptied",
     "maildir.nul-block",
     "maildir.encrypted",
     "maildir.compressed",

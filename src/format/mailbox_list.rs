@@ -1,0 +1,189 @@
+//! The server's list of mailboxes, `dovecot.list.index`: a cache that outlives the mailboxes in it.
+//!
+//! ```text
+//! header of `list`      names by number, one a level
+//! record of `list`      number of the name, UID of the level above, GUID, UIDVALIDITY
+//! record of `msgs`      messages, unseen, recent, UIDNEXT
+//! ```
+//! Source: Dovecot 2.3, `src/lib-storage/list/mailbox-list-index.h`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bstr::{BString, ByteSlice};
+
+use super::dovecot_index::{self, Index};
+use super::names;
+use crate::disk::Dir;
+use crate::model::{Flags, MailboxGuid, MailboxName, UidValidity};
+use crate::report::catalogue::MAILBOX_GONE;
+use crate::report::{Finding, counted};
+use crate::store::Found;
+
+/// Its name, in the account's root or where `INDEX=` says.
+pub const LIST: &str = "dovecot.list.index";
+
+/// What the list tells of a mailbox.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Its GUID.
+    pub guid: Option<MailboxGuid>,
+    /// UIDVALIDITY.
+    pub uidvalidity: Option<UidValidity>,
+    /// No UID from here on was given out.
+    pub uidnext: Option<u32>,
+    /// How many messages it had: not told of INBOX.
+    pub messages: Option<u32>,
+    /// It is marked as deleted.
+    was_taken_out: bool,
+}
+
+impl Listed {
+    /// True where mail is lost if nothing of the mailbox is there.
+    fn held_mail(&self, path: &BString) -> bool {
+        let told = self.messages.map(|messages| messages > 0);
+        !self.was_taken_out && told.unwrap_or(path == "INBOX")
+    }
+
+    /// What it had, for people.
+    pub fn had(&self) -> String {
+        self.messages.map_or_else(
+            || "how many messages it had is not told".into(),
+            |messages| format!("it had {}", counted(messages.into(), "message")),
+        )
+    }
+}
+
+/// The mailboxes of the list in `dir`, by their names on disk with `/` between levels; what cannot be read
+/// tells nothing.
+pub fn read(dir: &Dir) -> BTreeMap<BString, Listed> {
+    let index = dovecot_index::load(dir, LIST, &mut |_| ()).ok().flatten();
+    index.map(|index| listed(&index)).unwrap_or_default()
+}
+
+/// Says which mailboxes are gone.
+pub fn tell(gone: &[(BString, Listed)], utf8: bool, found: Found<'_>) {
+    for (path, listed) in gone {
+        let levels = path.split_str("/").map(|level| names::level(level, utf8));
+        let name = MailboxName::new(levels.collect::<Vec<_>>());
+        let finding = Finding::new(&MAILBOX_GONE, listed.had());
+        found(finding.mailbox(&name).path(LIST));
+    }
+}
+
+/// Mailboxes with messages that are in the list in `dir` and not there, under no name. A server takes a
+/// mailbox out of its list when it deletes it; one that it gives another name stands there under the old one
+/// until a client asks for the list. `guids` are those of the mailboxes that are there.
+pub fn gone(
+    dir: &Dir,
+    there: &BTreeSet<BString>,
+    guids: impl FnOnce() -> BTreeSet<MailboxGuid>,
+) -> Vec<(BString, Listed)> {
+    let mut gone: Vec<_> = read(dir)
+        .into_iter()
+        .filter(|(path, listed)| listed.held_mail(path) && !there.contains(path))
+        .collect();
+    if !gone.is_empty() {
+        let guids = guids();
+        gone.retain(|(_, listed)| listed.guid.is_none_or(|guid| !guids.contains(&guid)));
+    }
+    gone
+}
+
+/// Reads a number of a record or header.
+fn number(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+fn listed(index: &Index) -> BTreeMap<BString, Listed> {
+    let Some(list) = index.extension("list") else {
+        return BTreeMap::new();
+    };
+    let names = level_names(&list.header);
+    let mut nodes = BTreeMap::new();
+    for (nth, uid) in index.uids.iter().enumerate() {
+        let record = list.record(nth);
+        if let (Some(name), Some(parent)) = (number(record, 0), number(record, 4)) {
+            nodes.insert(*uid, (name, parent));
+        }
+    }
+    let entries = index.uids.iter().enumerate().filter_map(|(nth, uid)| {
+        let path = path(*uid, &nodes, &names)?;
+        Some((path, mailbox(index, list.record(nth), nth)))
+    });
+    entries.collect()
+}
+
+fn mailbox(index: &Index, record: &[u8], nth: usize) -> Listed {
+    let guid = record.get(8..24).and_then(|bytes| bytes.try_into().ok());
+    let counts = index.extension("msgs").map(|ext| ext.record(nth));
+    let count = |at| counts.and_then(|counts| number(counts, at));
+    // A record that was never filled in is all zero.
+    let uidnext = count(12).filter(|next| *next > 0);
+    Listed {
+        guid: guid.and_then(MailboxGuid::new),
+        uidvalidity: number(record, 24).and_then(UidValidity::new),
+        uidnext,
+        messages: uidnext.and_then(|_| count(0)),
+        was_taken_out: Flags::from_bits(index.flags[nth]).contains(Flags::DELETED),
+    }
+}
+
+/// Header: a byte, then u32 number and name with a NUL behind it, again and again; number 0 ends it.
+fn level_names(header: &[u8]) -> BTreeMap<u32, BString> {
+    let mut names = BTreeMap::new();
+    let mut rest = header.get(1..).unwrap_or_default();
+    while let Some((id, text)) = rest.split_first_chunk::<4>() {
+        let id = u32::from_le_bytes(*id);
+        let Some(end) = text.find_byte(0).filter(|_| id != 0) else {
+            break;
+        };
+        names.insert(id, text[..end].into());
+        rest = &text[end + 1..];
+    }
+    names
+}
+
+/// The names from the top down to a node.
+fn path(
+    uid: u32,
+    nodes: &BTreeMap<u32, (u32, u32)>,
+    names: &BTreeMap<u32, BString>,
+) -> Option<BString> {
+    let (mut levels, mut at, mut been) = (Vec::new(), uid, BTreeSet::new());
+    while at != 0 {
+        // Damage can make a ring.
+        if !been.insert(at) {
+            return None;
+        }
+        let (name, parent) = nodes.get(&at)?;
+        levels.push(names.get(name)?.clone());
+        at = *parent;
+    }
+    levels.reverse();
+    Some(bstr::join("/", levels).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_end_at_the_number_zero_or_where_the_bytes_do() {
+        let header = b"\x00\x01\0\0\0Archive\0\x02\0\0\x002020\0\0\0\0\0";
+        let names = level_names(header);
+        assert_eq!(names[&1], "Archive");
+        assert_eq!(names[&2], "2020");
+        assert_eq!(names.len(), 2);
+        assert!(level_names(b"\0\x01\0\0\0no end").is_empty());
+        assert!(level_names(b"").is_empty());
+    }
+
+    #[test]
+    fn a_ring_of_parents_is_no_path() {
+        let names = BTreeMap::from([(1, "a".into()), (2, "b".into())]);
+        let nodes = BTreeMap::from([(1, (1, 0)), (2, (2, 1)), (3, (1, 4)), (4, (2, 3))]);
+        assert_eq!(path(2, &nodes, &names).unwrap(), "a/b");
+        assert_eq!(path(3, &nodes, &names), None);
+        assert_eq!(path(9, &nodes, &names), None);
+    }
+}
