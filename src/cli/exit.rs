@@ -5,6 +5,9 @@ use std::process::ExitCode;
 
 use mailtally::Error;
 
+use super::render::hanging;
+use super::terminal;
+
 /// The exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -70,10 +73,17 @@ impl From<Exit> for ExitCode {
 
 /// Says an error, what caused it, and the next step.
 pub fn complain(error: &Error) {
-    eprintln!("error: {}", error.chain());
+    say("error: ", &error.chain());
     if let Some(help) = error.help() {
-        eprintln!("help: {help}");
+        say("help: ", &help);
     }
+}
+
+fn say(lead: &str, text: &str) {
+    let mut out = String::new();
+    let width = terminal::width_of_complaints().unwrap_or(usize::MAX);
+    hanging(&mut out, width, lead, 2, text);
+    eprint!("{out}");
 }
 
 #[cfg(test)]

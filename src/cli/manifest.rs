@@ -19,7 +19,7 @@ use super::exit::Exit;
 use super::global::Global;
 use super::output::NewOutput;
 use super::parties;
-use super::render::Next;
+use super::render::{Next, whole};
 use super::run::Run;
 use super::stores::{self, Context};
 
@@ -89,12 +89,14 @@ impl ManifestOf {
         let list = std::path::absolute(&list).unwrap_or(list);
         let check = base.map(|base| {
             let (base, list) = (base.display(), list.display());
-            format!("next, without mailtally: (cd {base} && sha256sum -c --quiet {list})\n")
+            let command = format!("(cd {base} && sha256sum -c --quiet {list})");
+            format!("next, without mailtally: {}\n", whole(&command))
         });
         Next {
             go: format!(
-                "{}next, on the other host: mailtally verify tally:{file} LOCATION",
-                check.unwrap_or_default()
+                "{}next, on the other host: {}",
+                check.unwrap_or_default(),
+                whole(&format!("mailtally verify tally:{file} LOCATION"))
             ),
             no_go: "next: mend what is listed above, and run the same command again".into(),
             more: String::new(),

@@ -21,6 +21,7 @@ mod render;
 mod repair;
 mod run;
 mod stores;
+mod terminal;
 mod verify;
 mod watch;
 
@@ -40,7 +41,7 @@ use global::Global;
 /// line; 66 a source or user is not there; 73 the destination holds something that is not ours;
 /// 74 I/O error; 75 not now, run again; 77 permission denied.
 #[derive(Parser)]
-#[command(name = "mailtally", version, max_term_width = 100)]
+#[command(name = "mailtally", version, term_width = terminal::width())]
 struct Cli {
     #[command(flatten)]
     global: Global,

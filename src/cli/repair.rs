@@ -1,7 +1,6 @@
 //! `mailtally repair`
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use clap::Args;
 use mailtally::format::location;
@@ -12,6 +11,7 @@ use mailtally::{Error, Result};
 
 use super::exit::Exit;
 use super::global::Global;
+use super::render::{Shown, hanging};
 use super::run::Run;
 use super::stores::{self, Context};
 
@@ -110,28 +110,11 @@ fn supported(room: &Room, open: &OpenOptions, options: &Options) -> Result<()> {
 }
 
 /// What was done, or would be.
-pub fn steps(out: &mut String, steps: &[StepLine]) {
+pub fn steps(out: &mut String, steps: &[StepLine], shown: Shown) {
     let mut steps: Vec<_> = steps.iter().collect();
     steps.sort_by_key(|step| &step.user);
     for step in &steps {
-        let (codes, to) = (step.codes.join(", "), step.to.as_ref());
-        let why = if codes.is_empty() {
-            String::new()
-        } else {
-            format!("  ({codes})")
-        };
-        let to = to.map_or_else(String::new, |to| format!(" -> {to}"));
-        let user = match step.user.as_str() {
-            "" => String::new(),
-            user => format!("{} ", escape(user.as_bytes())),
-        };
-        let _ = writeln!(out, "{:<8} {user}{}{to}{why}", step.action, step.path);
-        if !step.detail.is_empty() {
-            let _ = writeln!(out, "    {}", step.detail);
-        }
-        for lost in &step.lost {
-            let _ = writeln!(out, "    lost: {lost}");
-        }
+        one_step(out, step, shown.width);
     }
     for (user, kept) in kept(&steps) {
         let count = steps.iter().filter(|step| step.user == user).count();
@@ -140,7 +123,31 @@ pub fn steps(out: &mut String, steps: &[StepLine]) {
             "" => String::new(),
             user => format!("{}: ", escape(user.as_bytes())),
         };
-        let _ = writeln!(out, "{user}{count}; what was replaced is kept in {kept}");
+        let text = format!("{user}{count}; what was replaced is kept in {kept}");
+        hanging(out, shown.width, "", 2, &text);
+    }
+}
+
+fn one_step(out: &mut String, step: &StepLine, width: usize) {
+    let to = step.to.as_ref();
+    let to = to.map_or_else(String::new, |to| format!(" -> {to}"));
+    let user = match step.user.as_str() {
+        "" => String::new(),
+        user => format!("{} ", escape(user.as_bytes())),
+    };
+    let mut lead = format!("{:<8} {user}{}{to}", step.action, step.path);
+    let why = if step.codes.is_empty() {
+        String::new()
+    } else {
+        lead.push_str("  ");
+        format!("({})", step.codes.join(", "))
+    };
+    hanging(out, width, &lead, 4, &why);
+    if !step.detail.is_empty() {
+        hanging(out, width, "    ", 6, &step.detail);
+    }
+    for lost in &step.lost {
+        hanging(out, width, "    lost: ", 6, lost);
     }
 }
 

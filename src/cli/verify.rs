@@ -15,7 +15,7 @@ use mailtally::{Error, Result};
 use super::exit::Exit;
 use super::global::Global;
 use super::parties::{self, Lane, Named, Paired};
-use super::render::Next;
+use super::render::{Next, whole};
 use super::run::Run;
 use super::stores::{self, Context};
 
@@ -89,7 +89,7 @@ impl Verify {
 
     fn next(&self) -> Next {
         let (source, destination) = (quoted(&self.source), quoted(&self.destination));
-        let verify = format!("mailtally verify {source} {destination}");
+        let verify = whole(&format!("mailtally verify {source} {destination}"));
         Next {
             go: if self.quick || self.sample.is_some() {
                 format!("next, before the last switch: {verify}")
@@ -97,7 +97,7 @@ impl Verify {
                 "next: switch your server to the destination".into()
             },
             no_go: format!("next: mend what is listed above, then {verify}"),
-            more: format!("all of it: {verify} -v"),
+            more: format!("all of it: {verify}{}", whole(" -v")),
         }
     }
 }

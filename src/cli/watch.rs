@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::global::Global;
 use super::progress::Progress;
 use super::render::{Next, Shown, show};
+use super::terminal;
 
 /// So many findings of a kind are kept to be shown; all are counted.
 const KEPT: usize = 10;
@@ -50,6 +51,13 @@ impl Heard {
     pub fn knows(&self, rule: &Rule) -> bool {
         let key = (Reverse(rule.severity), rule.code);
         self.findings.contains_key(&key)
+    }
+
+    /// How many findings were so bad.
+    pub fn count(&self, severity: Severity) -> u64 {
+        let findings = self.findings.iter();
+        let findings = findings.filter(|((found, _), _)| found.0 == severity);
+        findings.map(|(_, (count, _))| count).sum()
     }
 
     /// Counts a difference at its place; of those beyond what is kept only the first there.
@@ -94,6 +102,7 @@ impl Watch {
                 verbose: global.verbose > 0,
                 colours: global.colours(),
                 dry_run,
+                width: terminal::width(),
             },
             kept: if global.verbose > 0 {
                 KEPT_VERBOSE

@@ -33,6 +33,10 @@ const LONGEST_NAMES: usize = 128 * 1024;
 /// Headers, metadata and index of a message take about this much.
 const BYTES_PER_MESSAGE: u64 = 200;
 
+/// Of an account that is the same as at the last pass, and that needed a person then.
+const AS_LEFT: &str =
+    "the destination: the source is as at the last pass, and the destination was not read again";
+
 /// What a conversion can be told.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
@@ -115,8 +119,10 @@ pub fn account(
         run.convert(target)?
     };
     tell_fewer(before, &line, teller);
-    let as_left = same.map(|head| head.digest);
-    line.digest.destination = line.digest.destination.or(as_left);
+    if let Some(head) = same {
+        line.digest.destination = Some(head.digest);
+        line.not_compared.push(AS_LEFT.into());
+    }
     let counts = teller.counts();
     line.findings = counts.all_findings();
     line.differences = counts.all_differences();

@@ -32,6 +32,11 @@ fn what_was_mended_in_place_is_carried_by_the_next_pass() {
         1,
         "it still needs a person"
     );
+    let not_compared = again.user()["not_compared"][0].as_str().unwrap();
+    assert!(
+        not_compared.contains("the destination was not read again"),
+        "{again}"
+    );
     // As `cp -p` from a backup: no name, size or date tells.
     fs::write(&file, &whole).unwrap();
     let times = fs::FileTimes::new().set_modified(mtime);

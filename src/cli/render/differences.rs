@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use mailtally::report::{Difference, escape};
+use mailtally::report::{Difference, counted, escape};
 use serde_json::Value;
 
 use super::Shown;
-use super::words::{more, place};
+use super::words::{hanging, more, place};
 use crate::cli::watch::{Heard, Kept};
 
 /// By code, the first of each.
@@ -19,7 +19,8 @@ pub fn by_code(out: &mut String, heard: &Heard, shown: Shown) {
         for difference in kept {
             let at = place(&difference.user, &difference.place.to_string());
             let (one, other) = (&difference.source, &difference.destination);
-            let _ = writeln!(out, "    {at}: source {one}, destination {other}");
+            let text = format!("source {one}, destination {other}");
+            hanging(out, shown.width, &format!("    {at}: "), 6, &text);
         }
         more(out, *count, kept.len());
     }
@@ -117,7 +118,8 @@ pub fn by_place(out: &mut String, heard: &Heard, shown: Shown) -> usize {
     }
     let rest = rows.len().saturating_sub(most);
     if rest > 0 {
-        let _ = writeln!(out, "... and {rest} more lines (-v shows them)");
+        let rest = counted(rest as u64, "more line");
+        let _ = writeln!(out, "... and {rest} (-v shows all)");
     }
     rest
 }

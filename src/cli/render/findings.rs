@@ -5,7 +5,7 @@ use std::fmt::Write;
 use mailtally::report::{Finding, Side};
 
 use super::Shown;
-use super::words::{more, paragraph, place};
+use super::words::{hanging, more, of_account, paragraph, place};
 use crate::cli::watch::Heard;
 
 /// Every finding that is wanted, with cause and remedy.
@@ -20,18 +20,24 @@ pub fn all(out: &mut String, command: &str, heard: &Heard, shown: Shown) {
         }
         let word = shown.severity(severity.0);
         let _ = writeln!(out, "\n{word}  {code}  ({count})");
-        paragraph(out, "  ", first.rule.cause);
+        paragraph(out, shown.width, "  ", first.rule.cause);
         if first.rule.remedy != "nothing" {
-            paragraph(out, "  do: ", first.rule.remedy);
+            paragraph(out, shown.width, "  do: ", first.rule.remedy);
         }
-        for finding in kept {
-            one_finding(out, finding);
+        let mut kept: Vec<_> = kept.iter().collect();
+        kept.sort_by_key(|finding| (of_account(&finding.user, mailbox(finding)), &finding.place));
+        for finding in &kept {
+            one_finding(out, finding, shown.width);
         }
         more(out, *count, kept.len());
     }
 }
 
-fn one_finding(out: &mut String, finding: &Finding) {
+fn mailbox(finding: &Finding) -> &str {
+    finding.place.mailbox.as_deref().unwrap_or_default()
+}
+
+fn one_finding(out: &mut String, finding: &Finding, width: usize) {
     let side = match finding.side {
         None => "",
         Some(Side::Source) => "source ",
@@ -39,5 +45,6 @@ fn one_finding(out: &mut String, finding: &Finding) {
     };
     let at = format!("{side}{}", place(&finding.user, &finding.place.to_string()));
     let separator = if at.is_empty() { "" } else { ": " };
-    let _ = writeln!(out, "    {at}{separator}{}", finding.detail);
+    let lead = format!("    {at}{separator}");
+    hanging(out, width, &lead, 6, &finding.detail);
 }

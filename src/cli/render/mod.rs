@@ -5,17 +5,19 @@ use std::fmt::Write;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use mailtally::report::catalogue::ACCOUNT_REPAIR_UNDONE;
-use mailtally::report::{Severity, Status, Summary, Verdict, counted, escape};
+use mailtally::report::{Severity, Status, Summary, UserLine, Verdict, counted, escape};
 
 mod differences;
 mod findings;
 mod next;
 mod words;
 
+use words::of_account;
+
 use super::watch::Heard;
 
 pub use next::Next;
-pub use words::bytes;
+pub use words::{bytes, hanging, whole};
 
 /// How much is shown.
 #[expect(
@@ -32,6 +34,8 @@ pub struct Shown {
     pub colours: bool,
     /// Nothing is written.
     pub dry_run: bool,
+    /// Sentences are not wider.
+    pub width: usize,
 }
 
 impl Shown {
@@ -86,7 +90,7 @@ pub fn show(
         }
         if !heard.steps.is_empty() {
             out.push('\n');
-            super::repair::steps(&mut out, &heard.steps);
+            super::repair::steps(&mut out, &heard.steps, shown);
         }
         if !heard.mailboxes.is_empty() {
             out.push('\n');
@@ -102,10 +106,10 @@ pub fn show(
     };
     findings::all(&mut out, command, heard, shown);
     if !shown.quiet {
-        not_compared(&mut out, summary);
+        not_compared(&mut out, summary, shown);
         next::step(&mut out, command, summary, heard, shown);
         if let Some(next) = next {
-            next.tell(&mut out, summary.exit_code, hidden > 0);
+            next.tell(&mut out, shown.width, summary.exit_code, hidden > 0);
         }
     }
     out
@@ -121,18 +125,42 @@ fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
         (_, Verdict::Go) => shown.paint("1;32", "GO"),
         (_, Verdict::NoGo) => shown.paint("1;31", "NO-GO"),
     };
-    let unchanged = heard
-        .users
-        .iter()
-        .filter(|user| user.status == Status::Unchanged)
-        .count();
-    let did = match command {
+    let text = format!(
+        "{}, {}, {}, {} {} {}{}",
+        accounts(summary),
+        counted(summary.mailboxes, "mailbox"),
+        counted(summary.messages, "message"),
+        bytes(summary.bytes),
+        did(command, summary, heard, shown),
+        whole(&format!("in {:.1} s", summary.seconds)),
+        unchanged_too(command, heard),
+    );
+    let word = format!("{word}{}: ", notices(heard));
+    hanging(out, shown.width, &word, 2, &text);
+    if command != "quota" {
+        digests(out, command, summary, heard, shown);
+    }
+}
+
+/// What is worse than a note, in the verdict itself.
+fn notices(heard: &Heard) -> String {
+    let counts = [(Severity::Error, "error"), (Severity::Warning, "warning")];
+    let counts = counts.map(|(severity, what)| (heard.count(severity), what));
+    let told = counts.iter().filter(|(count, _)| *count > 0);
+    told.fold(String::new(), |text, (count, what)| {
+        text + ", " + &counted(*count, what)
+    })
+}
+
+fn did(command: &str, summary: &Summary, heard: &Heard, shown: Shown) -> &'static str {
+    match command {
         "convert" | "repair" if shown.dry_run => "read, nothing written",
         "convert" if !summary.differences.is_empty() => {
             "read back, and NOT put in place where they differ,"
         }
-        "convert" if unchanged > 0 && unchanged == heard.users.len() => {
-            "unchanged since the last pass"
+        "convert" if unread(heard) => "unchanged since the last pass, and not read again,",
+        "convert" if left(heard) > 0 && left(heard) == heard.users.len() => {
+            "unchanged since the last pass,"
         }
         "convert" => "carried and proven",
         "quota" => "counted",
@@ -142,18 +170,31 @@ fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
         "verify" if summary.exit_code == 0 => "the same on both sides, compared",
         "verify" => "compared",
         _ => "read",
+    }
+}
+
+/// True where nothing at all was read again.
+fn unread(heard: &Heard) -> bool {
+    let mut users = heard.users.iter();
+    !heard.users.is_empty() && users.all(|user| user.status == Status::Unchanged)
+}
+
+/// Accounts that a second pass of convert left as they were, whether it read their source again or not.
+fn left(heard: &Heard) -> usize {
+    let left = |user: &&UserLine| {
+        user.error.is_none() && (user.status == Status::Unchanged || !user.not_compared.is_empty())
     };
-    let _ = writeln!(
-        out,
-        "{word}: {}, {}, {}, {} {did} in {:.1} s",
-        accounts(summary),
-        counted(summary.mailboxes, "mailbox"),
-        counted(summary.messages, "message"),
-        bytes(summary.bytes),
-        summary.seconds,
-    );
-    if command != "quota" {
-        digests(out, summary);
+    heard.users.iter().filter(left).count()
+}
+
+/// Where only some of the accounts were carried.
+fn unchanged_too(command: &str, heard: &Heard) -> String {
+    match left(heard) {
+        count if command == "convert" && (1..heard.users.len()).contains(&count) => {
+            let accounts = counted(count as u64, "account");
+            format!("; of them {accounts} unchanged since the last pass")
+        }
+        _ => String::new(),
     }
 }
 
@@ -170,23 +211,32 @@ fn accounts(summary: &Summary) -> String {
     }
 }
 
-fn digests(out: &mut String, summary: &Summary) {
+fn digests(out: &mut String, command: &str, summary: &Summary, heard: &Heard, shown: Shown) {
     let nothing_read = summary.users.total == summary.users.failed;
     if nothing_read || summary.digest.source.is_empty() {
         return;
     }
+    let mut tell = |digest: &str, what: &str| {
+        let lead = format!("digest {digest} ");
+        hanging(out, shown.width, &lead, "digest ".len(), &whole(what));
+    };
     let source = &summary.digest.source;
     match &summary.digest.destination {
-        Some(destination) if destination == source => {
-            let _ = writeln!(out, "digest {source} on both sides");
-        }
+        Some(destination) if destination == source => tell(source, compared(command, heard)),
         Some(destination) => {
-            let _ = writeln!(out, "digest of the source      {source}");
-            let _ = writeln!(out, "digest of the destination {destination}");
+            tell(source, "at the source");
+            tell(destination, "at the destination");
         }
-        None => {
-            let _ = writeln!(out, "digest {source}");
-        }
+        None => tell(source, ""),
+    }
+}
+
+/// What is unchanged was compared at the last pass, and not since then.
+fn compared(command: &str, heard: &Heard) -> &'static str {
+    match left(heard) {
+        count if command != "convert" || count == 0 => "on both sides",
+        count if count == heard.users.len() => "as proven at the last pass",
+        _ => "on both sides, of unchanged accounts as proven at the last pass",
     }
 }
 
@@ -207,7 +257,9 @@ fn mailboxes(out: &mut String, heard: &Heard) {
     }
     let numbers_from = head.len() - 5;
     table.set_header(&head);
-    for line in &heard.mailboxes {
+    let mut lines: Vec<_> = heard.mailboxes.iter().collect();
+    lines.sort_by_key(|line| of_account(&line.user, &line.mailbox));
+    for line in lines {
         let mut row = vec![
             line.mailbox.clone(),
             line.messages.to_string(),
@@ -229,21 +281,30 @@ fn mailboxes(out: &mut String, heard: &Heard) {
     }
 }
 
-fn not_compared(out: &mut String, summary: &Summary) {
+fn not_compared(out: &mut String, summary: &Summary, shown: Shown) {
     for (nth, what) in summary.not_compared.iter().enumerate() {
-        let lead = if nth == 0 { "\n" } else { "" };
-        let _ = writeln!(out, "{lead}not compared: {what}");
+        if nth == 0 {
+            out.push('\n');
+        }
+        hanging(out, shown.width, "not compared: ", 4, what);
     }
 }
 
 fn failures(out: &mut String, heard: &Heard, shown: Shown) {
-    for user in heard.users.iter().filter(|user| user.error.is_some()) {
+    let mut failed: Vec<_> = heard.users.iter().collect();
+    failed.retain(|user| user.error.is_some());
+    failed.sort_by_key(|user| &user.user);
+    for user in failed {
         let error = user.error.as_deref().unwrap_or_default();
         let word = shown.paint("1;31", "failed");
         let name = match user.user.as_str() {
             "" => "account".to_owned(),
             name => escape(name.as_bytes()),
         };
-        let _ = writeln!(out, "\n{word}  {name}: {error}");
+        out.push('\n');
+        hanging(out, shown.width, &format!("{word}  {name}: "), 8, error);
     }
 }
+
+#[cfg(test)]
+mod tests;

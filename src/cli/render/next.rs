@@ -1,10 +1,9 @@
 //! What to do next.
 
-use std::fmt::Write;
-
 use mailtally::report::{Severity, Summary, counted};
 
 use super::Shown;
+use super::words::hanging;
 use crate::cli::watch::Heard;
 
 /// What to do next, where that is not the same for every run of the command.
@@ -19,44 +18,35 @@ pub struct Next {
 }
 
 impl Next {
-    /// Says it.
-    pub fn tell(&self, out: &mut String, exit_code: u8, hidden: bool) {
-        if hidden {
-            let _ = writeln!(out, "{}", self.more);
-        }
+    /// Says it, a line for each sentence.
+    pub fn tell(&self, out: &mut String, width: usize, exit_code: u8, hidden: bool) {
+        let more = hidden.then_some(&self.more);
         let next = match exit_code {
-            0 => &self.go,
-            1 => &self.no_go,
-            _ => return,
+            0 => Some(&self.go),
+            1 => Some(&self.no_go),
+            _ => None,
         };
-        let _ = writeln!(out, "{next}");
+        for line in more.into_iter().chain(next).flat_map(|text| text.lines()) {
+            hanging(out, width, "", 2, line);
+        }
     }
 }
 
 /// How much was found, and what comes then.
 pub fn step(out: &mut String, command: &str, summary: &Summary, heard: &Heard, shown: Shown) {
-    let notes = |wanted: Severity| {
-        let counts = heard
-            .findings
-            .iter()
-            .filter(|((severity, _), _)| severity.0 == wanted);
-        counts.map(|(_, (count, _))| count).sum::<u64>()
-    };
-    let (errors, warnings, infos) = (
-        notes(Severity::Error),
-        notes(Severity::Warning),
-        notes(Severity::Info),
-    );
+    let [errors, warnings, infos] =
+        [Severity::Error, Severity::Warning, Severity::Info].map(|severity| heard.count(severity));
     if errors + warnings + infos > 0 {
         let hidden = infos > 0 && !shown.wants(command, Severity::Info);
         let hint = if hidden { " (-v shows the notes)" } else { "" };
-        let _ = writeln!(
-            out,
-            "\n{}, {}, {}{hint}",
+        let text = format!(
+            "{}, {}, {}{hint}",
             counted(errors, "error"),
             counted(warnings, "warning"),
             counted(infos, "note"),
         );
+        out.push('\n');
+        hanging(out, shown.width, "", 2, &text);
     }
     let next = match (command, summary.exit_code) {
         ("convert", 0) if shown.dry_run => "next: the same command without --dry-run",
@@ -80,5 +70,5 @@ pub fn step(out: &mut String, command: &str, summary: &Summary, heard: &Heard, s
         ("convert", 75) => "next: run the same command again; it is safe",
         _ => return,
     };
-    let _ = writeln!(out, "{next}");
+    hanging(out, shown.width, "", 2, next);
 }

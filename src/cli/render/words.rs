@@ -14,28 +14,57 @@ pub fn place(user: &str, place: &str) -> String {
     }
 }
 
-/// Text is broken here.
-pub const WIDTH: usize = 96;
+/// The order of mailboxes: by account, INBOX before all others.
+pub fn of_account<'t>(user: &'t str, mailbox: &'t str) -> (&'t str, bool, &'t str) {
+    (user, mailbox != "INBOX", mailbox)
+}
 
-/// A paragraph behind a lead, broken at words.
-pub fn paragraph(out: &mut String, lead: &str, text: &str) {
+/// Stands for a space at which a line is not broken, as in a command. No text of a user holds it: that is
+/// escaped.
+const GLUE: char = '\u{1}';
+
+/// Text that is kept on one line.
+pub fn whole(text: &str) -> String {
+    text.replace(' ', &GLUE.to_string())
+}
+
+/// A paragraph behind a lead, broken at words; its further lines begin below the text.
+pub fn paragraph(out: &mut String, width: usize, lead: &str, text: &str) {
+    hanging(out, width, lead, columns(lead), text);
+}
+
+/// The same; further lines begin at `indent`. A word that is wider than that stands on a line of its own.
+pub fn hanging(out: &mut String, width: usize, lead: &str, indent: usize, text: &str) {
     let mut line = lead.to_owned();
-    let mut fresh = true;
+    let mut begun = !lead.trim().is_empty();
     for word in text.split(' ') {
-        if !fresh && line.chars().count() + 1 + word.chars().count() > WIDTH {
-            out.push_str(&line);
-            out.push('\n');
-            line = " ".repeat(lead.len());
-            fresh = true;
-        }
-        if !fresh {
+        let gap = usize::from(begun && !line.ends_with(' '));
+        if begun && columns(&line) + gap + columns(word) > width {
+            end(out, &line);
+            line = " ".repeat(indent);
+        } else if gap > 0 {
             line.push(' ');
         }
         line.push_str(word);
-        fresh = false;
+        begun = true;
     }
-    out.push_str(&line);
+    end(out, &line);
+}
+
+fn end(out: &mut String, line: &str) {
+    out.push_str(&line.trim_end().replace(GLUE, " "));
     out.push('\n');
+}
+
+/// How many columns a text takes: a colour takes none.
+fn columns(text: &str) -> usize {
+    let mut pieces = text.split("\x1b[");
+    let plain = pieces.next().map_or(0, |plain| plain.chars().count());
+    let rest = pieces.map(|piece| {
+        let text = piece.split_once('m').map_or(piece, |(_, text)| text);
+        text.chars().count()
+    });
+    plain + rest.sum::<usize>()
 }
 
 /// So many more were not shown.
@@ -77,12 +106,26 @@ mod tests {
     #[test]
     fn long_sentences_are_broken_at_words() {
         let mut out = String::new();
-        paragraph(&mut out, "  do: ", &"word ".repeat(40));
-        assert!(out.lines().all(|line| line.len() <= WIDTH));
+        paragraph(&mut out, 72, "  do: ", &"word ".repeat(40));
+        assert!(out.lines().all(|line| line.len() <= 72));
         assert!(
             out.lines()
                 .skip(1)
                 .all(|line| line.starts_with("      word"))
+        );
+    }
+
+    #[test]
+    fn a_command_is_not_broken_and_a_colour_takes_no_room() {
+        let mut out = String::new();
+        let text = format!("now, {}", whole("mailtally verify a b"));
+        hanging(&mut out, 24, "\x1b[1;32mnext\x1b[0m: ", 2, &text);
+        assert_eq!(out, "\x1b[1;32mnext\x1b[0m: now,\n  mailtally verify a b\n");
+        out.clear();
+        hanging(&mut out, 10, "    /a/long/path: ", 6, "what is wrong");
+        assert_eq!(
+            out,
+            "    /a/long/path:\n      what\n      is\n      wrong\n"
         );
     }
 }

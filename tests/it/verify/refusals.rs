@@ -146,15 +146,13 @@ fn the_text_has_the_verdict_then_a_table_then_the_next_step() {
         .exits(1)
         .stdout;
     let lines: Vec<_> = text.lines().collect();
-    assert!(lines[0].starts_with("NO-GO: 1 account, "), "{text}");
+    assert!(lines[0].starts_with("NO-GO"), "{text}");
     let table = lines.iter().position(|line| line.contains("what differs"));
     let row = lines[table.expect("a table") + 1];
     let words: Vec<_> = row.split_whitespace().collect();
     assert_eq!(words, ["INBOX", "message.extra", "1", "uid", "2"], "{text}");
-    let last = lines.last().unwrap();
-    assert!(
-        last.starts_with("next: mend what is listed above"),
-        "{text}"
-    );
-    assert!(last.contains("mailtally verify maildir:"), "{text}");
+    let next = &text[text
+        .find("next: mend what is listed above")
+        .expect("a next step")..];
+    assert!(next.contains("mailtally verify maildir:"), "{text}");
 }

@@ -1,0 +1,223 @@
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use mailtally::model::MailboxName;
+use mailtally::report::catalogue::{MAILDIR_MISSING_DIR, UIDLIST_MISSING};
+use mailtally::report::{Digests, Finding, MailboxLine, Users};
+
+use super::*;
+
+const SHOWN: Shown = Shown {
+    quiet: false,
+    verbose: false,
+    colours: false,
+    dry_run: false,
+    width: 80,
+};
+
+fn user(name: &str, status: Status) -> UserLine {
+    UserLine {
+        user: name.into(),
+        status,
+        mailboxes: 1,
+        messages: 1,
+        bytes: 1,
+        findings: 0,
+        differences: 0,
+        digest: Digests::default(),
+        not_compared: Vec::new(),
+        seconds: 0.0,
+        error: None,
+    }
+}
+
+fn mailbox(user: &str, name: &str) -> MailboxLine {
+    MailboxLine {
+        user: user.into(),
+        mailbox: name.into(),
+        messages: 1,
+        unseen: 0,
+        bytes: 1,
+        virtual_bytes: 1,
+        uidvalidity: 1,
+        uidnext: 2,
+        digest: String::new(),
+    }
+}
+
+fn summary(command: &'static str, exit_code: u8) -> Summary {
+    let digest = "0123456789abcdef".repeat(4);
+    Summary {
+        command,
+        verdict: if exit_code == 0 {
+            Verdict::Go
+        } else {
+            Verdict::NoGo
+        },
+        users: Users {
+            total: 2,
+            ok: 2,
+            ..Users::default()
+        },
+        mailboxes: 1440,
+        messages: 480_231,
+        bytes: 10_900_000_000,
+        findings: BTreeMap::new(),
+        differences: BTreeMap::new(),
+        digest: Digests {
+            destination: Some(digest.clone()),
+            source: digest,
+        },
+        not_compared: Vec::new(),
+        seconds: 48.2,
+        exit_code,
+    }
+}
+
+fn found(findings: impl IntoIterator<Item = Finding>) -> Heard {
+    let mut heard = Heard::default();
+    for finding in findings {
+        let key = (Reverse(finding.severity()), finding.rule.code);
+        let (count, kept) = heard.findings.entry(key).or_default();
+        *count += 1;
+        kept.push(finding);
+    }
+    heard
+}
+
+fn text(command: &'static str, exit_code: u8, heard: &Heard) -> String {
+    show(command, &summary(command, exit_code), heard, SHOWN, None)
+}
+
+#[test]
+fn no_sentence_is_wider_than_the_terminal() {
+    let long = "it says one thing here, and quite another thing there, ".repeat(4);
+    let heard = Heard {
+        users: vec![UserLine {
+            error: Some(long.clone()),
+            ..user("anna", Status::Failed)
+        }],
+        ..found([Finding::new(&UIDLIST_MISSING, long.clone()).path("dovecot-uidlist")])
+    };
+    for width in [60, 80, 100] {
+        let shown = Shown { width, ..SHOWN };
+        let mut summary = summary("convert", 1);
+        summary.not_compared.push(long.clone());
+        let text = show("convert", &summary, &heard, shown, None);
+        for line in text.lines().filter(|line| !line.starts_with("digest")) {
+            assert!(line.chars().count() <= width, "{line}\n{text}");
+        }
+    }
+}
+
+#[test]
+fn mailboxes_stand_under_their_users_and_the_inbox_is_the_first() {
+    let heard = Heard {
+        users: vec![user("b", Status::Ok), user("a", Status::Ok)],
+        mailboxes: vec![
+            mailbox("b", "Archive"),
+            mailbox("a", "Sent"),
+            mailbox("b", "INBOX"),
+            mailbox("a", "INBOX"),
+            mailbox("a", "Archive"),
+        ],
+        ..Heard::default()
+    };
+    let text = text("inspect", 0, &heard);
+    let table = text.lines().skip_while(|line| !line.contains("UIDNEXT"));
+    let rows = table.skip(1).map(|line| {
+        let words: Vec<_> = line.split_whitespace().take(2).collect();
+        words.join(" ")
+    });
+    let rows: Vec<_> = rows.collect();
+    assert_eq!(
+        rows,
+        ["a INBOX", "a Archive", "a Sent", "b INBOX", "b Archive"]
+    );
+}
+
+#[test]
+fn findings_of_a_kind_stand_in_the_order_of_the_mailboxes() {
+    let at = |user: &str, mailbox: &str| {
+        let name = MailboxName::new([mailbox]);
+        let mut finding = Finding::new(&UIDLIST_MISSING, "x").mailbox(&name);
+        finding.user = user.into();
+        finding
+    };
+    let heard = found([at("b", "INBOX"), at("a", "Archive"), at("a", "INBOX")]);
+    let text = text("inspect", 0, &heard);
+    let rows: Vec<_> = text.lines().filter(|line| line.ends_with(": x")).collect();
+    assert_eq!(
+        rows,
+        ["    a INBOX: x", "    a Archive: x", "    b INBOX: x"]
+    );
+}
+
+#[test]
+fn the_verdict_says_at_once_how_much_there_is_to_look_at() {
+    let missing = || Finding::new(&UIDLIST_MISSING, "x");
+    let told = text("inspect", 0, &found([missing(), missing()]));
+    assert!(
+        told.starts_with("SOUND, 2 warnings: 2 accounts, "),
+        "{told}"
+    );
+    let told = text("convert", 0, &found([missing()]));
+    assert!(told.starts_with("GO, 1 warning: 2 accounts, "), "{told}");
+    let note = Finding::new(&MAILDIR_MISSING_DIR, "x");
+    let told = text("inspect", 0, &found([note]));
+    assert!(told.starts_with("SOUND: 2 accounts, "), "{told}");
+}
+
+#[test]
+fn what_was_not_read_again_is_not_called_proven_again() {
+    let pass = |one, other| {
+        let users = vec![user("a", one), user("b", other)];
+        text(
+            "convert",
+            0,
+            &Heard {
+                users,
+                ..Heard::default()
+            },
+        )
+    };
+    let first = pass(Status::Verified, Status::Verified);
+    assert!(
+        first.contains("carried and proven\n  in 48.2 s\n"),
+        "{first}"
+    );
+    assert!(first.contains("\n       on both sides\n"), "{first}");
+    let second = pass(Status::Unchanged, Status::Unchanged);
+    assert!(
+        !second.contains("both sides") && !second.contains("carried"),
+        "{second}"
+    );
+    assert!(
+        second.contains("unchanged since the\n  last pass, and not read again, in"),
+        "{second}"
+    );
+    assert!(
+        second.contains("\n       as proven at the last pass\n"),
+        "{second}"
+    );
+    let mixed = pass(Status::Unchanged, Status::Verified);
+    assert!(mixed.contains("of them 1 account unchanged"), "{mixed}");
+    assert!(
+        mixed.contains("of unchanged accounts as proven at the last"),
+        "{mixed}"
+    );
+    let left = UserLine {
+        not_compared: vec!["the destination".into()],
+        ..user("a", Status::Attention)
+    };
+    let heard = Heard {
+        users: vec![left],
+        ..Heard::default()
+    };
+    let left = text("convert", 1, &heard);
+    assert!(left.contains("unchanged since the"), "{left}");
+    assert!(
+        !left.contains("both sides") && !left.contains("proven in"),
+        "{left}"
+    );
+}

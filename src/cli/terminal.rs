@@ -1,0 +1,46 @@
+//! How wide text may be.
+
+use std::io::{IsTerminal, stderr, stdout};
+use std::os::fd::AsFd;
+
+/// Where no terminal says how wide it is.
+const ELSEWHERE: usize = 80;
+/// Narrower text is hard to read, and so is wider.
+const NARROWEST: usize = 60;
+const WIDEST: usize = 100;
+
+/// For what goes to standard output.
+pub fn width() -> usize {
+    width_of(&stdout()).unwrap_or(ELSEWHERE)
+}
+
+/// For what goes to standard error; `None` where that is no terminal: a log has its lines whole.
+pub fn width_of_complaints() -> Option<usize> {
+    width_of(&stderr())
+}
+
+fn width_of(out: &(impl AsFd + IsTerminal)) -> Option<usize> {
+    if !out.is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(out).ok()?;
+    Some(readable(size.ws_col.into()))
+}
+
+/// A terminal that says 0 knows nothing.
+fn readable(columns: usize) -> usize {
+    match columns {
+        0 => ELSEWHERE,
+        columns => columns.clamp(NARROWEST, WIDEST),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::readable;
+
+    #[test]
+    fn text_is_as_wide_as_the_terminal_within_reason() {
+        assert_eq!([0, 20, 72, 300].map(readable), [80, 60, 72, 100]);
+    }
+}
