@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use mailtally::digest::merkle;
@@ -31,7 +31,8 @@ pub struct Run {
     single: bool,
     missing: bool,
     started: Instant,
-    ended_by: Mutex<Option<Exit>>,
+    /// Why accounts after it were not tried.
+    ended_by: Mutex<Option<(Exit, String)>>,
 }
 
 impl Run {
@@ -101,6 +102,7 @@ impl Run {
                 one(account, teller, workers)
             })
         });
+        self.tell_untried(accounts);
         self.conclude(&results)
     }
 
@@ -182,22 +184,58 @@ impl Run {
     fn tell_failure(&self, error: &Error, teller: &Teller<'_>, started: Instant) {
         if ends_the_run(error) {
             self.workers.stop.store(true, Ordering::Relaxed);
-            let mut ended_by = self.ended_by.lock().unwrap_or_else(PoisonError::into_inner);
-            ended_by.get_or_insert(Exit::of(error));
+            self.ended_by()
+                .get_or_insert_with(|| (Exit::of(error), error.chain()));
         }
         if !matches!(error, Error::Interrupted) {
             teller.found(Finding::new(&ACCOUNT_FAILED, error.chain()));
         }
         let seconds = started.elapsed().as_secs_f64();
-        let line = failed(teller.user(), error.chain(), seconds);
-        self.watch.on(Event::UserDone(&line));
+        let why = match error {
+            Error::Interrupted => format!("not finished: {}", self.why_it_ended()),
+            error => error.chain(),
+        };
+        self.watch
+            .on(Event::UserDone(&failed(teller.user(), why, seconds)));
+    }
+
+    /// Accounts that had not begun when the run came to its end.
+    fn tell_untried(&self, accounts: &[FoundAccount]) {
+        let told: BTreeSet<_> = self
+            .watch
+            .users()
+            .into_iter()
+            .map(|line| line.user)
+            .collect();
+        for account in accounts.iter().filter(|it| !told.contains(&it.user)) {
+            let line = UserLine {
+                status: Status::Skipped,
+                findings: 0,
+                ..failed(
+                    &account.user,
+                    format!("not tried: {}", self.why_it_ended()),
+                    0.0,
+                )
+            };
+            self.watch.on(Event::UserDone(&line));
+        }
+    }
+
+    fn ended_by(&self) -> MutexGuard<'_, Option<(Exit, String)>> {
+        self.ended_by.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A signal gives no other reason.
+    fn why_it_ended(&self) -> String {
+        let ended_by = self.ended_by();
+        let why = ended_by.as_ref().map(|(_, why)| why.clone());
+        why.unwrap_or_else(|| Error::Interrupted.to_string())
     }
 
     /// A single account's error is the run's; among several, what all share, or 1.
     fn exit(&self, failures: &[&Error], accounts: usize) -> Exit {
-        let ended_by = *self.ended_by.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(exit) = ended_by {
-            return exit;
+        if let Some((exit, _)) = &*self.ended_by() {
+            return *exit;
         }
         let codes: Vec<_> = failures.iter().map(|error| Exit::of(error)).collect();
         if let [first, rest @ ..] = &codes[..]

@@ -53,6 +53,52 @@ fn a_full_disk_leaves_nothing_and_says_so() {
 }
 
 #[test]
+fn accounts_behind_a_full_disk_are_said_not_to_be_tried() {
+    let account = many(400);
+    let (full, users) = (account.temp().join("full"), account.temp().join("users"));
+    fs::create_dir(&full).unwrap();
+    fs::create_dir(&users).unwrap();
+    fs::rename(account.source(), users.join("u0")).unwrap();
+    for nth in 1..6 {
+        for place in ["cur", "new", "tmp"] {
+            fs::create_dir_all(users.join(format!("u{nth}/{place}"))).unwrap();
+        }
+        let to = users.join(format!("u{nth}/cur/1700000000.M1P1.host:2,S"));
+        fs::write(to, mail("one")).unwrap();
+    }
+    let full = full.display().to_string();
+    let run = crate::harness::run::Run::new(account.temp()).args([
+        "convert",
+        "--json",
+        "-j1",
+        &format!("maildir:{}/%u", users.display()),
+        &format!("sdbox:{full}/%u"),
+    ]);
+    // No room at all: whoever comes first meets it.
+    let mount = format!("mount -t tmpfs -o size=4k none {full}");
+    let Some(ran) = run.within(&mount, "true") else {
+        skipped("no mount of our own here");
+        return;
+    };
+    let ran = ran.exits(74);
+    let lines = ran.records_of("user");
+    assert_eq!(lines.len(), 6, "{ran}");
+    let untried: Vec<_> = lines
+        .iter()
+        .filter(|line| line["status"] == "skipped")
+        .collect();
+    assert!(!untried.is_empty(), "{ran}");
+    for line in untried {
+        let error = line["error"].as_str().unwrap();
+        assert!(
+            error.starts_with("not tried: ") && error.contains("No space left"),
+            "{ran}"
+        );
+    }
+    assert_eq!(ran.summary()["users"]["total"], 6, "{ran}");
+}
+
+#[test]
 fn a_dry_run_says_that_the_room_will_not_do() {
     let account = many(400).put("cur/1800000000.M1.h:2,S", vec![b'x'; 2_000_000]);
     let full = account.temp().join("full");
