@@ -47,6 +47,8 @@ pub enum Error {
     Missing {
         /// What was looked for, and where.
         what: String,
+        /// What to write instead; empty where nobody can know.
+        help: String,
     },
     /// The destination holds something that is not ours to replace.
     #[error("{}: {why}", shown(path))]
@@ -55,6 +57,8 @@ pub enum Error {
         path: PathBuf,
         /// What lies there.
         why: String,
+        /// What to do about it.
+        help: String,
     },
     /// Another process works on the same account.
     #[error("{} is locked by another process", shown(path))]
@@ -82,9 +86,8 @@ impl Error {
     /// The next step for the administrator, where there is one to name.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::Usage { help, .. } if !help.is_empty() => Some(help.clone()),
-            Self::Occupied { .. } => {
-                Some("move it away, or name another destination; nothing was changed".into())
+            Self::Usage { help, .. } | Self::Missing { help, .. } | Self::Occupied { help, .. } => {
+                Some(help.clone()).filter(|help| !help.is_empty())
             }
             Self::Locked { .. } => {
                 Some("another mailtally run is at work on this account; wait for it".into())
@@ -137,6 +140,9 @@ fn io_help(source: &io::Error) -> Option<String> {
             "make room at the destination and run the same command again"
         }
         io::ErrorKind::ReadOnlyFilesystem => "the destination is mounted read-only",
+        io::ErrorKind::NotADirectory => {
+            "a part of this path is a file and no directory: name another path"
+        }
         _ => return None,
     };
     Some(help.into())

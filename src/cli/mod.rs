@@ -10,6 +10,7 @@ mod exit;
 mod findings_page;
 mod global;
 mod inspect;
+mod lies;
 mod manifest;
 mod memory;
 mod output;

@@ -33,6 +33,7 @@ impl NewOutput {
         let refuse = |why: &str| Error::Occupied {
             path: path.to_owned(),
             why: why.into(),
+            help: "name another file with -o".into(),
         };
         let name = path
             .file_name()

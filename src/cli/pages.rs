@@ -42,6 +42,7 @@ impl Man {
         if !self.dir.is_dir() {
             return Err(Error::Missing {
                 what: format!("{} is not a directory", self.dir.display()),
+                help: "name a directory that is there".into(),
             });
         }
         clap_mangen::generate_to(command.clone(), &self.dir).at("write pages to", &self.dir)?;

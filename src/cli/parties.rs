@@ -66,6 +66,7 @@ fn open_tally(location: &Location, context: &Context) -> Result<Tally> {
     let place = stores::destination_for(location, "", context)?;
     let missing = || Error::Missing {
         what: format!("{} is not there", place.path().display()),
+        help: String::new(),
     };
     let (dir, name) = place.parent_if_there()?.ok_or_else(missing)?;
     let reader = match Reader::open(&dir, &name) {
@@ -157,7 +158,7 @@ pub fn store(
 
 /// The same, as it is.
 pub fn at(location: &Location, account: &FoundAccount, context: &Context) -> Result<StoreAt> {
-    let root = account.place.open()?;
+    let root = stores::open(&account.place)?;
     let (room, open) = stores::open_options(location, account, &root, context)?;
     Ok(StoreAt { room, root, open })
 }

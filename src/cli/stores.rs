@@ -13,6 +13,7 @@ use mailtally::ops::users::{self, Found, FoundAccount, Place, Selection};
 use mailtally::{Error, Result};
 
 use super::global::Global;
+use super::lies;
 
 /// What of this machine a location can mean.
 pub struct Context {
@@ -52,6 +53,7 @@ pub fn find(location: &Location, global: &Global, context: &Context) -> Result<F
     if nobody && global.shard.is_none() {
         return Err(Error::Missing {
             what: "no account is there that the location and the options choose".into(),
+            help: "look at the spelling of the path, and at -u, -F and --shard".into(),
         });
     }
     Ok(found)
@@ -83,17 +85,18 @@ fn not_yet(what: &str) -> Error {
     Error::Usage {
         what: format!("{what} is not supported by this version"),
         help: format!(
-            "this version reads {} and writes {}; the README lists the keys",
-            names(|_| true),
-            names(|room| room.create.is_some())
+            "this version reads and writes {}; the README lists the keys",
+            names()
         ),
     }
 }
 
-fn names(wanted: fn(&Room) -> bool) -> String {
-    let rooms = format::ROOMS.iter().filter(|room| wanted(room));
-    let names: Vec<_> = rooms.map(|room| room.name).collect();
-    names.join(" and ")
+fn names() -> String {
+    let names: Vec<_> = format::ROOMS.iter().map(|room| room.name).collect();
+    match names.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        _ => names.concat(),
+    }
 }
 
 fn room_of(driver: Driver) -> Result<&'static Room> {
@@ -142,6 +145,7 @@ pub fn open_options(
     };
     let keys = &location.keys;
     supported(room, keys)?;
+    lies::refuse_other(root, room, keys)?;
     let at = |template: &Option<Template>| match template {
         Some(template) => {
             let user = context.homes.user(&account.user);
@@ -227,7 +231,8 @@ fn detected(root: &Dir) -> Result<&'static Room> {
         [room] => Ok(room),
         [] => Err(Error::Usage {
             what: format!("no known mail store lies in {}", root.path().display()),
-            help: "name the format before the path, such as maildir:PATH".into(),
+            help: lies::near(root)
+                .unwrap_or_else(|| "name the format before the path, such as maildir:PATH".into()),
         }),
         ref several => {
             let names: Vec<_> = several.iter().map(|room| room.name).collect();
@@ -242,7 +247,7 @@ fn detected(root: &Dir) -> Result<&'static Room> {
 /// Opens the root of an account that is a mail store.
 pub fn open(place: &Place) -> Result<Dir> {
     place.open().map_err(|error| match error.io_kind() {
-        Some(std::io::ErrorKind::NotADirectory) => Error::Usage {
+        Some(std::io::ErrorKind::NotADirectory) if place.path().is_file() => Error::Missing {
             what: format!("{} is a file and no mail store", place.path().display()),
             help: "name the directory of the account; a tally file is for verify: tally:FILE"
                 .into(),

@@ -229,7 +229,8 @@ fn one_by_one(
     }
     if nobody {
         let what = "neither side has a user that was chosen".into();
-        results.push(run.one("", |_, _| Err(Error::Missing { what })));
+        let help = "look at the spelling of -u, -F and --shard".into();
+        results.push(run.one("", |_, _| Err(Error::Missing { what, help })));
     }
     Ok(run.conclude(&results))
 }

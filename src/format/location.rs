@@ -163,7 +163,10 @@ fn driver(text: &[u8]) -> Result<(Option<Driver>, &[u8])> {
 }
 
 fn unknown_driver<T>(word: &[u8]) -> Result<T> {
-    let names: Vec<_> = DRIVERS.iter().map(|(name, _)| *name).collect();
+    let read = DRIVERS
+        .iter()
+        .filter(|(_, driver)| *driver != Driver::Cyrus);
+    let names: Vec<_> = read.map(|(name, _)| *name).collect();
     let help = format!(
         "write one of {}; a path with a `:` begins with `./`, and its `:` is written `::`",
         names.join(", ")
@@ -193,7 +196,7 @@ fn parts(text: &[u8]) -> Vec<BString> {
 }
 
 const KEYS: &str = "LAYOUT, DIRNAME, INBOX, INDEX, CONTROL, ALT, ATTACHMENTS, MAILBOXDIR, \
-                    SUBSCRIPTIONS, UTF-8, SEPARATOR";
+                    SUBSCRIPTIONS, UTF-8";
 
 /// Keys of Dovecot's that change nothing about where mail lies.
 const WITHOUT_EFFECT: &[&str] = &["VOLATILEDIR", "LISTINDEX", "INDEXCACHE", "ITERINDEX"];

@@ -125,6 +125,7 @@ fn undo(places: &Places<'_>, options: &Options, teller: &Teller<'_>) -> Result<(
             "{} has no repair to take back",
             places.root.path().display()
         ),
+        help: String::new(),
     })?;
     teller.found(Finding::new(&ACCOUNT_REPAIR_UNDONE, undone));
     Ok(())

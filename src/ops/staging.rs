@@ -56,22 +56,35 @@ impl<'a> Target<'a> {
             return Ok(Previous::Nothing);
         };
         if stat.kind != Kind::Dir {
-            return Err(self.occupied("exists and is not a directory"));
+            return Err(self.occupied(
+                "exists and is not a directory",
+                "name a place that is not there yet",
+            ));
         }
         let dir = parent.dir(name)?;
         if dir.entries()?.is_empty() {
             return Ok(Previous::Nothing);
         }
         let Some((head, mailboxes)) = read_state(&dir)? else {
-            return Err(self.occupied("exists and was not made by mailtally"));
+            return Err(self.occupied(
+                "exists and was not made by mailtally",
+                "move it away, or name another destination",
+            ));
         };
         if head.format != room.name {
-            return Err(self.occupied(&format!("holds an account in {} format", head.format)));
+            return Err(self.occupied(
+                &format!("holds an account in {} format", head.format),
+                "move it away, or name another destination for the other format",
+            ));
         }
         if crate::digest::hex(&(room.stamp)(&dir)?) != head.destination_stamp {
             let what = what_changed(dir, room, form, &mailboxes);
             let when = &head.created;
-            return Err(self.occupied(&format!("was written to since our pass of {when}: {what}")));
+            return Err(self.occupied(
+                &format!("was written to since our pass of {when}: {what}"),
+                "a server or a user has it in use already: keep it; or, if what came since then may be \
+                 lost, move it away and run the same command again",
+            ));
         }
         Ok(Previous::Ours(Box::new(head), mailboxes))
     }
@@ -89,7 +102,10 @@ impl<'a> Target<'a> {
                 if head.user != user || (head.source != source && head.inbox != inbox()) =>
             {
                 let why = format!("holds the account that was made of {}", head.source);
-                Err(self.occupied(&why))
+                Err(self.occupied(
+                    &why,
+                    "name another destination, or the source that it was made of",
+                ))
             }
             _ => Ok(()),
         }
@@ -129,10 +145,12 @@ impl<'a> Target<'a> {
         }
     }
 
-    fn occupied(&self, why: &str) -> Error {
+    /// Says what lies there, and what to do.
+    fn occupied(&self, why: &str, help: &str) -> Error {
         Error::Occupied {
             path: self.place.path().to_owned(),
             why: why.into(),
+            help: format!("{help}; nothing was changed"),
         }
     }
 
@@ -272,15 +290,18 @@ impl Staging<'_> {
             return Ok(());
         }
         swap()?;
-        let why = "was written to while it was being replaced";
-        Err(self.target.occupied(why))
+        Err(self.target.occupied(
+            "was written to while it was being replaced",
+            "stop the server for this user, and run the same command again",
+        ))
     }
 
     fn no_exchange(&self, error: Error) -> Error {
         match error.io_kind() {
-            Some(io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => self
-                .target
-                .occupied("cannot be replaced in one step on this file system"),
+            Some(io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => self.target.occupied(
+                "cannot be replaced in one step on this file system",
+                "move it away and run the same command again",
+            ),
             _ => error,
         }
     }

@@ -128,7 +128,8 @@ fn one(
 
 fn missing<T>(place: &Place) -> Result<T> {
     let what = format!("{} is not there", place.path().display());
-    Err(Error::Missing { what })
+    let help = String::new();
+    Err(Error::Missing { what, help })
 }
 
 /// A location with users.

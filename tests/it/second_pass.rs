@@ -90,7 +90,7 @@ fn a_format_that_is_another_is_named() {
         .exits(0);
     let run = |location: String| {
         let run = Run::new(account.temp()).args(["inspect", &location]);
-        run.done().exits(64).stderr
+        run.done().exits(66).stderr
     };
     assert!(run(format!("sdbox:{}", mdbox.display())).contains("write mdbox:"));
     let file = account.temp().join("a.tally");

@@ -118,6 +118,7 @@ impl Journal {
             return Err(Error::Occupied {
                 path: dir.path_of(name.as_bytes()),
                 why: "another version of mailtally wrote it".into(),
+                help: "use that version for this account".into(),
             });
         }
         Ok(Some(journal))

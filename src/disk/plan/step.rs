@@ -84,6 +84,8 @@ pub(super) fn is_as_we_left_it(folders: &Folders<'_>, entry: &Entry) -> Result<(
     Err(Error::Occupied {
         path: dir.path_of(name),
         why: "it was changed since the repair".into(),
+        help: "what was replaced is kept in mailtally-replaced: take back by hand what is wanted of it"
+            .into(),
     })
 }
 

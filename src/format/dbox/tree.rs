@@ -57,6 +57,7 @@ impl Tree {
         let mailboxes = root.dir_if_there(name)?;
         let mailboxes = mailboxes.ok_or_else(|| Error::Missing {
             what: format!("{} holds no {format}: no {name}", root.path().display()),
+            help: format!("name the directory of the account, the one that holds {name}"),
         })?;
         let mut walk = Walk {
             mails: &places.mails,

@@ -91,7 +91,7 @@ fn what_is_not_known_is_an_error_that_names_what_may_be_written() {
         (
             "mbox:/m",
             "`mbox` is not a format",
-            "maildir, sdbox, mdbox, dbox, cyrus, tally",
+            "maildir, sdbox, mdbox, dbox, tally",
         ),
         ("maildir:/m:COLOUR=red", "`COLOUR`", "LAYOUT, DIRNAME"),
         ("maildir:/m:index=/i", "`index`", "INDEX"),

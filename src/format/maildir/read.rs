@@ -71,7 +71,8 @@ pub(super) fn open_typed(root: Dir, options: &OpenOptions, found: Found<'_>) -> 
             "{} holds no Maildir: no cur, new or tmp",
             root.path().display()
         );
-        return Err(Error::Missing { what });
+        let help = "name the directory of the account, the one that holds cur and new".into();
+        return Err(Error::Missing { what, help });
     }
     let (names, folders): (Vec<_>, Vec<_>) =
         folders::find(&root, &options, found)?.into_iter().unzip();

@@ -29,6 +29,8 @@ pub(super) fn open_typed(root: Dir, options: &OpenOptions, found: Found<'_>) -> 
     let tree = Tree::open(&root, "mdbox", options, found)?;
     let storage = root.dir_if_there(STORAGE)?.ok_or_else(|| Error::Missing {
         what: format!("{} holds no mdbox: no {STORAGE}", root.path().display()),
+        help: "name the directory that holds mailboxes and storage; of an sdbox, write sdbox:"
+            .into(),
     })?;
     let map_dir = tree.places.map_index(&root, STORAGE)?;
     let dirs = [Some(storage), tree.places.alt_storage(STORAGE)?];

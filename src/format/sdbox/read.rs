@@ -44,8 +44,8 @@ fn is_of_mdbox(name: &[u8]) -> bool {
 
 /// What to write in place of `sdbox:`.
 pub(super) fn holds_an_mdbox(root: &Dir) -> Error {
-    Error::Usage {
-        what: format!("{} holds an mdbox", root.path().display()),
+    Error::Missing {
+        what: format!("{} holds no sdbox, but an mdbox", root.path().display()),
         help: "write mdbox: in place of sdbox:".into(),
     }
 }

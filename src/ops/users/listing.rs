@@ -60,7 +60,7 @@ impl Listing {
                 self.names.extend(bound.name());
                 return;
             }
-            Kind::Link => Err(is_link(name)),
+            Kind::Link => Err(is_link(dir, name)),
             Kind::Dir => dir
                 .dir(name)
                 .and_then(|inner| self.within(&inner, rest, bound))

@@ -150,7 +150,7 @@ impl Place {
         };
         for (nth, step) in self.split.steps.iter().enumerate() {
             match dir.stat_if_there(step)?.map(|stat| stat.kind) {
-                Some(Kind::Link) => return Ok(Sight::Refused(is_link(step))),
+                Some(Kind::Link) => return Ok(Sight::Refused(is_link(&dir, step))),
                 Some(Kind::Dir) if nth + 1 < self.split.steps.len() => dir = dir.dir(step)?,
                 Some(Kind::Dir) => {}
                 Some(Kind::File | Kind::Other) | None => return Ok(Sight::Missing),
@@ -191,7 +191,13 @@ fn is_nothing(kind: Option<io::ErrorKind>) -> bool {
     )
 }
 
-/// Why a link is not entered.
-pub(super) fn is_link(name: &[u8]) -> String {
-    format!("`{}` is a symbolic link", escape(name))
+/// Why a link is not entered, and what to write instead.
+pub(super) fn is_link(dir: &Dir, name: &[u8]) -> String {
+    let to = dir.read_link(name).map(|target| escape(&target));
+    let to = to.map_or_else(|_| String::new(), |to| format!(" to {to}"));
+    format!(
+        "`{}` is a symbolic link{to}, which the user may have made: it is not followed; \
+         write a location that leads to the place itself",
+        escape(name)
+    )
 }

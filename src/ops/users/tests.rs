@@ -72,9 +72,13 @@ fn names(found: &Found) -> Vec<&str> {
     accounts.map(|account| &account.user[..]).collect()
 }
 
+/// Who is refused, and why, without where a link leads and what to write instead.
 fn refused(found: &Found) -> Vec<(&str, &str)> {
     let refused = found.refused.iter();
-    refused.map(|(who, why)| (&who[..], &why[..])).collect()
+    let first = |why: &'_ str| why.find(" to ").unwrap_or(why.len());
+    refused
+        .map(|(who, why)| (&who[..], &why[..first(why)]))
+        .collect()
 }
 
 fn masks(masks: &[&str]) -> Selection {
@@ -161,6 +165,15 @@ fn a_link_where_users_have_their_hands_is_refused_and_one_before_is_followed() {
     let link = "`Maildir` is a symbolic link";
     let evil = ("evil", "`evil` is a symbolic link");
     assert_eq!(refused(&found), [("b", link), evil]);
+    let (_, why) = &found.refused[0];
+    assert!(
+        why.starts_with(&format!("{link} to ../../secret/Maildir, ")),
+        "{why}"
+    );
+    assert!(
+        why.contains("write a location that leads to the place itself"),
+        "{why}"
+    );
     let named = spool
         .find("{}/spool/%u/Maildir", &masks(&["evil", "b"]))
         .unwrap();

@@ -156,7 +156,7 @@ fn a_place_without_mail_is_no_empty_account() {
     account.convert().exits(0);
     for (args, says) in [
         // The way round that is easily mistaken: an sdbox is no Maildir.
-        (&["inspect", "maildir:made"][..], "holds no Maildir"),
+        (&["inspect", "maildir:made"][..], "write sdbox: in place"),
         (&["inspect", "sdbox:Maildir"], "holds no sdbox"),
         (
             &["convert", "maildir:home/%u", "sdbox:o/%u"],
@@ -173,6 +173,113 @@ fn a_place_without_mail_is_no_empty_account() {
         let ran = Run::new(account.temp()).args(args).done().exits(66);
         assert!(ran.stderr.contains(says), "{ran}");
     }
+}
+
+#[test]
+fn a_location_that_is_no_store_of_its_format_says_what_to_write_instead() {
+    let account = Maildir::five_and_one();
+    account.convert().exits(0);
+    let root = account.temp();
+    for (format, path) in [
+        ("mdbox", "mdbox"),
+        ("maildir", "many/a"),
+        ("maildir", "many/b"),
+    ] {
+        let target = format!("{format}:{}/{path}", root.display());
+        account.convert_to(&target).done().exits(0);
+    }
+    std::fs::create_dir(root.join("empty")).unwrap();
+    std::fs::write(root.join("file"), "x").unwrap();
+    let inspect = |location: &str, code: i32, says: &str| {
+        let ran = Run::new(root)
+            .args(["inspect", location])
+            .done()
+            .exits(code);
+        assert!(ran.stderr.contains("help: "), "{location}: {ran}");
+        assert!(ran.stderr.contains(says), "{location}: {ran}");
+    };
+    for (format, path) in [
+        ("maildir", "Maildir"),
+        ("sdbox", "sdbox"),
+        ("mdbox", "mdbox"),
+    ] {
+        for other in ["maildir", "sdbox", "mdbox"]
+            .iter()
+            .filter(|it| **it != format)
+        {
+            let says = format!("write {format}: in place of {other}:");
+            inspect(&format!("{other}:{path}"), 66, &says);
+        }
+    }
+    for format in ["maildir:", "sdbox:", "mdbox:"] {
+        inspect(
+            &format!("{format}many"),
+            66,
+            "write maildir:many/%u for all",
+        );
+        inspect(
+            &format!("{format}mdbox/storage"),
+            66,
+            "it lies in a store: write mdbox:",
+        );
+        inspect(
+            &format!("{format}Maildir/cur"),
+            66,
+            "it lies in a store: write maildir:",
+        );
+        inspect(
+            &format!("{format}empty"),
+            66,
+            "the directory of the account",
+        );
+        inspect(&format!("{format}file"), 66, "the directory of the account");
+    }
+    inspect("many", 66, "write maildir:many/%u for all");
+    inspect("maildir:.", 66, "write ");
+    inspect("empty", 64, "name the format before the path");
+}
+
+#[test]
+fn help_names_only_what_this_version_reads() {
+    let account = Maildir::five_and_one();
+    for (location, says) in [
+        (
+            "mbox:/x",
+            "write one of maildir, sdbox, mdbox, dbox, tally;",
+        ),
+        ("maildir:/x:NOPE=1", "SUBSCRIPTIONS, UTF-8;"),
+        (
+            "cyrus:/x",
+            "the format cyrus is not supported by this version",
+        ),
+        (
+            "maildir:/x:SEPARATOR=/",
+            "SEPARATOR is not supported by this version",
+        ),
+    ] {
+        let ran = run(&account, &["inspect", location]).exits(64);
+        assert!(ran.stderr.contains(says), "{location}: {ran}");
+    }
+}
+
+#[test]
+fn an_account_behind_a_link_is_refused_with_what_to_write_instead() {
+    let account = Maildir::five_and_one();
+    std::os::unix::fs::symlink("../Maildir", account.temp().join("home/anna")).unwrap();
+    let users = format!("maildir:{}/home/%u", account.temp().display());
+    let ran = run(&account, &["inspect", "--json", &users]).exits(1);
+    let error = ran.user()["error"].as_str().unwrap();
+    assert!(
+        error.contains("to ../Maildir, which the user may have made"),
+        "{ran}"
+    );
+    assert!(
+        error.contains("write a location that leads to the place"),
+        "{ran}"
+    );
+    // Named as one account, the path is the administrator's own, links and all.
+    let ran = run(&account, &["inspect", "--json", "maildir:~/anna"]).exits(0);
+    assert_eq!(ran.user()["messages"], 6);
 }
 
 #[test]

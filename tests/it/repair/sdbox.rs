@@ -84,8 +84,11 @@ fn an_mdbox_is_not_mended_as_an_sdbox_whatever_is_left_of_it() {
             }
         }
         let before = tree(&damaged.store());
-        let ran = damaged.repair().exits(64);
-        assert!(ran.stderr.contains("holds an mdbox"), "{ran}");
+        let ran = damaged.repair().exits(66);
+        assert!(
+            ran.stderr.contains("write mdbox: in place of sdbox:"),
+            "{ran}"
+        );
         assert_eq!(
             differences(&before, &tree(&damaged.store())),
             [""; 0],

@@ -1,0 +1,111 @@
+//! What lies where a location points, if it is not what the location says: and what to write instead.
+//!
+//! ```text
+//! PATH        another format            mdbox: in place of maildir:
+//! PATH/..     the store itself          one level (or a few) too deep
+//! PATH/NAME   stores of one or many     too high
+//! ```
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mailtally::disk::{Dir, Kind, Real};
+use mailtally::format::location::{Keys, Layout};
+use mailtally::format::{self, Likeness, Room};
+use mailtally::report::escape;
+use mailtally::{Error, Result};
+
+/// So many names are looked at: all that is wanted is one that is a store.
+const LOOKED_AT: usize = 100;
+/// From the folder of a mailbox up to the root of a store.
+const LEVELS_UP: usize = 4;
+
+/// Refuses a directory that is plainly no store of this format. In doubt the format has the word.
+pub fn refuse_other(root: &Dir, room: &Room, keys: &Keys) -> Result<()> {
+    let elsewhere = keys.inbox.is_some() || keys.dirname.is_some() || keys.mailboxdir.is_some();
+    if elsewhere || could_be(root, room, keys) {
+        return Ok(());
+    }
+    let missing = |holds: &str, help| {
+        let what = format!("{} holds no {}{holds}", shown(root.path()), room.name);
+        Err(Error::Missing { what, help })
+    };
+    match surely(root) {
+        Some(other) if other.name == room.name => Ok(()),
+        Some(other) => missing(
+            &format!(", but what looks like {}", other.name),
+            format!("write {}: in place of {}:", other.name, room.name),
+        ),
+        None => match near(root) {
+            Some(help) => missing("", help),
+            None => Ok(()),
+        },
+    }
+}
+
+/// What to write where no store lies here, but one lies near.
+pub fn near(root: &Dir) -> Option<String> {
+    above(root).or_else(|| below(root))
+}
+
+/// A Maildir without places of messages may have them in folders; those without a dot are none of its own.
+fn could_be(root: &Dir, room: &Room, keys: &Keys) -> bool {
+    if room.name != "maildir" {
+        return (room.detect)(root) > Likeness::No;
+    }
+    let fs_layout = keys.layout == Some(Layout::Fs);
+    let has = |dir: &Dir, name: &str| dir.stat(name).is_ok();
+    let holds = |dir: &Dir| ["cur", "new", "tmp"].iter().any(|name| has(dir, name));
+    let names = root.entries().unwrap_or_default();
+    let mut folders = names
+        .iter()
+        .filter(|entry| fs_layout || entry.name.starts_with(b"."));
+    holds(root) || folders.any(|entry| root.dir(&entry.name).is_ok_and(|dir| holds(&dir)))
+}
+
+/// The one format that a directory surely is.
+fn surely(dir: &Dir) -> Option<&'static Room> {
+    let mut sure = format::ROOMS
+        .iter()
+        .filter(|room| (room.detect)(dir) == Likeness::Yes);
+    sure.next().filter(|_| sure.next().is_none())
+}
+
+fn above(root: &Dir) -> Option<String> {
+    let path = root.path().canonicalize().ok()?;
+    path.ancestors().skip(1).take(LEVELS_UP).find_map(|above| {
+        let dir = Dir::open(above, Arc::new(Real)).ok()?;
+        let room = surely(&dir)?;
+        Some(format!(
+            "it lies in a store: write {}:{}",
+            room.name,
+            shown(above)
+        ))
+    })
+}
+
+fn below(root: &Dir) -> Option<String> {
+    let names = root.entries().unwrap_or_default();
+    let folders = names.iter().filter(|entry| entry.kind == Kind::Dir);
+    let stores = folders.take(LOOKED_AT).filter_map(|entry| {
+        let dir = root.dir(&entry.name).ok()?;
+        let home = || Some(("/Maildir", surely(&dir.dir("Maildir").ok()?)?));
+        let (below, room) = surely(&dir).map(|room| ("", room)).or_else(home)?;
+        Some((&entry.name, below, room))
+    });
+    let stores: Vec<_> = stores.collect();
+    let (name, inner, room) = stores.first()?;
+    let (path, name, driver) = (shown(root.path()), escape(name), room.name);
+    Some(if stores.len() == 1 {
+        format!("a store lies below it: write {driver}:{path}/{name}{inner}")
+    } else {
+        format!(
+            "stores lie below it: write {driver}:{path}/%u{inner} for all of them, or \
+             {driver}:{path}/{name}{inner} for one"
+        )
+    })
+}
+
+fn shown(path: &Path) -> String {
+    escape(path.as_os_str().as_encoded_bytes())
+}
