@@ -9,12 +9,15 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use mailtally::Result;
 use mailtally::format::location::{self, Template};
+use mailtally::ops::Teller;
 use mailtally::ops::quota::{self, DictFile, Options};
-use mailtally::report::{Limits, QuotaLine, QuotaStatus, Usage, escape};
+use mailtally::ops::users::FoundAccount;
+use mailtally::report::catalogue::QUOTA_DICT_MISSING;
+use mailtally::report::{Finding, Limits, QuotaLine, QuotaStatus, Usage, counted, escape};
 
 use super::exit::Exit;
 use super::global::Global;
-use super::render::bytes;
+use super::render::{bytes, hanging, place};
 use super::run::Run;
 use super::stores::{self, Context};
 
@@ -50,7 +53,7 @@ impl Quota {
         let context = Context::here();
         let location = location::parse(&self.location)?;
         let found = stores::find(&location, global, &context)?;
-        let run = Run::start("quota", global, &found, &location, false)?;
+        let run = Run::start("quota", global, &found, &location, !self.write)?;
         let options = Options {
             write: self.write,
             offline: self.offline,
@@ -62,27 +65,42 @@ impl Quota {
             .map(|path| Template::parse(path.as_bytes()));
         let dict = dict.transpose()?;
         let exit = run.each(&found.accounts, |account, teller, workers| {
-            let root = account.place.open()?;
+            let root = stores::open(&account.place)?;
             let (room, open) = stores::open_options(&location, account, &root, &context)?;
             let dict = match &dict {
-                Some(path) => stores::named_file(path, account, &context)?,
+                Some(path) => dict_file(path, account, &context, teller)?,
                 None => None,
             };
-            let dict = dict.map(|(dir, name)| DictFile { dir, name });
             quota::account(room, &root, &open, dict.as_ref(), &options, teller, workers)
         });
         Ok(exit)
     }
 }
 
-/// The table of what is used.
-pub fn table(out: &mut String, lines: &[QuotaLine]) {
+/// The file of a dict; where not even its directory is there, that is said.
+fn dict_file(
+    path: &Template,
+    account: &FoundAccount,
+    context: &Context,
+    teller: &Teller<'_>,
+) -> Result<Option<DictFile>> {
+    let named = stores::named_file(path, account, context)?;
+    if named.is_none() {
+        let finding = Finding::new(&QUOTA_DICT_MISSING, "its directory is not there");
+        let path = path.expand(&context.homes.user(&account.user))?;
+        teller.found(finding.path(path.into_os_string().into_encoded_bytes()));
+    }
+    Ok(named.map(|(dir, name)| DictFile { dir, name }))
+}
+
+/// The table of what is used, and why something of it was not corrected.
+pub fn table(out: &mut String, lines: &[QuotaLine], width: usize) {
     let mut table = Table::new();
     table.load_style(NOTHING);
     table.set_header(["user", "root", "counted", "stored", "limit", ""]);
     let mut lines: Vec<_> = lines.iter().collect();
     lines.sort_by_key(|line| &line.user);
-    for line in lines {
+    for line in &lines {
         table.add_row([
             escape(line.user.as_bytes()),
             line.root.into(),
@@ -94,6 +112,12 @@ pub fn table(out: &mut String, lines: &[QuotaLine]) {
     }
     for line in table.lines() {
         let _ = writeln!(out, "{}", line.trim_end());
+    }
+    for line in lines {
+        if let Some(why) = &line.not_written {
+            let lead = format!("not written: {}: ", place(&line.user, line.root));
+            hanging(out, width, &lead, 4, why);
+        }
     }
 }
 
@@ -107,7 +131,7 @@ fn usage(usage: &Usage) -> String {
 
 fn limits(limits: &Limits) -> String {
     let size = limits.bytes.map(bytes);
-    let messages = limits.messages.map(|count| format!("{count} messages"));
+    let messages = limits.messages.map(|count| counted(count, "message"));
     let parts: Vec<_> = [size, messages].into_iter().flatten().collect();
     parts.join(", ")
 }
@@ -116,9 +140,9 @@ fn status(status: QuotaStatus) -> &'static str {
     match status {
         QuotaStatus::Ok => "right",
         QuotaStatus::None => "not kept",
-        QuotaStatus::Stale => "WRONG",
-        QuotaStatus::Wrapped => "WRONG (32 bits)",
-        QuotaStatus::Broken => "BROKEN",
+        QuotaStatus::Stale => "WRONG (stale)",
+        QuotaStatus::Wrapped => "WRONG (wrapped)",
+        QuotaStatus::Broken => "WRONG (broken)",
         QuotaStatus::Corrected => "corrected",
     }
 }

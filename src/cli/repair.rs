@@ -1,5 +1,6 @@
 //! `mailtally repair`
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use clap::Args;
@@ -11,7 +12,7 @@ use mailtally::{Error, Result};
 
 use super::exit::Exit;
 use super::global::Global;
-use super::render::{Shown, hanging};
+use super::render::{Shown, hanging, of_account, place};
 use super::run::Run;
 use super::stores::{self, Context};
 
@@ -19,7 +20,10 @@ use super::stores::{self, Context};
 ///
 /// What is damaged is written anew from the best source that is left; what is sound is not touched.
 /// Everything that is replaced is kept in mailtally-replaced/DATE in the account, and --undo puts it
-/// back. Stop the mail server for the user first: an account that is in use is refused.
+/// back. Stop the mail server for the user first: an account that is in use is refused. It counts as in
+/// use where a lock on one of its logs, caches or storage files is held, an index log was written in the
+/// last ten seconds, or a .lock file is less than two minutes old. A session that only waits shows none
+/// of that; --offline looks for none of it.
 ///
 /// Exit status: 0 the store is sound now; 1 something is left that needs a person, or is lost for good,
 /// also after --undo and where --dry-run shows steps; 66 --undo has nothing to take back; 73 --undo was
@@ -73,7 +77,7 @@ impl Repair {
             },
         };
         let exit = run.each(&found.accounts, |account, teller, workers| {
-            let root = account.place.open()?;
+            let root = stores::open(&account.place)?;
             let (room, open) = stores::open_options(&location, account, &root, &context)?;
             supported(room, &open, &options)?;
             repair::account(room, &root, &open, &options, teller, workers)
@@ -113,9 +117,15 @@ fn supported(room: &Room, open: &OpenOptions, options: &Options) -> Result<()> {
 pub fn steps(out: &mut String, steps: &[StepLine], shown: Shown) {
     let mut steps: Vec<_> = steps.iter().collect();
     steps.sort_by_key(|step| &step.user);
-    for step in &steps {
+    let summed = |step: &StepLine| step.told_by.is_some() && !shown.verbose;
+    for step in steps.iter().filter(|step| !summed(step)) {
         one_step(out, step, shown.width);
     }
+    dates(
+        out,
+        steps.iter().copied().filter(|step| summed(step)),
+        shown.width,
+    );
     for (user, kept) in kept(&steps) {
         let count = steps.iter().filter(|step| step.user == user).count();
         let count = counted(count as u64, "step");
@@ -123,7 +133,7 @@ pub fn steps(out: &mut String, steps: &[StepLine], shown: Shown) {
             "" => String::new(),
             user => format!("{}: ", escape(user.as_bytes())),
         };
-        let text = format!("{user}{count}; what was replaced is kept in {kept}");
+        let text = format!("{user}{count}; what was replaced is in {kept}");
         hanging(out, shown.width, "", 2, &text);
     }
 }
@@ -148,6 +158,27 @@ fn one_step(out: &mut String, step: &StepLine, width: usize) {
     }
     for lost in &step.lost {
         hanging(out, width, "    lost: ", 6, lost);
+    }
+}
+
+/// Dates come by the thousand: a line for each mailbox says how many there are, and who tells them.
+fn dates<'s>(out: &mut String, steps: impl Iterator<Item = &'s StepLine>, width: usize) {
+    let mut mailboxes: BTreeMap<_, BTreeMap<&str, u64>> = BTreeMap::new();
+    for step in steps {
+        let mailbox = step.mailbox.as_deref().unwrap_or_default();
+        let by = mailboxes
+            .entry(of_account(&step.user, mailbox))
+            .or_default();
+        *by.entry(step.told_by.unwrap_or_default()).or_default() += 1;
+    }
+    for ((user, _, mailbox), by) in mailboxes {
+        let mut by: Vec<_> = by.into_iter().collect();
+        by.sort_by_key(|(_, count)| Reverse(*count));
+        let all = counted(by.iter().map(|(_, count)| count).sum::<u64>(), "date");
+        let by = by.iter().map(|(who, count)| format!("{count} from {who}"));
+        let by = by.collect::<Vec<_>>().join(", ");
+        let text = format!("{all}: {by} (-v shows each)");
+        hanging(out, width, &format!("{}: ", place(user, mailbox)), 4, &text);
     }
 }
 

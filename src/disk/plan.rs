@@ -114,6 +114,8 @@ pub struct About {
     pub does: String,
     /// What cannot be brought back.
     pub lost: Vec<String>,
+    /// Who tells the date that a file gets.
+    pub told_by: Option<&'static str>,
 }
 
 impl About {

@@ -77,7 +77,10 @@ pub fn account(
         let detail = "messages came, went or moved while they were counted";
         teller.found(Finding::new(&rules::ACCOUNT_CHANGED, detail));
     }
-    if options.write && count.is_whole() && !changed {
+    let hindered = count
+        .gap()
+        .or(changed.then_some("the store changed meanwhile"));
+    if options.write && hindered.is_none() {
         for (kept, line) in &mut all {
             correct(kept, line)?;
         }
@@ -89,7 +92,22 @@ pub fn account(
         )?;
     }
     let lines = std::iter::once(of_indexes).chain(all.into_iter().map(|(_, line)| line));
-    Ok(count.finish(&lines.collect::<Vec<_>>(), started))
+    let mut lines: Vec<_> = lines.collect();
+    if options.write {
+        let why = hindered.unwrap_or("its server would not read it from where it stands");
+        tell_unwritten(&mut lines, why);
+    }
+    Ok(count.finish(&lines, started))
+}
+
+/// Says of what is wrong still why it is.
+fn tell_unwritten(lines: &mut [QuotaLine], why: &str) {
+    use QuotaStatus::{Corrected, None, Ok};
+    for line in lines {
+        if !matches!(line.status, Ok | None | Corrected) {
+            line.not_written = Some(why.into());
+        }
+    }
 }
 
 /// Makes a file say what was counted.

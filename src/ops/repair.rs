@@ -180,6 +180,7 @@ fn line(step: &Step, kept: Option<&String>, teller: &Teller<'_>) -> StepLine {
         codes: step.about.codes.clone(),
         detail: escape(step.about.does.as_bytes()),
         lost: step.about.lost.clone(),
+        told_by: step.about.told_by,
         done: kept.is_some(),
         kept: kept.cloned(),
     }

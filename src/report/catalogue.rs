@@ -324,6 +324,9 @@ rules! {
     QUOTA_VSIZE = "quota.vsize", Warning,
         "the index has added up other sizes than the messages have (hdr-vsize), and a quota that is counted from it goes by that",
         "run quota --write, or doveadm quota recalc for the user";
+    QUOTA_DICT_MISSING = "quota.dict-missing", Warning,
+        "the file that --dict names is not there, so nothing is compared with it, and --write does not make it",
+        "check the spelling and the variables of --dict; a server makes the file at the user's first session";
     QUOTA_LIMIT = "quota.limit", Info,
         "maildirsize holds limits, which only a Maildir++ has a place for",
         "set them in the server's quota rules";

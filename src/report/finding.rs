@@ -153,7 +153,8 @@ impl fmt::Display for Place {
             write!(f, "{space}uid {uid}")?;
             space = " ";
         }
-        if let Some(path) = &self.path {
+        // The account's root itself has no path from there.
+        if let Some(path) = self.path.as_ref().filter(|path| !path.is_empty()) {
             write!(f, "{space}{path}")?;
         }
         Ok(())

@@ -103,6 +103,9 @@ pub struct QuotaLine {
     /// Limits that the root keeps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+    /// Why it was not corrected, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_written: Option<String>,
 }
 
 /// Bytes and messages; a broken store may say less than none.
@@ -163,6 +166,9 @@ pub struct StepLine {
     pub detail: String,
     /// What cannot be brought back.
     pub lost: Vec<String>,
+    /// Who tells the date that the file gets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told_by: Option<&'static str>,
     /// False where it is only planned.
     pub done: bool,
     /// The folder that keeps what was replaced.

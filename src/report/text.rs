@@ -22,7 +22,8 @@ pub fn escape(bytes: &[u8]) -> String {
 }
 
 /// `1 message`, `2 messages`: a number and what it counts.
-pub fn counted(count: u64, what: &str) -> String {
+pub fn counted(count: impl Into<i128>, what: &str) -> String {
+    let count = count.into();
     let plural = match (count, what) {
         (1, _) => "",
         (_, "mailbox") => "es",
@@ -44,6 +45,7 @@ mod tests {
     fn one_of_a_kind_is_not_many() {
         assert_eq!(counted(1, "message"), "1 message");
         assert_eq!(counted(0, "message"), "0 messages");
+        assert_eq!(counted(-1, "byte"), "-1 bytes");
         assert_eq!(counted(2, "mailbox"), "2 mailboxes");
     }
 

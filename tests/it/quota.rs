@@ -138,7 +138,7 @@ fn a_person_sees_a_table() {
     assert!(ran.stdout.starts_with("ATTENTION: 1 account"), "{ran}");
     let row = ran.stdout.lines().find(|line| line.contains("maildirsize"));
     let words: Vec<_> = row.unwrap().split_whitespace().collect();
-    let wanted = "maildirsize 252 B in 6 252 B in 5 1.0 MB WRONG";
+    let wanted = "maildirsize 252 B in 6 252 B in 5 1.0 MB WRONG (stale)";
     assert_eq!(words.join(" "), wanted, "{ran}");
     assert!(ran.stdout.contains("quota.stale"), "{ran}");
 }
@@ -377,4 +377,45 @@ fn files_may_count_with_crlf_line_ends() {
     let ran = of(&account, &["--vsizes"]).exits(0);
     assert_eq!(root(&ran, "maildirsize")["status"], "ok", "{ran}");
     of(&account, &[]).exits(1);
+}
+
+#[test]
+fn a_dict_file_that_is_not_there_is_said() {
+    let account = account("1000000S\n252 6\n");
+    for (dict, detail) in [
+        ("no-such-file", "it is not there"),
+        ("no/such/file", "its directory is not there"),
+    ] {
+        let dict = account.temp().join(dict);
+        let ran = of(&account, &["--dict", dict.to_str().unwrap()]).exits(0);
+        ran.says(
+            "quota.dict-missing",
+            &json!({"severity": "warning", "detail": detail}),
+        );
+    }
+}
+
+#[test]
+fn a_quota_that_is_not_written_says_why() {
+    let text = |account: &Maildir, code: i32| {
+        let args = ["quota", "--write", &account.location()];
+        let ran = Run::new(account.temp()).args(args).done();
+        ran.exits(code).stdout.replace("\n  ", " ")
+    };
+    let account = account("1000000S\n252 5\n").link("cur/1700000013.M1P1.host:2,", "nowhere");
+    let told = text(&account, 1);
+    assert!(told.contains("counted, and NOT corrected, in "), "{told}");
+    let why = "not written: maildirsize: what could not be read is missing in the count";
+    assert!(told.contains(why), "{told}");
+    let account = account.without("cur/1700000013.M1P1.host:2,");
+    let told = text(&account, 0);
+    assert!(
+        told.contains("counted, and corrected what was wrong, in "),
+        "{told}"
+    );
+    let told = text(&account, 0);
+    assert!(
+        told.contains("counted, nothing was to be corrected, in "),
+        "{told}"
+    );
 }

@@ -5,19 +5,19 @@ use std::fmt::Write;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use mailtally::report::catalogue::ACCOUNT_REPAIR_UNDONE;
-use mailtally::report::{Severity, Status, Summary, UserLine, Verdict, counted, escape};
+use mailtally::report::{
+    QuotaStatus, Severity, Status, Summary, UserLine, Verdict, counted, escape,
+};
 
 mod differences;
 mod findings;
 mod next;
 mod words;
 
-use words::of_account;
-
 use super::watch::Heard;
 
 pub use next::Next;
-pub use words::{bytes, hanging, whole};
+pub use words::{bytes, hanging, of_account, place, whole};
 
 /// How much is shown.
 #[expect(
@@ -86,7 +86,7 @@ pub fn show(
         verdict(&mut out, command, summary, heard, shown);
         if !heard.quotas.is_empty() {
             out.push('\n');
-            super::quota::table(&mut out, &heard.quotas);
+            super::quota::table(&mut out, &heard.quotas, shown.width);
         }
         if !heard.steps.is_empty() {
             out.push('\n');
@@ -125,14 +125,14 @@ fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
         (_, Verdict::Go) => shown.paint("1;32", "GO"),
         (_, Verdict::NoGo) => shown.paint("1;31", "NO-GO"),
     };
+    let did = did(command, summary, heard, shown);
     let text = format!(
-        "{}, {}, {}, {} {} {}{}",
+        "{}, {}, {}, {} {}{}",
         accounts(summary),
         counted(summary.mailboxes, "mailbox"),
         counted(summary.messages, "message"),
         bytes(summary.bytes),
-        did(command, summary, heard, shown),
-        whole(&format!("in {:.1} s", summary.seconds)),
+        whole(&format!("{did} in {:.1} s", summary.seconds)),
         unchanged_too(command, heard),
     );
     let word = format!("{word}{}: ", notices(heard));
@@ -163,13 +163,35 @@ fn did(command: &str, summary: &Summary, heard: &Heard, shown: Shown) -> &'stati
             "unchanged since the last pass,"
         }
         "convert" => "carried and proven",
-        "quota" => "counted",
+        "quota" if shown.dry_run => "counted",
+        "quota" => corrected(heard),
         "repair" if heard.knows(&ACCOUNT_REPAIR_UNDONE) => "taken back, and read again",
         "repair" if heard.steps.is_empty() => "read, nothing was to be done",
         "repair" => "repaired, and read again",
         "verify" if summary.exit_code == 0 => "the same on both sides, compared",
         "verify" => "compared",
         _ => "read",
+    }
+}
+
+/// What `quota --write` came to.
+fn corrected(heard: &Heard) -> &'static str {
+    use QuotaStatus::{Corrected, None, Ok};
+    let any = |wanted: &[QuotaStatus]| {
+        heard
+            .quotas
+            .iter()
+            .any(|line| wanted.contains(&line.status))
+    };
+    let wrong = heard
+        .quotas
+        .iter()
+        .any(|line| !matches!(line.status, Ok | None | Corrected));
+    match (any(&[Corrected]), wrong) {
+        (true, false) => "counted, and corrected what was wrong,",
+        (true, true) => "counted, and corrected what could be,",
+        (false, true) => "counted, and NOT corrected,",
+        (false, false) => "counted, nothing was to be corrected,",
     }
 }
 

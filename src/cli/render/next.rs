@@ -64,6 +64,10 @@ pub fn step(out: &mut String, command: &str, summary: &Summary, heard: &Heard, s
         ("repair", _) if shown.dry_run && !heard.steps.is_empty() => {
             "next: the same command without --dry-run"
         }
+        ("repair", 1) if !heard.steps.is_empty() && heard.count(Severity::Error) == 0 => {
+            "next: nothing more is to be done; what is listed as lost cannot be brought back, \
+             unless a backup has it. repair --undo takes all of it back"
+        }
         ("repair", 1) if !heard.steps.is_empty() => {
             "next: look at what is listed above; repair --undo takes all of it back"
         }

@@ -2,8 +2,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use mailtally::model::MailboxName;
-use mailtally::report::catalogue::{MAILDIR_MISSING_DIR, UIDLIST_MISSING};
-use mailtally::report::{Digests, Finding, MailboxLine, Users};
+use mailtally::report::catalogue::{DBOX_TRUNCATED, MAILDIR_MISSING_DIR, UIDLIST_MISSING};
+use mailtally::report::{Digests, Finding, MailboxLine, StepLine, Users};
 
 use super::*;
 
@@ -154,6 +154,14 @@ fn findings_of_a_kind_stand_in_the_order_of_the_mailboxes() {
 }
 
 #[test]
+fn the_root_of_an_account_has_no_path_of_its_own() {
+    let name = MailboxName::new(["INBOX"]);
+    let finding = Finding::new(&MAILDIR_MISSING_DIR, "cur").mailbox(&name);
+    let told = text("inspect", 0, &found([finding.path("")]));
+    assert!(told.contains("    INBOX: cur\n"), "{told}");
+}
+
+#[test]
 fn the_verdict_says_at_once_how_much_there_is_to_look_at() {
     let missing = || Finding::new(&UIDLIST_MISSING, "x");
     let told = text("inspect", 0, &found([missing(), missing()]));
@@ -183,7 +191,7 @@ fn what_was_not_read_again_is_not_called_proven_again() {
     };
     let first = pass(Status::Verified, Status::Verified);
     assert!(
-        first.contains("carried and proven\n  in 48.2 s\n"),
+        first.contains("\n  carried and proven in 48.2 s\n"),
         "{first}"
     );
     assert!(first.contains("\n       on both sides\n"), "{first}");
@@ -193,7 +201,7 @@ fn what_was_not_read_again_is_not_called_proven_again() {
         "{second}"
     );
     assert!(
-        second.contains("unchanged since the\n  last pass, and not read again, in"),
+        second.contains("\n  unchanged since the last pass, and not read again, in"),
         "{second}"
     );
     assert!(
@@ -215,9 +223,39 @@ fn what_was_not_read_again_is_not_called_proven_again() {
         ..Heard::default()
     };
     let left = text("convert", 1, &heard);
-    assert!(left.contains("unchanged since the"), "{left}");
+    assert!(left.contains("unchanged since the last pass, in"), "{left}");
     assert!(
         !left.contains("both sides") && !left.contains("proven in"),
         "{left}"
+    );
+}
+
+#[test]
+fn what_is_lost_for_good_is_no_work_to_be_done() {
+    let lost = StepLine {
+        user: String::new(),
+        mailbox: None,
+        path: "mailboxes/INBOX/dbox-Mails/dovecot.index".into(),
+        action: "replace",
+        to: None,
+        codes: Vec::new(),
+        detail: "a new index".into(),
+        lost: vec!["flags and keywords".into()],
+        told_by: None,
+        done: true,
+        kept: None,
+    };
+    let mut heard = Heard {
+        steps: vec![lost],
+        ..Heard::default()
+    };
+    let told = text("repair", 1, &heard);
+    assert!(told.contains("next: nothing more is to be done"), "{told}");
+    let error = Finding::new(&DBOX_TRUNCATED, "x");
+    heard.findings = found([error]).findings;
+    let told = text("repair", 1, &heard);
+    assert!(
+        told.contains("next: look at what is listed above"),
+        "{told}"
     );
 }

@@ -183,13 +183,13 @@ fn read_records(
     let claimed = map.header.messages_count.get() as usize;
     let count = claimed.min(cursor.rest().len() / size);
     if count < claimed {
-        let why = format!("{claimed} messages, {count} are there");
+        let why = format!("{claimed} told, {count} here");
         complain(cursor.broken("records", why));
     }
     let records = cursor.take("records", count * size)?;
     let over = cursor.rest().len() / size;
     if over > 0 {
-        let why = format!("{claimed} messages are told, {over} more are there and are left out");
+        let why = format!("{claimed} told, {over} more left out");
         complain(cursor.broken("records", why));
     }
     fill_columns(records.chunks_exact(size), map, fields, || {

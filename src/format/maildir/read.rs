@@ -17,10 +17,10 @@ use crate::format::{OpenOptions, mailbox_list, names, side_files};
 use crate::model::{
     Account, Flags, Mailbox, MailboxGuid, MailboxName, Message, QuotaLimits, Uid, UidValidity,
 };
-use crate::report::Finding;
 use crate::report::catalogue::{
     ACCOUNT_TWO_STORES, MAILBOX_GUID_TWICE, QUOTA_BROKEN, QUOTA_STALE, SUBSCRIPTIONS_UNREADABLE,
 };
+use crate::report::{Finding, counted as number_of};
 use crate::store::{Claims, Found, MailboxSource, Opened, Source};
 
 /// Where UIDs are listed: Dovecot's file, then Courier's.
@@ -302,8 +302,11 @@ impl Maildir {
         let real = (counted.bytes, counted.messages);
         if counted.mailboxes == all.count() && believed != real {
             let detail = format!(
-                "it says {} bytes, {} messages; there are {} bytes, {} messages",
-                believed.0, believed.1, real.0, real.1
+                "it says {}, {}; the count is {}, {}",
+                number_of(believed.0, "byte"),
+                number_of(believed.1, "message"),
+                number_of(real.0, "byte"),
+                number_of(real.1, "message"),
             );
             found(Finding::new(&QUOTA_STALE, detail).path(quota::NAME));
         }

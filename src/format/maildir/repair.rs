@@ -28,7 +28,7 @@ use crate::disk::plan::{About, Act, Plan};
 use crate::error::Result;
 use crate::format::{OpenOptions, RepairOptions};
 use crate::report::catalogue as rules;
-use crate::report::{Finding, Rule};
+use crate::report::{Finding, Rule, counted};
 use crate::store::{MailboxSource, Source};
 
 /// Looks at the account in `root`.
@@ -292,7 +292,8 @@ impl Repair<'_> {
         } else {
             &rules::QUOTA_STALE
         };
-        let does = format!("{} bytes, {} messages", self.bytes, self.messages);
+        let messages = counted(self.messages, "message");
+        let does = format!("{}, {messages}", counted(self.bytes, "byte"));
         let about = About {
             codes: vec![rule.code],
             ..About::of(does)

@@ -69,7 +69,7 @@ fn leave_out_lost(index: &mut Index, stored: &[u32], found: Found<'_>) {
 pub(super) fn missing_index(messages: usize) -> Finding {
     let messages = counted(messages as u64, "message");
     let detail = format!(
-        "{messages} were first saved to it, and get new UIDs; those that were expunged may be among them"
+        "new UIDs for {messages} that it was the first to hold; expunged ones may be among them"
     );
     Finding::new(&MDBOX_INDEX_MISSING, detail)
 }

@@ -224,8 +224,9 @@ fn same(of: &str, what: &str, said: u64, read: u64) -> Refused {
     if said == read {
         return Ok(());
     }
+    let were = if read == 1 { "was" } else { "were" };
     Err(format!(
-        "{of} says {}, and {read} were read",
+        "{of} says {}, and {read} {were} read",
         counted(said, what)
     ))
 }

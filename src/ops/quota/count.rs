@@ -12,7 +12,7 @@ use crate::ops::workers::Workers;
 use crate::report::catalogue as rules;
 use crate::report::{
     Digests, Event, Finding, Limits, QuotaLine, QuotaStatus, Rule, Severity, Status, Usage,
-    UserLine,
+    UserLine, counted,
 };
 use crate::store::{BelievedUsage, MailboxSource, Source, StoreError, Stored};
 
@@ -146,17 +146,20 @@ impl<'a> Count<'a> {
             return true;
         }
         let detail = format!(
-            "it says {told_bytes} virtual bytes, {told} messages up to uid {highest}; \
-             there are {bytes} virtual bytes, {messages} messages"
+            "it says {}, {} up to uid {highest}; the count is {}, {}",
+            counted(told_bytes, "virtual byte"),
+            counted(told, "message"),
+            counted(bytes, "virtual byte"),
+            counted(messages, "message"),
         );
         let finding = Finding::new(&rules::QUOTA_VSIZE, detail);
         self.teller.found(finding.mailbox(name));
         false
     }
 
-    /// True where nothing was left out: only such a sum is written.
-    pub fn is_whole(&self) -> bool {
-        self.complete
+    /// Why its sum is not written: only one of which nothing was left out is.
+    pub fn gap(&self) -> Option<&'static str> {
+        (!self.complete).then_some("what could not be read is missing in the count")
     }
 
     /// Mailboxes whose index says something else than its messages do, and what it should say.
@@ -172,6 +175,7 @@ impl<'a> Count<'a> {
             counted,
             stored: None,
             limits: None,
+            not_written: None,
         }
     }
 
@@ -198,14 +202,17 @@ impl<'a> Count<'a> {
     /// What a file says, where it is there.
     pub fn of_file(&self, kept: &Kept<'_>, vsizes: bool) -> Result<Option<QuotaLine>> {
         let read = match kept.read() {
-            Ok(None) => return Ok(None),
+            Ok(None) => {
+                self.tell_missing_dict(kept);
+                return Ok(None);
+            }
             Ok(Some(read)) => read,
             Err(error) if error.io_kind() == Some(std::io::ErrorKind::InvalidData) => {
                 StoredUsage::default()
             }
             Err(error) => return Err(error),
         };
-        let counted = if vsizes {
+        let real = if vsizes {
             self.virtual_usage()
         } else {
             self.plain
@@ -214,12 +221,12 @@ impl<'a> Count<'a> {
             bytes: bytes.into(),
             messages: messages.into(),
         });
-        let (status, rule) = judge(stored, counted);
+        let (status, rule) = judge(stored, real);
         if let Some(rule) = rule {
             let detail = format!(
-                "it says {}; there are {}",
+                "it says {}; the count is {}",
                 told(stored),
-                told(Some(counted))
+                told(Some(real))
             );
             self.teller
                 .found(Finding::new(rule, detail).path(kept.path()));
@@ -232,8 +239,16 @@ impl<'a> Count<'a> {
         Ok(Some(QuotaLine {
             stored,
             limits: any.then_some(limits),
-            ..self.line(kept.name(), status, counted)
+            ..self.line(kept.name(), status, real)
         }))
+    }
+
+    /// A Maildir may do without maildirsize; a file that was named is looked for.
+    fn tell_missing_dict(&self, kept: &Kept<'_>) {
+        if let Kept::Dict(_) = kept {
+            let finding = Finding::new(&rules::QUOTA_DICT_MISSING, "it is not there");
+            self.teller.found(finding.path(kept.path()));
+        }
     }
 
     /// Tells the lines, and how the account ended.
@@ -271,7 +286,10 @@ impl<'a> Count<'a> {
 fn told(usage: Option<Usage>) -> String {
     usage.map_or_else(
         || "nothing that can be read".into(),
-        |usage| format!("{} bytes, {} messages", usage.bytes, usage.messages),
+        |usage| {
+            let messages = counted(usage.messages, "message");
+            format!("{}, {messages}", counted(usage.bytes, "byte"))
+        },
     )
 }
 

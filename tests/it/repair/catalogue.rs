@@ -81,6 +81,7 @@ const LEFT: &[&str] = &[
     "subscription.",
     "subscriptions.",
     "sieve.",
+    "quota.dict-missing",
     "quota.limit",
     "quota.vsize",
     "index.unknown-record",

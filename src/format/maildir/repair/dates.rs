@@ -97,7 +97,7 @@ fn told(mailbox: &MaildirMailbox<'_>, at: usize, mtime: i64, now: i64) -> Option
         |date: &i64| is_plausible(*date, now) && (is_odd(mtime, now) || is_earlier(*date, mtime));
     let named = of_name(mailbox.listing.base(at)).filter(|date| is_plausible(*date, now));
     if let Some(date) = named {
-        let by = "the seconds in its name";
+        let by = "its name";
         return Some(Told { date, by }).filter(|told| better(&told.date));
     }
     let (cached, _) = mailbox.cached(at);
@@ -184,6 +184,7 @@ impl Repair<'_> {
         );
         let about = About {
             codes: vec![code],
+            told_by: Some(told.by),
             ..About::in_mailbox(&mailbox.mailbox().name, does)
         };
         let act = Act::SetTime {
