@@ -193,7 +193,11 @@ impl Run {
         let seconds = started.elapsed().as_secs_f64();
         let why = match error {
             Error::Interrupted => format!("not finished: {}", self.why_it_ended()),
-            error => error.chain(),
+            // The only account's error is said on its own, with what to do.
+            error => match error.help().filter(|_| !self.single) {
+                Some(help) => format!("{}; {help}", error.chain()),
+                None => error.chain(),
+            },
         };
         self.watch
             .on(Event::UserDone(&failed(teller.user(), why, seconds)));

@@ -236,6 +236,10 @@ fn a_location_that_is_no_store_of_its_format_says_what_to_write_instead() {
     }
     inspect("many", 66, "write maildir:many/%u for all");
     inspect("maildir:.", 66, "write ");
+    let users = Run::new(root).args(["inspect", "sdbox:many/%u"]).done();
+    let told = users.exits(66).stdout.replace("\n        ", " ");
+    let says = "what looks like maildir; write maildir: in place of sdbox:";
+    assert_eq!(told.matches(says).count(), 2, "{told}");
     inspect("empty", 64, "name the format before the path");
 }
 
