@@ -5,13 +5,19 @@ use std::collections::BTreeMap;
 
 use bstr::BString;
 
+use super::Mails;
 use crate::disk::Dir;
+use crate::error::Result;
+use crate::format::dovecot_index::{Index, Origin};
 use crate::format::tally::{self, MessagePrint};
-use crate::model::{Flags, Message, Uid};
+use crate::model::{Flags, MailboxName, Message, Uid};
 use crate::report::escape;
 
 /// Where it comes from, for people.
 pub const RECALLED_FROM: &str = "mailtally.state";
+
+/// So many are named.
+const NAMED: usize = 20;
 
 /// What is known of one message.
 #[derive(Debug)]
@@ -88,6 +94,51 @@ fn place(name: &str, names: &mut Vec<BString>) -> u32 {
     u32::try_from(nth).expect("BUG: keywords are not that many")
 }
 
+/// Says of which messages, in UID order, nothing is stored: all of those but where the log of the mailbox tells
+/// that they were expunged.
+pub fn not_stored(
+    mails: &Mails,
+    name: &MailboxName,
+    mut missing: Vec<Uid>,
+    alt_is_missing: bool,
+) -> Result<Option<String>> {
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    let marks = missing.iter().map(|uid| (uid.get(), 0, &[][..]));
+    let before = Index::of_marks(&[], marks);
+    // What is wrong with the log was told.
+    if let Some(after) = mails.load_over(name, &before, &mut |_| ())?
+        && let Origin::Log(first_new) = after.origin
+    {
+        let was_expunged = |uid: u32| uid < first_new && after.position(uid).is_none();
+        missing.retain(|uid| !was_expunged(uid.get()));
+    }
+    let (them, hold) = match missing.len() {
+        0 => return Ok(None),
+        1 => ("it", "holds it"),
+        _ => ("them", "holds them"),
+    };
+    let uids = shown(&missing);
+    let why = if alt_is_missing {
+        "expunged since then, or in the alternative storage (ALT=), which is not there"
+    } else {
+        "expunged since then, or lost"
+    };
+    let lost = format!("uid {uids}: {RECALLED_FROM} knows {them} and no file {hold}: {why}");
+    Ok(Some(lost))
+}
+
+/// The first of them, and how many more.
+fn shown(uids: &[Uid]) -> String {
+    let named = uids.iter().take(NAMED).map(ToString::to_string);
+    let named = named.collect::<Vec<_>>().join(", ");
+    match uids.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
 /// What is known of all messages, by mailbox, in UID order.
 #[derive(Debug, Default)]
 pub(super) struct Recalled(BTreeMap<String, Vec<Recall>>);
@@ -112,5 +163,18 @@ impl Recalled {
     /// Those of one mailbox, in UID order.
     pub(super) fn of(&self, mailbox: &str) -> &[Recall] {
         self.0.get(mailbox).map_or(&[], Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_names_twenty_messages_and_counts_the_others() {
+        let uids = |last: u32| (1..=last).filter_map(Uid::new).collect::<Vec<_>>();
+        assert_eq!(shown(&uids(3)), "1, 2, 3");
+        assert!(shown(&uids(20)).ends_with(", 19, 20"));
+        assert!(shown(&uids(1000)).ends_with(", 19, 20 and 980 more"));
     }
 }

@@ -26,7 +26,7 @@ use crate::disk::{Dir, NewFile};
 use crate::error::{Error, Result};
 use crate::format::dbox::{
     CACHE, INDEX, Identities, LOG, Looked, MailboxIndex, Own, RECALLED_FROM, Tree, look,
-    mended_by_a_new_index,
+    mended_by_a_new_index, not_stored,
 };
 use crate::format::dovecot_index::{Generation, Index, Origin};
 use crate::format::{OpenOptions, RepairOptions};
@@ -217,6 +217,7 @@ impl Repair<'_> {
 
     fn write_index(&mut self, nth: usize, mailbox: &SdboxMailbox, mut seen: Seen) -> Result<()> {
         let marks = self.marks_without_index(nth, mailbox, &mut seen)?;
+        seen.lost.extend(self.not_stored(nth, mailbox)?);
         let (dbox, lost) = (&mailbox.dbox, &mut seen.lost);
         let (mut identity, mut does) = self.identities.of(&self.tree, nth, dbox, false, lost);
         if let Some((names, said)) = marks {
@@ -274,6 +275,20 @@ impl Repair<'_> {
         }
         let said = format!("flags and keywords of {count_of} from {RECALLED_FROM}");
         Ok((count > 0).then_some((names, said)))
+    }
+
+    /// Where there is no index: what a conversion wrote of messages that have no file.
+    fn not_stored(&self, nth: usize, mailbox: &SdboxMailbox) -> Result<Option<String>> {
+        let index = &mailbox.dbox.index;
+        if matches!(index.origin, Origin::Index | Origin::Damaged) {
+            return Ok(None);
+        }
+        let known = self.identities.recalled(self.root, &self.tree, nth);
+        let known = known.iter().map(|known| known.uid);
+        let missing = known.filter(|uid| index.position(uid.get()).is_none());
+        let name = &mailbox.mailbox().name;
+        let alt_is_missing = mailbox.alt_is_missing();
+        not_stored(&mailbox.mails, name, missing.collect(), alt_is_missing)
     }
 
     /// Takes flags and keywords from what a conversion wrote: all keywords, and of how many messages among

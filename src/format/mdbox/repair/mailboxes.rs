@@ -15,8 +15,8 @@ use crate::disk::plan::{About, Act, Path};
 use crate::error::Result;
 use crate::format::dbox::record::seconds;
 use crate::format::dbox::{
-    CACHE, INDEX, Looked, MailboxIndex, Own, RECALLED_FROM, UNKNOWN_UIDS, guid_128, look_at,
-    mended_by_a_new_index,
+    CACHE, INDEX, Looked, MailboxIndex, Mails, Own, RECALLED_FROM, UNKNOWN_UIDS, guid_128, look_at,
+    mended_by_a_new_index, not_stored,
 };
 use crate::format::dovecot_index::Generation;
 use crate::model::{self, Message, Uid};
@@ -85,7 +85,10 @@ impl Repair<'_> {
             let mailbox = MdboxMailbox::open(&store, nth, &mails, &mut |finding| {
                 findings.push(finding);
             })?;
-            let read = self.read_mailbox(nth, &mailbox, &findings);
+            let mut read = self.read_mailbox(nth, &mailbox, &findings);
+            if read.made {
+                self.recall(&mut read, &mails)?;
+            }
             self.mailboxes.push(read);
         }
         Ok(())
@@ -120,9 +123,6 @@ impl Repair<'_> {
         let mut scratch = Vec::new();
         for at in 0..mailbox.len() {
             self.read_message(mailbox, at, &mut read, &mut scratch);
-        }
-        if read.made {
-            self.recall(&mut read);
         }
         read
     }
@@ -180,14 +180,14 @@ impl Repair<'_> {
     }
 
     /// Takes UIDs and flags from what a conversion wrote, and messages that were first saved to another
-    /// mailbox.
-    fn recall(&self, read: &mut Mailbox) {
-        let known = self
-            .identities
-            .recalled(self.root, &self.store.tree, read.nth);
+    /// mailbox. Those that are nowhere are lost.
+    fn recall(&self, read: &mut Mailbox, mails: &Mails) -> Result<()> {
+        let tree = &self.store.tree;
+        let known = self.identities.recalled(self.root, tree, read.nth);
         if known.is_empty() {
-            return;
+            return Ok(());
         }
+        let mut missing = Vec::new();
         let mut held: HashMap<_, _> = { read.entries.drain(..) }
             .map(|entry| (entry.guid, entry))
             .collect();
@@ -210,11 +210,18 @@ impl Repair<'_> {
                     guid,
                 }),
             };
+            if entry.is_none() {
+                missing.push(known.uid);
+            }
             read.entries.extend(entry);
         }
         let mut new: Vec<_> = held.into_values().collect();
         new.sort_by_key(|entry| entry.at);
         read.entries.extend(new);
+        let name = &tree.names[read.nth];
+        let lost = not_stored(mails, name, missing, tree.places.alt_is_missing())?;
+        read.lost.extend(lost);
+        Ok(())
     }
 
     fn may_come_back(&self, finding: &Finding) -> bool {
