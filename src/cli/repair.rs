@@ -126,9 +126,8 @@ pub fn steps(out: &mut String, steps: &[StepLine], shown: Shown) {
         steps.iter().copied().filter(|step| summed(step)),
         shown.width,
     );
-    for (user, kept) in kept(&steps) {
-        let count = steps.iter().filter(|step| step.user == user).count();
-        let count = counted(count as u64, "step");
+    for ((user, kept), count) in kept(&steps) {
+        let count = counted(count, "step");
         let user = match user {
             "" => String::new(),
             user => format!("{}: ", escape(user.as_bytes())),
@@ -169,7 +168,8 @@ fn dates<'s>(out: &mut String, steps: impl Iterator<Item = &'s StepLine>, width:
         let by = mailboxes
             .entry(of_account(&step.user, mailbox))
             .or_default();
-        *by.entry(step.told_by.unwrap_or_default()).or_default() += 1;
+        *by.entry(step.told_by.as_deref().unwrap_or_default())
+            .or_default() += 1;
     }
     for ((user, _, mailbox), by) in mailboxes {
         let mut by: Vec<_> = by.into_iter().collect();
@@ -182,9 +182,13 @@ fn dates<'s>(out: &mut String, steps: impl Iterator<Item = &'s StepLine>, width:
     }
 }
 
-/// Where what was replaced is kept, user by user.
-fn kept<'s>(steps: &[&'s StepLine]) -> BTreeMap<&'s str, &'s str> {
-    let kept = steps.iter().copied();
-    kept.filter_map(|step| Some((step.user.as_str(), step.kept.as_deref()?)))
-        .collect()
+/// Where what was replaced is kept, user by user, and by how many steps.
+fn kept<'s>(steps: &[&'s StepLine]) -> BTreeMap<(&'s str, &'s str), u64> {
+    let mut kept = BTreeMap::new();
+    for step in steps {
+        if let Some(folder) = &step.kept {
+            *kept.entry((&*step.user, &**folder)).or_default() += 1;
+        }
+    }
+    kept
 }

@@ -28,7 +28,8 @@ use super::{Dir, NewFile};
 use crate::error::Result;
 use crate::model::MailboxName;
 
-pub use act::{begun, carry_out, finish_what_was_begun, undo};
+pub use act::{Carried, begun, carry_out, finish_what_was_begun, undo};
+pub use journal::Entry;
 pub use places::{Place, Places};
 
 /// Holds what was replaced.
@@ -140,6 +141,14 @@ impl Plan {
     /// True where nothing is to be done.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// The steps as a journal has them, with nothing prepared.
+    pub fn entries(&self) -> Vec<Entry> {
+        let steps = (1..).zip(&self.steps);
+        steps
+            .map(|(nth, step)| Entry::of(nth, step, None, None))
+            .collect()
     }
 
     /// Adds a step in the account's root.

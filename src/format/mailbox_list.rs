@@ -48,7 +48,7 @@ impl Listed {
     pub fn had(&self) -> String {
         self.messages.map_or_else(
             || "how many messages it had is not told".into(),
-            |messages| format!("it had {}", counted(messages.into(), "message")),
+            |messages| format!("it had {}", counted(messages, "message")),
         )
     }
 }

@@ -10,7 +10,7 @@
 use super::inspect;
 use super::teller::Teller;
 use super::workers::Workers;
-use crate::disk::plan::{self, Act, Place, Places, Plan, REPLACED, Step};
+use crate::disk::plan::{self, Carried, Entry, Place, Places, REPLACED};
 use crate::disk::{Dir, in_use};
 use crate::error::{Error, Result};
 use crate::format::{OpenOptions, Repair, RepairOptions, Room};
@@ -47,14 +47,23 @@ pub fn account(
         refuse_in_use(&places, options.repair.now.into())?;
     }
     root.lock()?;
-    if !options.dry_run {
-        finish(&places, teller)?;
-    }
-    let attention = if options.undo {
-        undo(&places, options, teller)?;
-        false
+    let begun = if options.dry_run {
+        plan::begun(&places)?
     } else {
-        mend(repair, &places, open, options, teller)?
+        None
+    };
+    let was_lost = !options.dry_run && finish(&places, teller)?;
+    let attention = match begun {
+        // Until it is finished, the store is not what the next plan will be made for.
+        Some(begun) if !begun.steps.is_empty() => {
+            tell(&begun.steps, None, teller);
+            true
+        }
+        _ if options.undo => {
+            undo(&places, options, teller)?;
+            false
+        }
+        _ => mend(repair, &places, open, options, teller)? || was_lost,
     };
     workers.go_on()?;
     let mut line = inspect::look(room, root.again()?, open, teller, workers)?;
@@ -99,19 +108,33 @@ pub(super) fn places<'d>(room: &Room, root: &'d Dir, open: &'d OpenOptions) -> P
 /// Says that a repair waits to be finished, for who only reads.
 pub(super) fn tell_begun(room: &Room, root: &Dir, open: &OpenOptions, teller: &Teller<'_>) {
     let places = places(room, root, open);
-    if let Ok(Some(folder)) = plan::begun(&places) {
-        let path = places.shown(&folder);
+    if let Ok(Some(begun)) = plan::begun(&places) {
+        let path = places.shown(&begun.folder);
         teller.found(Finding::new(&ACCOUNT_REPAIR_BEGUN, "not finished").path(path));
     }
 }
 
-fn finish(places: &Places<'_>, teller: &Teller<'_>) -> Result<()> {
+/// Finishes what was cut off, and tells it, as nobody has yet. True where something of it is lost for good.
+fn finish(places: &Places<'_>, teller: &Teller<'_>) -> Result<bool> {
     let finished = plan::finish_what_was_begun(places)?;
-    if finished > 0 {
-        let detail = counted(finished as u64, "plan");
-        teller.found(Finding::new(&ACCOUNT_REPAIR_FINISHED, detail).path(REPLACED));
+    if finished.is_empty() {
+        return Ok(false);
     }
-    Ok(())
+    let mut detail = counted(finished.len() as u64, "plan");
+    let mut was_lost = false;
+    for Carried { folder, steps } in &finished {
+        tell(steps, Some(&places.shown(folder)), teller);
+        was_lost |= loses(steps);
+    }
+    if was_lost {
+        detail += "; its steps say what is lost for good";
+    }
+    teller.found(Finding::new(&ACCOUNT_REPAIR_FINISHED, detail).path(REPLACED));
+    Ok(was_lost)
+}
+
+fn loses(steps: &[Entry]) -> bool {
+    steps.iter().any(|step| !step.lost.is_empty())
 }
 
 fn undo(places: &Places<'_>, options: &Options, teller: &Teller<'_>) -> Result<()> {
@@ -143,16 +166,14 @@ fn mend(
     if plan.is_empty() {
         return Ok(false);
     }
-    let kept = if options.dry_run {
-        None
-    } else {
-        let date = date(options.repair.now.into());
-        let folder = plan::carry_out(places, &plan, &date)?;
-        Some(places.shown(&folder))
-    };
-    tell(&plan, kept.as_ref(), teller);
-    let lost = plan.steps.iter().any(|step| !step.about.lost.is_empty());
-    Ok(options.dry_run || lost)
+    if options.dry_run {
+        tell(&plan.entries(), None, teller);
+        return Ok(true);
+    }
+    let date = date(options.repair.now.into());
+    let Carried { folder, steps } = plan::carry_out(places, &plan, &date)?;
+    tell(&steps, Some(&places.shown(&folder)), teller);
+    Ok(loses(&steps))
 }
 
 /// A time as a name.
@@ -160,27 +181,24 @@ fn date(now: i64) -> String {
     super::rfc3339(now).replace(':', "-")
 }
 
-fn tell(plan: &Plan, kept: Option<&String>, teller: &Teller<'_>) {
-    for step in &plan.steps {
+fn tell(steps: &[Entry], kept: Option<&String>, teller: &Teller<'_>) {
+    for step in steps {
         teller.watch().on(Event::Step(&line(step, kept, teller)));
     }
 }
 
-fn line(step: &Step, kept: Option<&String>, teller: &Teller<'_>) -> StepLine {
+fn line(step: &Entry, kept: Option<&String>, teller: &Teller<'_>) -> StepLine {
     let shown = |path: &plan::Path| escape(&bstr::join("/", path));
     StepLine {
         user: teller.user().into(),
-        mailbox: step.about.mailbox.clone(),
+        mailbox: step.mailbox.clone(),
         path: shown(&step.path),
-        action: step.act.word(),
-        to: match &step.act {
-            Act::Rename(to) => Some(shown(to)),
-            _ => None,
-        },
-        codes: step.about.codes.clone(),
-        detail: escape(step.about.does.as_bytes()),
-        lost: step.about.lost.clone(),
-        told_by: step.about.told_by,
+        action: step.act.clone(),
+        to: (!step.to.is_empty()).then(|| shown(&step.to)),
+        codes: step.codes.clone(),
+        detail: escape(step.does.as_bytes()),
+        lost: step.lost.clone(),
+        told_by: step.told_by.clone(),
         done: kept.is_some(),
         kept: kept.cloned(),
     }

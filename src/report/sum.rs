@@ -156,19 +156,19 @@ pub struct StepLine {
     /// The file, from the account's root.
     pub path: String,
     /// `replace`, `remove`, `rename` or `make-dir`.
-    pub action: &'static str,
+    pub action: String,
     /// The new name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     /// Codes of the findings that it mends.
-    pub codes: Vec<&'static str>,
+    pub codes: Vec<String>,
     /// What is done, and what it is made of.
     pub detail: String,
     /// What cannot be brought back.
     pub lost: Vec<String>,
     /// Who tells the date that the file gets.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub told_by: Option<&'static str>,
+    pub told_by: Option<String>,
     /// False where it is only planned.
     pub done: bool,
     /// The folder that keeps what was replaced.

@@ -236,7 +236,7 @@ fn what_is_lost_for_good_is_no_work_to_be_done() {
         user: String::new(),
         mailbox: None,
         path: "mailboxes/INBOX/dbox-Mails/dovecot.index".into(),
-        action: "replace",
+        action: "replace".into(),
         to: None,
         codes: Vec::new(),
         detail: "a new index".into(),

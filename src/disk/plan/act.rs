@@ -2,7 +2,7 @@
 
 use bstr::BString;
 
-use super::journal::{DONE, Journal, PLAN, UNDO};
+use super::journal::{DONE, Entry, Journal, PLAN, UNDO};
 use super::places::{Folders, NEW, gone_if_empty, names, other_owner};
 use super::prepare::prepare;
 use super::step;
@@ -10,8 +10,24 @@ use super::{Place, Places, Plan};
 use crate::disk::{Dir, Stat, remove_tree};
 use crate::error::Result;
 
-/// Carries out a plan: prepares all of it, then does step by step. Returns the folder of what is kept.
-pub fn carry_out(places: &Places<'_>, plan: &Plan, date: &str) -> Result<String> {
+/// A plan that is or will be carried out.
+#[derive(Debug)]
+pub struct Carried {
+    /// The folder of what is kept.
+    pub folder: String,
+    /// In order; none where it is being taken back.
+    pub steps: Vec<Entry>,
+}
+
+impl Carried {
+    fn new(folder: &BString, steps: Vec<Entry>) -> Self {
+        let folder = folder.to_string();
+        Self { folder, steps }
+    }
+}
+
+/// Carries out a plan: prepares all of it, then does step by step.
+pub fn carry_out(places: &Places<'_>, plan: &Plan, date: &str) -> Result<Carried> {
     let stat = places.root.own_stat()?;
     let folders = Folders::make(places, plan, date)?;
     let journal = prepare(&folders, plan)?;
@@ -23,15 +39,15 @@ pub fn carry_out(places: &Places<'_>, plan: &Plan, date: &str) -> Result<String>
         replaced.sync()?;
     }
     do_all(&folders, &journal)?;
-    Ok(folders.name.to_string())
+    Ok(Carried::new(&folders.name, journal.steps))
 }
 
-/// Finishes what an earlier run had begun, to do or to undo. Returns how many plans that were.
-pub fn finish_what_was_begun(places: &Places<'_>) -> Result<usize> {
-    let mut finished = 0;
+/// Finishes what an earlier run had begun, to do or to undo. Returns what that run did not live to tell.
+pub fn finish_what_was_begun(places: &Places<'_>) -> Result<Vec<Carried>> {
+    let mut finished = Vec::new();
     if let Some(replaced) = places.replaced(Place::Root)? {
         for name in names(&replaced)? {
-            finished += usize::from(finish(places, &replaced, name)?);
+            finished.extend(finish(places, &replaced, name)?);
         }
     }
     for (place, _) in places.all() {
@@ -41,25 +57,30 @@ pub fn finish_what_was_begun(places: &Places<'_>) -> Result<usize> {
     Ok(finished)
 }
 
-/// True where something was left to finish.
-fn finish(places: &Places<'_>, replaced: &Dir, name: BString) -> Result<bool> {
+/// What was left to finish.
+fn finish(places: &Places<'_>, replaced: &Dir, name: BString) -> Result<Option<Carried>> {
     let folders = Folders::open(places, name)?;
     if let Some(journal) = Journal::read(folders.root(), PLAN)? {
         do_all(&folders, &journal)?;
-        return Ok(true);
+        return Ok(Some(Carried::new(&folders.name, journal.steps)));
     }
     if let Some(journal) = Journal::read(folders.root(), UNDO)? {
         undo_all(&folders, &journal)?;
-        return Ok(true);
+        return Ok(Some(Carried::new(&folders.name, Vec::new())));
     }
+    let is_new_left = folders.root().dir_if_there(NEW)?.is_some();
     if folders.root().stat_if_there(DONE)?.is_some() {
+        let journal = is_new_left.then(|| Journal::read(folders.root(), DONE));
         folders.without_new()?;
-    } else if folders.root().dir_if_there(NEW)?.is_some() {
+        let journal = journal.transpose()?.flatten();
+        return Ok(journal.map(|journal| Carried::new(&folders.name, journal.steps)));
+    }
+    if is_new_left {
         remove_tree(replaced, &folders.name)?;
     } else {
         gone_if_empty(replaced, &folders.name)?;
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// Removes what was made for a plan that was never begun; what is kept of others stays.
@@ -105,15 +126,18 @@ pub fn undo(places: &Places<'_>) -> Result<Option<String>> {
     Ok(Some(folders.name.to_string()))
 }
 
-/// The folder of a plan that was begun, to do or to undo, and not finished.
-pub fn begun(places: &Places<'_>) -> Result<Option<String>> {
+/// The plan that was begun, to do or to undo, and not finished.
+pub fn begun(places: &Places<'_>) -> Result<Option<Carried>> {
     let Some(replaced) = places.replaced(Place::Root)? else {
         return Ok(None);
     };
     for name in names(&replaced)? {
         let folder = replaced.dir(&name)?;
-        if folder.stat_if_there(PLAN)?.is_some() || folder.stat_if_there(UNDO)?.is_some() {
-            return Ok(Some(name.to_string()));
+        if folder.stat_if_there(UNDO)?.is_some() {
+            return Ok(Some(Carried::new(&name, Vec::new())));
+        }
+        if let Some(journal) = Journal::read(&folder, PLAN)? {
+            return Ok(Some(Carried::new(&name, journal.steps)));
         }
     }
     Ok(None)

@@ -27,29 +27,43 @@ pub(super) struct Journal {
     pub steps: Vec<Entry>,
 }
 
-/// One step.
+/// One step, and what whoever finishes it needs to tell.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Entry {
+pub struct Entry {
     /// Its number: that of the files in the folder.
-    pub nth: usize,
+    pub(super) nth: usize,
     /// As in [`Act::word`].
     pub act: String,
     #[serde(default, skip_serializing_if = "Place::is_root")]
-    pub place: Place,
+    pub(super) place: Place,
+    /// Which name.
     #[serde(with = "names")]
     pub path: Path,
+    /// The name that it gets.
     #[serde(with = "names", default, skip_serializing_if = "Vec::is_empty")]
     pub to: Path,
     /// The name of the file that is kept.
     #[serde(with = "name", default, skip_serializing_if = "Option::is_none")]
-    pub kept: Option<BString>,
+    pub(super) kept: Option<BString>,
     /// BLAKE3 of the new file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub new: Option<String>,
+    pub(super) new: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub times: Option<Times>,
-    /// For people.
+    pub(super) times: Option<Times>,
+    /// The mailbox, as a client sees its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailbox: Option<String>,
+    /// Codes of the findings that it mends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub codes: Vec<String>,
+    /// By what a better date was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_by: Option<String>,
+    /// What is done, for people.
     pub does: String,
+    /// What cannot be brought back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
 }
 
 /// Times of a file's content.
@@ -77,7 +91,11 @@ impl Entry {
                 Act::SetTime { was, to } => Some(Times { was, to }),
                 _ => None,
             },
+            mailbox: step.about.mailbox.clone(),
+            told_by: step.about.told_by.map(Into::into),
+            codes: step.about.codes.iter().map(ToString::to_string).collect(),
             does: step.about.does.clone(),
+            lost: step.about.lost.clone(),
         }
     }
 
@@ -190,6 +208,15 @@ fn decode(text: &str) -> Option<BString> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_journal_of_an_older_version_tells_of_no_loss() {
+        let text = r#"{"version":1,"program":"mailtally 0.1.0","steps":[
+            {"nth":1,"act":"remove","path":["a"],"does":"it is damaged"}]}"#;
+        let journal: Journal = serde_json::from_str(text).unwrap();
+        assert_eq!(journal.steps[0].does, "it is damaged");
+        assert_eq!(journal.steps[0].lost, [""; 0]);
+    }
 
     #[test]
     fn names_of_any_bytes_come_back() {

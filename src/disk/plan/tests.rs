@@ -91,6 +91,7 @@ fn plan() -> Plan {
     push("b/name", Act::Rename(path("b/other")));
     push("c", Act::MakeDir);
     push("b/dated", Act::SetTime { was: WAS, to: TO });
+    plan.steps[3].about.lost = vec!["it went away".into()];
     for (name, act) in [
         ("sub", Act::MakeDir),
         ("sub/list", Act::put(b"new".to_vec())),
@@ -142,7 +143,7 @@ fn what_is_replaced_is_kept_and_comes_back() {
     let temp = store();
     let before = contents(&temp);
     let root = open(&temp, Arc::new(Real));
-    let folder = carry_out(&places(&root), &plan(), "2026").unwrap();
+    let folder = carry_out(&places(&root), &plan(), "2026").unwrap().folder;
     let after = contents(&temp);
     assert_eq!(after["a/index"], ("new index".into(), 0o640));
     assert_eq!(after["a/cache"].0, "new cache");
@@ -155,7 +156,7 @@ fn what_is_replaced_is_kept_and_comes_back() {
     let kept = |name: &str| std::fs::read_to_string(kept.join(name)).unwrap();
     assert_eq!(kept("0001.index"), "old index");
     assert_eq!(kept("0004.gone"), "went away");
-    assert_eq!(finish_what_was_begun(&places(&root)).unwrap(), 0);
+    assert!(finish_what_was_begun(&places(&root)).unwrap().is_empty());
     assert_eq!(undo(&places(&root)).unwrap(), Some(folder));
     assert_eq!(contents(&temp), before);
     assert!(nothing_is_kept(&temp));
@@ -172,11 +173,17 @@ fn a_plan_cut_before_any_step_is_as_before_or_finished_by_the_next_run() {
         let temp = store();
         let done = carry_out(&places(&open(&temp, cut(step))), &plan(), "2026").is_ok();
         let root = open(&temp, Arc::new(Real));
-        let begun = temp.path().join(REPLACED).join("2026/plan.json").exists();
+        let folder = temp.path().join(REPLACED).join("2026");
+        let begun = folder.join("plan.json").exists();
+        let untold = begun || folder.join("new").exists() && folder.join("done.json").exists();
         if !begun && !done && contents(&temp) != after {
             assert_eq!(contents(&temp), before, "cut before step {step}");
         }
-        finish_what_was_begun(&places(&root)).unwrap();
+        let finished = finish_what_was_begun(&places(&root)).unwrap();
+        let told = finished.iter().flat_map(|carried| &carried.steps);
+        let told: Vec<_> = told.flat_map(|step| &step.lost).collect();
+        let lost: &[&str] = if untold { &["it went away"] } else { &[] };
+        assert_eq!(told, lost, "cut before step {step}");
         let now = contents(&temp);
         assert!(now == before || now == after, "cut before step {step}");
         assert!(!begun || now == after, "cut before step {step}: finished");
@@ -230,7 +237,8 @@ fn two_repairs_of_one_second_have_a_folder_each() {
     for wanted in ["2026", "2026.002", "2026.003"] {
         let mut plan = Plan::default();
         plan.push(path("a/log"), Act::put(wanted.into()), About::default());
-        assert_eq!(carry_out(&places(&root), &plan, "2026").unwrap(), wanted);
+        let carried = carry_out(&places(&root), &plan, "2026").unwrap();
+        assert_eq!(carried.folder, wanted);
     }
     assert_eq!(undo(&places(&root)).unwrap().as_deref(), Some("2026.003"));
     assert_eq!(contents(&temp)["a/log"].0, "2026.002");
@@ -260,7 +268,7 @@ fn what_is_kept_lies_where_no_mailbox_can_be() {
     };
     let mut plan = plan();
     plan.push(path("tmp"), Act::MakeDir, About::default());
-    let folder = carry_out(&hidden, &plan, "2026").unwrap();
+    let folder = carry_out(&hidden, &plan, "2026").unwrap().folder;
     assert_eq!(hidden.shown(&folder), "tmp/mailtally-replaced/2026");
     assert!(temp.path().join("tmp/mailtally-replaced/2026").exists());
     assert!(!temp.path().join(REPLACED).exists());

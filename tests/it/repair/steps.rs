@@ -11,10 +11,11 @@ use mailtally::disk::{Dir, Disk, Real};
 use mailtally::format::{OpenOptions, RepairOptions, room};
 use mailtally::ops::{Teller, repair, workers::Workers};
 use mailtally::report::UserLine;
+use serde_json::{Value, json};
 
-use super::Damaged;
+use super::{Damaged, lost};
 use crate::harness::failing::{EIO, Failing};
-use crate::harness::run::Run;
+use crate::harness::run::{Ran, Run};
 use crate::harness::tree::{Node, tree};
 
 /// Content by name, and the times of a Maildir's messages: other times and inodes are another thing.
@@ -198,6 +199,71 @@ fn a_repair_that_waits_to_be_finished_is_said_by_all_that_read() {
     assert_eq!(ran.findings("account.repair-finished").len(), 1, "{ran}");
     assert!(ran.findings(code).is_empty(), "{ran}");
     assert!(damaged.inspect().findings(code).is_empty());
+}
+
+/// An sdbox of which a message is lost for good.
+fn losing() -> Damaged {
+    let damaged = Damaged::sample("sdbox");
+    let message = damaged.mails("Sent", "u.1");
+    damaged.changed(&message, |bytes| bytes.fill(0))
+}
+
+/// What the steps tell of losses: mailbox, codes, what is lost, and if it is done.
+fn losses(ran: &Ran) -> Vec<[Value; 4]> {
+    let mut steps = ran.records_of("step");
+    steps.retain(|step| step["lost"] != json!([]));
+    let told = |step: &Value| ["mailbox", "codes", "lost", "done"].map(|key| step[key].clone());
+    steps.into_iter().map(told).collect()
+}
+
+/// Repairs that were cut off, from the first step on after which the plan is there until its steps are told.
+fn cut_off(damage: fn() -> Damaged) -> Vec<Damaged> {
+    let mut all = Vec::new();
+    for step in 0.. {
+        let damaged = damage();
+        let finished = repaired(&damaged, Failing::disk(step, true, EIO)).is_ok();
+        let folders = fs::read_dir(damaged.at("mailtally-replaced"));
+        let mut folders = folders.into_iter().flatten().map(|it| it.unwrap().path());
+        let begun = |path: PathBuf| {
+            let is_done = path.join("done.json").exists() && path.join("new").exists();
+            is_done || path.join("plan.json").exists()
+        };
+        if folders.any(begun) {
+            all.push(damaged);
+        }
+        if finished {
+            return all;
+        }
+    }
+    unreachable!()
+}
+
+#[test]
+fn what_a_repair_that_was_cut_off_has_lost_is_told_by_the_run_that_finishes_it() {
+    let told = losses(&losing().repair().exits(1));
+    assert_eq!(told.len(), 1);
+    let cut = cut_off(losing);
+    assert!(cut.len() > 5, "{}", cut.len());
+    for damaged in cut {
+        let ran = damaged.repair().exits(1);
+        assert_eq!(losses(&ran), told, "{ran}");
+        let finished = ran.findings("account.repair-finished");
+        let detail = finished[0]["detail"].as_str().unwrap();
+        assert!(detail.ends_with("what is lost for good"), "{ran}");
+        damaged.repair().exits(0);
+    }
+}
+
+#[test]
+fn a_dry_run_shows_what_is_to_be_finished_and_what_it_loses() {
+    let told = lost(&losing().repair());
+    assert_eq!(told.len(), 1);
+    let damaged = cut_off(losing).swap_remove(0);
+    let before = tree(&damaged.store());
+    let ran = damaged.run("repair", &["--offline", "--dry-run"]).exits(1);
+    assert_eq!(lost(&ran), told);
+    assert!(ran.records_of("step").iter().all(|it| it["done"] == false));
+    assert_eq!(tree(&damaged.store()), before);
 }
 
 #[test]
