@@ -6,10 +6,12 @@
 //! m.N                                       flock while a message is appended
 //! dovecot-uidlist.lock, *.newlock           dotlocks; older than two minutes they are left from a crash
 //! ```
-//! None of it is certain: a session that only waits holds no lock.
+//! None of it is certain: a session that only waits holds no lock. A log that a repair has just put there is
+//! fresh too, and no sign of a server while nobody has written to it.
 //!
 //! Source: Dovecot 2.3, `src/lib-index/mail-transaction-log-file.c`, `src/lib/file-dotlock.c`.
 
+use bstr::BString;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use rustix::process::{Flock, FlockType};
@@ -24,35 +26,76 @@ const FRESH: i64 = 10;
 /// No server makes deeper trees.
 const DEEPEST: usize = 64;
 
-/// Fails if anything in the account says that a server works on it.
-pub fn refuse(root: &Dir, now: i64) -> Result<()> {
-    walk(root, now, 0)
+/// Fails if anything in the account says that a server works on it. `is_ours` is asked of a file, named from
+/// the root down, whether it is what we have put there.
+pub fn refuse(root: &Dir, now: i64, is_ours: &dyn Fn(&[BString]) -> bool) -> Result<()> {
+    let at = Vec::new();
+    Walk { now, is_ours, at }.through(root)
 }
 
-fn walk(dir: &Dir, now: i64, depth: usize) -> Result<()> {
-    let mut folders = Vec::new();
-    let mut files = Vec::new();
-    dir.each_entry(|name, kind| match kind {
-        Kind::Dir => folders.push(name.to_vec()),
-        Kind::File if matters(name) => files.push(name.to_vec()),
-        _ => {}
-    })?;
-    for name in files {
-        if let Some(why) = sign(dir, &name, now)? {
-            let path = dir.path_of(&name);
-            let why = why.into();
-            return Err(Error::InUse { path, why });
+/// On the way through the account.
+struct Walk<'a> {
+    now: i64,
+    is_ours: &'a dyn Fn(&[BString]) -> bool,
+    /// The names from the root on.
+    at: Vec<BString>,
+}
+
+impl Walk<'_> {
+    fn through(&mut self, dir: &Dir) -> Result<()> {
+        let mut folders = Vec::new();
+        let mut files = Vec::new();
+        dir.each_entry(|name, kind| match kind {
+            Kind::Dir => folders.push(BString::from(name)),
+            Kind::File if matters(name) => files.push(BString::from(name)),
+            _ => {}
+        })?;
+        for name in files {
+            self.at.push(name.clone());
+            let why = self.sign(dir, &name)?;
+            self.at.pop();
+            if let Some(why) = why {
+                let path = dir.path_of(&name);
+                let why = why.into();
+                return Err(Error::InUse { path, why });
+            }
         }
-    }
-    let messages = |name: &&Vec<u8>| matches!(&name[..], b"cur" | b"new" | b"tmp");
-    for name in folders.iter().filter(|name| !messages(name)) {
-        if depth < DEEPEST
-            && let Some(inner) = dir.dir_if_there(name)?
-        {
-            walk(&inner, now, depth + 1)?;
+        let messages = |name: &BString| matches!(&name[..], b"cur" | b"new" | b"tmp");
+        for name in folders.into_iter().filter(|name| !messages(name)) {
+            if self.at.len() < DEEPEST
+                && let Some(inner) = dir.dir_if_there(&name)?
+            {
+                self.at.push(name);
+                self.through(&inner)?;
+                self.at.pop();
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// What shows that a file is in use; `at` names it.
+    fn sign(&self, dir: &Dir, name: &[u8]) -> Result<Option<&'static str>> {
+        let Some(stat) = dir.stat_if_there(name)? else {
+            return Ok(None);
+        };
+        if is_dotlock(name) {
+            let is_held = stat.mtime > self.now - STALE;
+            return Ok(is_held.then_some("it is a lock of less than two minutes"));
+        }
+        if is_log(name) && stat.mtime > self.now - FRESH && !(self.is_ours)(&self.at) {
+            return Ok(Some("it was written just now"));
+        }
+        let file = match dir.file(name) {
+            Err(error) if error.is_not_found() => return Ok(None),
+            opened => opened?,
+        };
+        let locked = if is_storage(name) {
+            file.is_flocked()?
+        } else {
+            file.is_fcntl_locked()?
+        };
+        Ok(locked.then_some("another process has it locked"))
+    }
 }
 
 fn is_dotlock(name: &[u8]) -> bool {
@@ -70,29 +113,6 @@ fn is_storage(name: &[u8]) -> bool {
 
 fn matters(name: &[u8]) -> bool {
     is_dotlock(name) || is_log(name) || is_storage(name) || name == b"dovecot.index.cache"
-}
-
-/// What shows that a file is in use.
-fn sign(dir: &Dir, name: &[u8], now: i64) -> Result<Option<&'static str>> {
-    let Some(stat) = dir.stat_if_there(name)? else {
-        return Ok(None);
-    };
-    if is_dotlock(name) {
-        return Ok((stat.mtime > now - STALE).then_some("it is a lock of less than two minutes"));
-    }
-    if is_log(name) && stat.mtime > now - FRESH {
-        return Ok(Some("it was written just now"));
-    }
-    let file = match dir.file(name) {
-        Err(error) if error.is_not_found() => return Ok(None),
-        opened => opened?,
-    };
-    let locked = if is_storage(name) {
-        file.is_flocked()?
-    } else {
-        file.is_fcntl_locked()?
-    };
-    Ok(locked.then_some("another process has it locked"))
 }
 
 impl File {
@@ -150,6 +170,19 @@ mod tests {
     /// Long after everything was written.
     fn later(dir: &Dir) -> i64 {
         dir.own_stat().unwrap().mtime + 1000
+    }
+
+    /// The same, where nothing is ours.
+    fn refuse(dir: &Dir, now: i64) -> Result<()> {
+        super::refuse(dir, now, &|_| false)
+    }
+
+    #[test]
+    fn a_log_that_was_just_written_by_us_is_not_in_use() {
+        let (_temp, dir) = account();
+        let now = dir.own_stat().unwrap().mtime + 1;
+        let ours = ["mailboxes", "INBOX", "dovecot.index.log"];
+        super::refuse(&dir, now, &|path| path == ours).unwrap();
     }
 
     #[test]

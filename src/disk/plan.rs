@@ -16,6 +16,7 @@
 
 mod act;
 mod journal;
+mod ours;
 mod places;
 mod prepare;
 mod step;
@@ -30,6 +31,7 @@ use crate::model::MailboxName;
 
 pub use act::{Carried, begun, carry_out, finish_what_was_begun, undo};
 pub use journal::Entry;
+pub use ours::Ours;
 pub use places::{Place, Places};
 
 /// Holds what was replaced.

@@ -10,7 +10,7 @@
 use super::inspect;
 use super::teller::Teller;
 use super::workers::Workers;
-use crate::disk::plan::{self, Carried, Entry, Place, Places, REPLACED};
+use crate::disk::plan::{self, Carried, Entry, Ours, Place, Places, REPLACED};
 use crate::disk::{Dir, in_use};
 use crate::error::{Error, Result};
 use crate::format::{OpenOptions, Repair, RepairOptions, Room};
@@ -83,9 +83,9 @@ fn not_repaired(room: &Room) -> Error {
 
 /// Fails if anything in any of them says that a server works on the account.
 pub(super) fn refuse_in_use(places: &Places<'_>, now: i64) -> Result<()> {
-    places
-        .all()
-        .try_for_each(|(_, dir)| in_use::refuse(dir, now))
+    let ours = Ours::of(places);
+    let mut all = places.all();
+    all.try_for_each(|(place, dir)| in_use::refuse(dir, now, &|path| ours.is(place, path)))
 }
 
 /// Where the parts of the account lie.

@@ -14,6 +14,7 @@ use mailtally::report::UserLine;
 use serde_json::{Value, json};
 
 use super::{Damaged, lost};
+use crate::harness::dovecot::Server;
 use crate::harness::failing::{EIO, Failing};
 use crate::harness::run::{Ran, Run};
 use crate::harness::tree::{Node, tree};
@@ -355,6 +356,78 @@ fn undo_leaves_alone_what_a_server_has_written_since() {
     let ran = damaged.run("repair", &["--offline", "--undo"]).exits(73);
     assert!(ran.stderr.contains("changed since the repair"), "{ran}");
     assert_eq!(contents(&damaged), before);
+}
+
+/// As a copy of long ago: nothing was written just now.
+fn at_rest(damaged: Damaged) -> Damaged {
+    for path in tree(&damaged.store()).into_keys() {
+        let path = damaged.at(path);
+        if path.is_file() {
+            let file = fs::File::open(path).unwrap();
+            let long_ago = UNIX_EPOCH + Duration::from_secs(1_600_000_000);
+            file.set_modified(long_ago).unwrap();
+        }
+    }
+    damaged
+}
+
+#[test]
+fn what_a_repair_has_just_written_is_no_sign_of_a_server() {
+    for damage in [damaged, damaged_mdbox] {
+        let damaged = at_rest(damage());
+        let before = contents(&damaged);
+        let ran = damaged.run("repair", &[]);
+        assert!(ran.records_of("step").len() > 3, "{ran}");
+        damaged.run("repair", &[]).exits(0);
+        let more = damaged.run("repair", &["--recover-orphans"]);
+        assert!(more.code <= 1, "{more}");
+        damaged.run("repair", &["--dry-run"]).exits(0);
+        if !more.records_of("step").is_empty() {
+            assert!(damaged.run("repair", &["--undo"]).code <= 1);
+        }
+        let ran = damaged.run("repair", &["--undo"]);
+        assert!(ran.code <= 1, "{ran}");
+        assert_eq!(contents(&damaged), before);
+    }
+}
+
+#[test]
+fn a_server_that_writes_after_a_repair_is_seen() {
+    let appended = |bytes: &mut Vec<u8>| bytes.extend([0; 8]);
+    let changed = |bytes: &mut Vec<u8>| bytes[30] ^= 1;
+    for change in [&appended as &dyn Fn(&mut Vec<u8>), &changed] {
+        let damaged = at_rest(damaged());
+        damaged.run("repair", &[]).exits(0);
+        let log = damaged.mails("Sent", "dovecot.index.log");
+        let mut bytes = fs::read(&log).unwrap();
+        change(&mut bytes);
+        fs::write(&log, bytes).unwrap();
+        for more in [&[][..], &["--undo"], &["--dry-run"]] {
+            let ran = damaged.run("repair", more).exits(75);
+            assert!(ran.stderr.contains("it was written just now"), "{ran}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_at_work_after_a_repair_is_seen() {
+    let Some(server) = Server::here("a_server_that_is_at_work_after_a_repair_is_seen") else {
+        return;
+    };
+    let damaged = at_rest(damaged());
+    // A copy of the store, with its times.
+    let dovecot = server.serve("sdbox", damaged.store());
+    let location = format!("sdbox:{}", dovecot.mail().display());
+    let run = |more: &[&str]| {
+        let run = Run::new(damaged.store().parent().unwrap());
+        run.args(["repair", &location]).args(more).done()
+    };
+    run(&[]).exits(0);
+    run(&["--dry-run"]).exits(0);
+    dovecot.ask(&["flags", "add", "\\Flagged", "mailbox", "Sent", "all"]);
+    for more in [&["--undo"][..], &[], &["--dry-run"]] {
+        run(more).exits(75);
+    }
 }
 
 #[test]
