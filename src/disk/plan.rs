@@ -67,6 +67,8 @@ pub struct Step {
 pub enum Act {
     /// A new file takes its place; the old one, if there is any, is kept.
     Replace(Fill),
+    /// An empty file that tells something by its name alone takes its place: nobody is to write to it.
+    Mark,
     /// It goes; it is kept.
     Remove,
     /// It gets another name; a file there is an error.
@@ -91,7 +93,7 @@ impl Act {
     /// The word in records.
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Replace(_) => "replace",
+            Self::Replace(_) | Self::Mark => "replace",
             Self::Remove => "remove",
             Self::Rename(_) => "rename",
             Self::MakeDir => "make-dir",

@@ -13,6 +13,9 @@ use crate::error::{At, Result};
 /// Longer names would not fit with a number in front.
 const LONGEST_NAME: usize = 200;
 
+/// The mode of a file that tells something by its name alone.
+const MARK: u32 = 0o444;
+
 /// Makes what is new, and keeps what is old.
 pub(super) fn prepare(folders: &Folders<'_>, plan: &Plan) -> Result<Journal> {
     let mut entries = Vec::new();
@@ -35,6 +38,14 @@ fn one(folders: &Folders<'_>, nth: usize, step: &Step) -> Result<Entry> {
             file.become_like(&model(top, &step.path)?)?;
             Some(content(&new, name.as_bytes())?)
         }
+        Act::Mark => {
+            let file = new.create(&name)?;
+            file.become_like(&Stat {
+                mode: MARK,
+                ..model(top, &step.path)?
+            })?;
+            Some(content(&new, name.as_bytes())?)
+        }
         Act::MakeDir => {
             make_dir(top, &step.path, &new, &name)?;
             None
@@ -42,7 +53,7 @@ fn one(folders: &Folders<'_>, nth: usize, step: &Step) -> Result<Entry> {
         Act::Remove | Act::Rename(_) | Act::SetTime { .. } => None,
     };
     let kept = match &step.act {
-        Act::Replace(_) => keep(top, folder, nth, &step.path)?,
+        Act::Replace(_) | Act::Mark => keep(top, folder, nth, &step.path)?,
         // It is kept by the step itself: a second name would make the file seem newer than others.
         Act::Remove => there(top, &step.path)?.map(|(_, name)| kept_as(nth, name)),
         Act::Rename(_) | Act::MakeDir | Act::SetTime { .. } => None,

@@ -96,6 +96,7 @@ fn plan() -> Plan {
         ("sub", Act::MakeDir),
         ("sub/list", Act::put(b"new".to_vec())),
         ("list", Act::put(b"new list".to_vec())),
+        ("list.mark", Act::Mark),
     ] {
         plan.push_in(Place::Control, path(name), act, About::default());
     }
@@ -151,6 +152,7 @@ fn what_is_replaced_is_kept_and_comes_back() {
     assert_eq!(after["b/dated"].0, format!("{TO}.0"));
     assert_eq!(after["control/list"].0, "new list");
     assert_eq!(after["control/sub/list"].0, "new");
+    assert_eq!(after["control/list.mark"], (String::new(), 0o444));
     assert!(after.contains_key("c") && !after.contains_key("a/gone"));
     let kept = temp.path().join(REPLACED).join(&folder);
     let kept = |name: &str| std::fs::read_to_string(kept.join(name)).unwrap();

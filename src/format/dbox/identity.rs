@@ -181,7 +181,7 @@ impl Identities {
         let pairs = entries.filter(|entry| side_files::is_uidvalidity_name(&entry.name));
         let mut steps: BTreeMap<_, _> = pairs.map(|entry| (entry.name, Act::Remove)).collect();
         steps.insert(name.into(), Act::put(content));
-        steps.insert(named.into(), Act::put(Vec::new()));
+        steps.insert(named.into(), Act::Mark);
         for (name, act) in steps {
             plan.push(vec![name], act, about.clone());
         }

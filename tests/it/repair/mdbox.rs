@@ -172,16 +172,20 @@ fn a_storage_file_that_is_gone_costs_its_messages_and_is_said() {
     assert_sound("a_storage_file_that_is_gone", &damaged);
 }
 
-#[test]
-fn a_mailbox_without_index_keeps_its_messages_and_gets_a_new_uidvalidity() {
-    let before = read(&sample());
-    let damaged = sample();
+/// Without the index of the INBOX.
+fn without_index(damaged: Damaged) -> Damaged {
     let files: Vec<_> = ["dovecot.index", "dovecot.index.log", "dovecot.index.cache"]
         .iter()
         .map(|name| damaged.mails("INBOX", name))
         .filter(|path| path.exists())
         .collect();
-    let damaged = damaged.without(&files);
+    damaged.without(&files)
+}
+
+#[test]
+fn a_mailbox_without_index_keeps_its_messages_and_gets_a_new_uidvalidity() {
+    let before = read(&sample());
+    let damaged = without_index(sample());
     let ran = damaged.repair().exits(1);
     assert!(
         mended(&ran).contains(&"mdbox.index-missing".to_owned()),
@@ -207,6 +211,24 @@ fn a_mailbox_without_index_keeps_its_messages_and_gets_a_new_uidvalidity() {
     for name in ["Sent", "Trash", "Projects/Sub one"] {
         assert_eq!(after.mailbox(name), before.mailbox(name));
     }
+}
+
+#[test]
+fn the_last_uidvalidity_is_noted_with_the_modes_of_a_server() {
+    let modes = |damaged: &Damaged| {
+        let nodes = tree(&damaged.store()).into_iter();
+        let nodes = nodes.map(|(path, node)| (path.display().to_string(), node.mode));
+        let noted = nodes.filter(|(name, _)| name.starts_with("dovecot-uidvalidity"));
+        noted.collect::<Vec<_>>()
+    };
+    let before = modes(&sample());
+    let damaged = without_index(sample());
+    damaged.repair().exits(1);
+    let after = modes(&damaged);
+    let only = |all: &[(String, u32)]| all.iter().map(|(_, mode)| *mode).collect::<Vec<_>>();
+    assert_ne!(after, before, "a new one was given out");
+    assert_eq!(only(&after), only(&before));
+    assert_eq!(after[1].1 & 0o777, 0o444);
 }
 
 #[test]
