@@ -11,6 +11,8 @@
 //!
 //! Source: Dovecot 2.3, `src/lib-index/mail-transaction-log-file.c`, `src/lib/file-dotlock.c`.
 
+use std::io;
+
 use bstr::BString;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
@@ -63,10 +65,10 @@ impl Walk<'_> {
         let messages = |name: &BString| matches!(&name[..], b"cur" | b"new" | b"tmp");
         for name in folders.into_iter().filter(|name| !messages(name)) {
             if self.at.len() < DEEPEST
-                && let Some(inner) = dir.dir_if_there(&name)?
+                && let Some(inner) = if_ours_to_see(dir.dir_if_there(&name))?.flatten()
             {
                 self.at.push(name);
-                self.through(&inner)?;
+                if_ours_to_see(self.through(&inner))?;
                 self.at.pop();
             }
         }
@@ -85,9 +87,12 @@ impl Walk<'_> {
         if is_log(name) && stat.mtime > self.now - FRESH && !(self.is_ours)(&self.at) {
             return Ok(Some("it was written just now"));
         }
-        let file = match dir.file(name) {
+        let file = match if_ours_to_see(dir.file(name)) {
             Err(error) if error.is_not_found() => return Ok(None),
             opened => opened?,
+        };
+        let Some(file) = file else {
+            return Ok(None);
         };
         let locked = if is_storage(name) {
             file.is_flocked()?
@@ -113,6 +118,14 @@ fn is_storage(name: &[u8]) -> bool {
 
 fn matters(name: &[u8]) -> bool {
     is_dotlock(name) || is_log(name) || is_storage(name) || name == b"dovecot.index.cache"
+}
+
+/// What we may not look at is not worked on either, and says nothing.
+fn if_ours_to_see<T>(seen: Result<T>) -> Result<Option<T>> {
+    match seen {
+        Err(error) if error.io_kind() == Some(io::ErrorKind::PermissionDenied) => Ok(None),
+        seen => seen.map(Some),
+    }
 }
 
 impl File {

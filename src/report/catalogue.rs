@@ -429,6 +429,9 @@ rules! {
     MDBOX_REFCOUNT = "mdbox.refcount", Warning,
         "the map counts more or fewer messages than the mailboxes have; a purge may remove too little or too much",
         "run repair before a server opens the store";
+    MDBOX_UNCOUNTED = "mdbox.uncounted", Warning,
+        "a mailbox cannot be read, so nobody knows which stored messages belong to no mailbox, and how many mailboxes have each",
+        "make all mailboxes readable for the run and run again; until then no count is lowered, and no orphan is taken in";
     MDBOX_UNPURGED = "mdbox.unpurged", Info,
         "stored messages were expunged and not purged yet; they are not carried",
         "nothing; doveadm purge frees their room";

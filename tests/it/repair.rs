@@ -13,6 +13,7 @@ use crate::harness::unpacked;
 mod catalogue; // every finding: mended, or said to be left
 mod dates; // file times that are those of a copy
 mod gone; // a whole mailbox is not there any more
+mod hidden; // a mailbox that cannot be read
 mod maildir; // what stands in names and lists
 mod mdbox; // many messages a file, and a map
 mod places; // accounts that lie in several places, and where what is replaced is kept

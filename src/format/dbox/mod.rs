@@ -60,7 +60,9 @@ pub use metadata::{Key, Metadata};
 pub use names::{HOLDS, name_problem};
 pub use places::{Mails, Places};
 pub use recalled::{RECALLED_FROM, Recall, not_stored};
-pub use repair::{FoundMessage, Looked, found_message, look, look_at, mended_by_a_new_index};
+pub use repair::{
+    FoundMessage, Looked, found_message, if_readable, look, look_at, mended_by_a_new_index,
+};
 pub use stored::{Extent, Refused, StoredMessage};
 pub use tree::{OnlyAbove, Tree, finish_account, make_mailbox, stamp_tree};
 pub use wound::Wound;

@@ -7,6 +7,7 @@ use bstr::BString;
 use super::{Extent, Key, StoredMessage};
 use crate::digest::Measured;
 use crate::disk::File;
+use crate::error::Error;
 use crate::model::{Flags, Message, Uid};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, Rule};
@@ -120,6 +121,14 @@ fn lost(finding: Box<Finding>) -> Looked {
         Looked::Unreadable(finding)
     } else {
         Looked::Gone(finding)
+    }
+}
+
+/// What can be read of a mailbox; `None` where the system refuses: that it does is said by whoever looks again.
+pub fn if_readable<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
+    match read {
+        Err(Error::Io { .. }) => Ok(None),
+        read => read.map(Some),
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Tree {
     subscriptions: String,
     /// What belongs to the account as a whole.
     pub account: Account,
+    /// There may be mailboxes that cannot be seen.
+    pub is_partly_hidden: bool,
 }
 
 #[derive(Debug)]
@@ -65,7 +67,11 @@ impl Tree {
             at: Vec::new(),
             folders: BTreeMap::new(),
         };
-        walk.through(&mailboxes, found);
+        let mut is_partly_hidden = false;
+        walk.through(&mailboxes, &mut |finding| {
+            is_partly_hidden |= finding.rule == &MAILBOX_UNREADABLE;
+            found(finding);
+        });
         let (names, folders) = walk.folders.into_iter().unzip();
         let subscriptions = options.subscriptions.as_deref().unwrap_or(SUBSCRIPTIONS);
         let this = Self {
@@ -73,6 +79,7 @@ impl Tree {
             folders,
             account: account(root, &places, subscriptions, options.utf8, found),
             mailboxes,
+            is_partly_hidden,
             subscriptions: subscriptions.into(),
             places: Arc::new(places),
         };

@@ -25,7 +25,7 @@ use super::{filename, quota};
 use crate::digest::Measured;
 use crate::disk::Dir;
 use crate::disk::plan::{About, Act, Plan};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::{OpenOptions, RepairOptions};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, Rule, counted};
@@ -33,13 +33,15 @@ use crate::store::{MailboxSource, Source};
 
 /// Looks at the account in `root`.
 pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Result<Plan> {
-    let store = super::read::open_typed(root.again()?, open, &mut |_| ())?;
+    let mut unreadable = false;
+    let mut found = |finding: Finding| unreadable |= finding.rule == &rules::MAILBOX_UNREADABLE;
+    let store = super::read::open_typed(root.again()?, open, &mut found)?;
     let mut repair = Repair {
         store: &store,
         plan: Plan::default(),
         bytes: 0,
         messages: 0,
-        unreadable: false,
+        unreadable,
         dates: None,
     };
     if options.dates {
@@ -60,7 +62,7 @@ struct Repair<'a> {
     /// Bytes and messages of the account.
     bytes: u64,
     messages: u64,
-    /// Some message could not be read.
+    /// Some message or mailbox could not be read.
     unreadable: bool,
     /// What file times show, where they are to be mended.
     dates: Option<dates::Dates>,
@@ -95,11 +97,12 @@ fn is_of_the_list(rule: &'static Rule) -> bool {
     mended.contains(&rule)
 }
 
-impl Repair<'_> {
+impl<'s> Repair<'s> {
     fn mailbox(&mut self, nth: usize) -> Result<()> {
-        let (store, folder) = (self.store, self.store.folder_of(nth));
-        let mut findings = Vec::new();
-        let mailbox = store.open_mailbox(nth, &mut |finding| findings.push(finding))?;
+        let folder = self.store.folder_of(nth);
+        let Some((mailbox, findings)) = self.read_mailbox(nth)? else {
+            return Ok(());
+        };
         self.make_places(&mailbox, folder)?;
         let mut codes: Vec<_> = findings
             .iter()
@@ -119,6 +122,24 @@ impl Repair<'_> {
             self.write_list(&mailbox, folder, &fates, codes);
         }
         self.redate(&mailbox, folder, &fates)
+    }
+
+    /// A mailbox, and what was found in it. One that can be read in part is left alone too: what is written of
+    /// it would leave the rest out.
+    fn read_mailbox(&mut self, nth: usize) -> Result<Option<(MaildirMailbox<'s>, Vec<Finding>)>> {
+        let mut findings = Vec::new();
+        let store = self.store;
+        let mailbox = match store.open_mailbox(nth, &mut |finding| findings.push(finding)) {
+            Err(Error::Io { .. }) => None,
+            opened => Some(opened?),
+        };
+        let is_whole = !findings.iter().any(|finding| {
+            let unreadable = [&rules::MAILBOX_UNREADABLE, &rules::UIDLIST_UNREADABLE];
+            unreadable.contains(&finding.rule)
+        });
+        self.unreadable |= mailbox.is_none() || !is_whole;
+        let mailbox = mailbox.filter(|_| is_whole);
+        Ok(mailbox.map(|mailbox| (mailbox, findings)))
     }
 
     fn make_places(&mut self, mailbox: &MaildirMailbox<'_>, folder: &Folder) -> Result<()> {

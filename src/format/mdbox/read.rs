@@ -1,7 +1,7 @@
 //! Reads an mdbox account, as we or a live Dovecot left it.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bstr::BString;
 
@@ -77,6 +77,8 @@ struct Seen {
     mailboxes: BTreeSet<usize>,
     /// One a stored message, in the order of the map.
     refs: Vec<u32>,
+    /// It was said that they cannot be counted.
+    is_uncounted: bool,
 }
 
 impl Seen {
@@ -84,11 +86,32 @@ impl Seen {
         Self {
             mailboxes: BTreeSet::new(),
             refs: vec![0; map.map_or(0, Map::len)],
+            is_uncounted: false,
+        }
+    }
+}
+
+impl Seen {
+    /// Once is enough.
+    fn tell_uncounted(&mut self, found: Found<'_>) {
+        if !std::mem::replace(&mut self.is_uncounted, true) {
+            let detail = "a mailbox cannot be read";
+            found(Finding::new(&rules::MDBOX_UNCOUNTED, detail).path(STORAGE));
         }
     }
 }
 
 impl Mdbox {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_mailbox(&self, nth: usize, found: Found<'_>) -> Result<Option<MdboxMailbox<'_>>> {
+        let mails = self.tree.mails(nth, found)?;
+        let opened = mails.map(|mails| MdboxMailbox::open(self, nth, &mails, found));
+        opened.transpose()
+    }
+
     /// The name of a mailbox as the metadata of messages has it.
     pub(super) fn storage_name(&self, nth: usize) -> BString {
         self.tree.storage_name(nth)
@@ -101,7 +124,7 @@ impl Mdbox {
         map_uids: impl Iterator<Item = u32>,
         found: Found<'_>,
     ) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen();
         if !seen.mailboxes.insert(nth) {
             return;
         }
@@ -113,7 +136,9 @@ impl Mdbox {
             }
         }
         if seen.mailboxes.len() == self.tree.selectable().count() {
-            if let Some(map) = &self.storage.map {
+            if self.tree.is_partly_hidden {
+                seen.tell_uncounted(found);
+            } else if let Some(map) = &self.storage.map {
                 tell_refs(map, &seen.refs, found);
             }
             self.storage.tell_damage(found);
@@ -193,8 +218,12 @@ impl Source for Mdbox {
     }
 
     fn mailbox<'a>(&'a self, nth: usize, found: Found<'_>) -> Result<Box<dyn MailboxSource + 'a>> {
-        Ok(match self.tree.mails(nth, found)? {
-            Some(mails) => Box::new(MdboxMailbox::open(self, nth, &mails, found)?),
+        let opened = self.open_mailbox(nth, found);
+        if opened.is_err() {
+            self.seen().tell_uncounted(found);
+        }
+        Ok(match opened? {
+            Some(mailbox) => Box::new(mailbox),
             None => Box::new(OnlyAbove::new(&self.tree.names[nth], &self.root)),
         })
     }

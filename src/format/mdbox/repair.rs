@@ -6,6 +6,9 @@
 //! map               corrected: each map UID where its message is, counted by the mailboxes that name it
 //! indexes           new only where one is damaged, or names a message of which nothing is left
 //! ```
+//! Where a mailbox cannot be read, any stored message may be one of its own: none is taken in elsewhere, none is
+//! counted lower than the map has it, and damaged ones stay.
+//!
 //! Map UIDs and the map's UIDVALIDITY stay, so that a sound mailbox is not touched when the map is lost.
 
 mod mailboxes;
@@ -52,6 +55,7 @@ pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Re
         mailboxes: Vec::new(),
         moved: Moved::default(),
         plan: Plan::default(),
+        is_partly_hidden: store.tree.is_partly_hidden,
         store,
     };
     repair.read_mailboxes()?;
@@ -78,4 +82,6 @@ struct Repair<'a> {
     /// Where messages of damaged files are, once their new files are written.
     moved: Moved,
     plan: Plan,
+    /// A mailbox cannot be read, and may name any stored message.
+    is_partly_hidden: bool,
 }

@@ -25,15 +25,15 @@ use crate::disk::plan::{About, Act, Path, Plan};
 use crate::disk::{Dir, NewFile};
 use crate::error::{Error, Result};
 use crate::format::dbox::{
-    CACHE, INDEX, Identities, LOG, Looked, MailboxIndex, Own, RECALLED_FROM, Tree, look,
-    mended_by_a_new_index, not_stored,
+    CACHE, INDEX, Identities, LOG, Looked, MailboxIndex, Own, RECALLED_FROM, Tree, if_readable,
+    look, mended_by_a_new_index, not_stored,
 };
 use crate::format::dovecot_index::{Generation, Index, Origin};
 use crate::format::{OpenOptions, RepairOptions};
 use crate::model::{Flags, Message};
 use crate::report::catalogue::{DBOX_LOST, DBOX_ORPHAN};
 use crate::report::{Finding, counted};
-use crate::store::MailboxSource;
+use crate::store::{Found, MailboxSource};
 
 /// Files beside an index that would contradict a new one.
 const OLD: [&str; 3] = [
@@ -94,15 +94,11 @@ impl Seen {
 
 impl Repair<'_> {
     fn mailbox(&mut self, nth: usize) -> Result<()> {
-        let tree = Rc::clone(&self.tree);
-        let name = &tree.names[nth];
-        let Some(mails) = tree.mails(nth, &mut |_| ())? else {
+        let mut findings = Vec::new();
+        let opened = self.open(nth, &mut |finding| findings.push(finding));
+        let Some(mailbox) = if_readable(opened)?.flatten() else {
             return Ok(());
         };
-        let mut findings = Vec::new();
-        let mailbox = SdboxMailbox::open(name, mails, &tree.places, &mut |finding| {
-            findings.push(finding);
-        })?;
         let mailbox = Rc::new(mailbox);
         // Its storage may be gone, and nothing else be left to tell.
         let extensions = ["mdbox-hdr", "mdbox"].into_iter();
@@ -129,6 +125,14 @@ impl Repair<'_> {
             self.write_index(nth, &mailbox, seen)?;
         }
         Ok(())
+    }
+
+    fn open(&self, nth: usize, found: Found<'_>) -> Result<Option<SdboxMailbox>> {
+        let tree = &self.tree;
+        let mails = tree.mails(nth, &mut |_| ())?;
+        let opened =
+            mails.map(|mails| SdboxMailbox::open(&tree.names[nth], mails, &tree.places, found));
+        opened.transpose()
     }
 
     fn message(

@@ -92,6 +92,7 @@ const LEFT: &[&str] = &[
     "dbox.external-attachment",
     "dbox.encrypted",
     "dbox.stray",
+    "mdbox.uncounted",
     "mdbox.unpurged",
     "mdbox.stray",
     "maildir.unreadable",

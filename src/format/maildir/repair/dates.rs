@@ -19,7 +19,7 @@ use super::super::mailbox::MaildirMailbox;
 use super::super::notes::{DAY, FEW, is_odd, shown};
 use super::{Fate, Repair};
 use crate::disk::plan::{About, Act};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::dovecot_index::Cache;
 use crate::format::received;
 use crate::report::catalogue::{MAILDIR_COPY_DATES, MAILDIR_DATE};
@@ -123,7 +123,10 @@ impl Repair<'_> {
             if !store.folder_of(nth).selectable {
                 continue;
             }
-            let mailbox = store.open_mailbox(nth, &mut |_| ())?;
+            let mailbox = match store.open_mailbox(nth, &mut |_| ()) {
+                Err(Error::Io { .. }) => continue,
+                opened => opened?,
+            };
             for at in 0..mailbox.len() {
                 if let Some(stat) = mailbox.stat(at) {
                     let told = told(&mailbox, at, stat.mtime, store.now);

@@ -10,13 +10,14 @@ use zerocopy::IntoBytes;
 use super::super::layout::{GUID, HEADER, MAIL, MailRecord};
 use super::super::mailbox::MdboxMailbox;
 use super::super::map::Place;
+use super::super::read::Mdbox;
 use super::Repair;
 use crate::disk::plan::{About, Act, Path};
 use crate::error::Result;
 use crate::format::dbox::record::seconds;
 use crate::format::dbox::{
-    CACHE, INDEX, Looked, MailboxIndex, Mails, Own, RECALLED_FROM, UNKNOWN_UIDS, guid_128, look_at,
-    mended_by_a_new_index, not_stored,
+    CACHE, INDEX, Looked, MailboxIndex, Mails, Own, RECALLED_FROM, UNKNOWN_UIDS, guid_128,
+    if_readable, look_at, mended_by_a_new_index, not_stored,
 };
 use crate::format::dovecot_index::Generation;
 use crate::model::{self, Message, Uid};
@@ -78,20 +79,27 @@ impl Repair<'_> {
     pub(super) fn read_mailboxes(&mut self) -> Result<()> {
         let store = Rc::clone(&self.store);
         for nth in store.tree.selectable() {
-            let Some(mails) = store.tree.mails(nth, &mut |_| ())? else {
-                continue;
-            };
-            let mut findings = Vec::new();
-            let mailbox = MdboxMailbox::open(&store, nth, &mails, &mut |finding| {
-                findings.push(finding);
-            })?;
-            let mut read = self.read_mailbox(nth, &mailbox, &findings);
-            if read.made {
-                self.recall(&mut read, &mails)?;
+            match if_readable(self.read(&store, nth))? {
+                Some(read) => self.mailboxes.extend(read),
+                None => self.is_partly_hidden = true,
             }
-            self.mailboxes.push(read);
         }
         Ok(())
+    }
+
+    fn read(&self, store: &Mdbox, nth: usize) -> Result<Option<Mailbox>> {
+        let Some(mails) = store.tree.mails(nth, &mut |_| ())? else {
+            return Ok(None);
+        };
+        let mut findings = Vec::new();
+        let mailbox = MdboxMailbox::open(store, nth, &mails, &mut |finding| {
+            findings.push(finding);
+        })?;
+        let mut read = self.read_mailbox(nth, &mailbox, &findings);
+        if read.made {
+            self.recall(&mut read, &mails)?;
+        }
+        Ok(Some(read))
     }
 
     fn read_mailbox(

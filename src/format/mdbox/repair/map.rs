@@ -32,6 +32,9 @@ pub(super) struct Stored {
     pub refs: u32,
 }
 
+/// What the old map says: by file and place, map UID and count.
+type Told = HashMap<(u32, u64), (u32, u32)>;
+
 /// The map as it is to be.
 #[derive(Debug)]
 pub(super) struct NewMap {
@@ -83,6 +86,21 @@ impl NewMap {
         self.stored.entry(map_uid).or_insert(Stored { place, refs });
     }
 
+    /// A mailbox that cannot be read may name any of them. `named`: what all others do, but for those without
+    /// an index, of which nobody knows whether the map counts them. `told`: what the map counted, if there is one.
+    fn lower_no_count(&mut self, named: &BTreeMap<u32, Stored>, told: Option<&Told>) {
+        for (map_uid, stored) in &mut self.stored {
+            let named = named.get(map_uid).map_or(0, |stored| stored.refs);
+            let made = stored.refs - named;
+            let place = (stored.place.file_id, stored.place.at);
+            let least = match told {
+                Some(told) => told.get(&place).map_or(0, |(_, refs)| *refs),
+                None => named + 1,
+            };
+            stored.refs = least.max(named) + made;
+        }
+    }
+
     /// One that was never given out.
     pub(super) fn next(&self) -> u32 {
         self.next
@@ -107,8 +125,9 @@ impl Repair<'_> {
                 entry.map_uid = map_uid;
             }
         }
+        let named = self.is_partly_hidden.then(|| self.map.stored.clone());
         let old = self.store.storage.map.as_ref();
-        let told: HashMap<_, _> = old.into_iter().flat_map(places).collect();
+        let told: Told = old.into_iter().flat_map(places).collect();
         for mailbox in made {
             let map = &mut self.map;
             mailbox.entries.retain_mut(|entry| {
@@ -132,6 +151,10 @@ impl Repair<'_> {
                 }
                 has_it
             });
+        }
+        if let Some(named) = named {
+            let known = old.is_some().then_some(&told);
+            self.map.lower_no_count(&named, known);
         }
     }
 
@@ -158,7 +181,7 @@ impl Repair<'_> {
                 };
                 let held = self.scanned.len(place);
                 let free = self.map.at(place).is_none() && !self.map.stored.contains_key(&map_uid);
-                if free && (held.is_some() || missing) {
+                if free && (held.is_some() || missing || self.is_partly_hidden) {
                     let told = old.position(map_uid).and_then(|nth| old.place(nth));
                     self.map.enter(map_uid, told.unwrap_or(place), refs);
                 }
@@ -176,7 +199,7 @@ impl Repair<'_> {
             if self.map.at(place).is_none() {
                 // A purge would throw away what the map does not name.
                 let copy = held.guid.is_some_and(|guid| named.contains(&guid));
-                let refs = u32::from(!copy);
+                let refs = u32::from(!copy || self.is_partly_hidden);
                 self.map.enter(self.map.next(), place, refs);
             }
         }
@@ -258,12 +281,16 @@ impl Repair<'_> {
         stored: Vec<(u32, Stored)>,
         lens: Vec<u64>,
     ) {
+        let mut does = format!(
+            "a map of {}",
+            counted(stored.len() as u64, "stored message")
+        );
+        if self.is_partly_hidden {
+            does += "; no count is lowered, as a mailbox cannot be read";
+        }
         let about = About {
             codes: self.codes_of_map(),
-            ..About::of(format!(
-                "a map of {}",
-                counted(stored.len() as u64, "stored message")
-            ))
+            ..About::of(does)
         };
         let log = new_map(head, header, &[], &[], &Moved::default()).log_bytes();
         let path = |name: &str| vec![STORAGE.into(), name.into()];

@@ -18,7 +18,7 @@ use crate::report::counted;
 impl Repair<'_> {
     /// Names all orphans in a new mailbox.
     pub(super) fn take_in_orphans(&mut self) -> Result<()> {
-        if !self.options.recover_orphans {
+        if !self.options.recover_orphans || self.is_partly_hidden {
             return Ok(());
         }
         let mut entries = Vec::new();

@@ -168,7 +168,8 @@ impl Repair<'_> {
     /// What cannot be read now, as where its attachments are not at hand, stays as it is.
     fn keep_the_unreadable(&self, files: &mut BTreeMap<u32, Pieces>) -> Result<()> {
         let entries = self.mailboxes.iter().flat_map(|mailbox| &mailbox.entries);
-        for place in entries.filter_map(|entry| entry.place) {
+        let named = entries.filter_map(|entry| entry.place);
+        for place in named.chain(self.perhaps_named()) {
             let (Some(pieces), Some(file)) = (
                 files.get_mut(&place.file_id),
                 self.store.storage.file(place.file_id)?,
@@ -186,6 +187,17 @@ impl Repair<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What a mailbox that cannot be read may name.
+    fn perhaps_named(&self) -> Vec<Place> {
+        let map = self.store.storage.map.as_ref();
+        let map = map.filter(|_| self.is_partly_hidden);
+        let counted = map.into_iter().flat_map(|map| {
+            let all = (0..map.len()).filter(|nth| map.refs(*nth) > 0);
+            all.filter_map(|nth| map.place(nth))
+        });
+        counted.collect()
     }
 
     /// False where a new file would have the same damage: all that is damaged is kept as it is.
