@@ -11,6 +11,7 @@ use crate::harness::tree::copy;
 use crate::harness::unpacked;
 
 mod catalogue; // every finding: mended, or said to be left
+mod copies; // a message that is stored twice
 mod dates; // file times that are those of a copy
 mod gone; // a whole mailbox is not there any more
 mod hidden; // a mailbox that cannot be read

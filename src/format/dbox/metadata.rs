@@ -103,6 +103,14 @@ impl Metadata {
         self.lines.push((key as u8, value));
     }
 
+    /// Gives the key another value, where it has one.
+    pub fn set(&mut self, key: Key, value: impl Into<BString>) {
+        let held = self.lines.iter_mut().find(|(held, _)| *held == key as u8);
+        if let Some((_, held)) = held {
+            *held = value.into();
+        }
+    }
+
     /// Appends the whole block to `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(METADATA_MAGIC);

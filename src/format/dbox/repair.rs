@@ -24,6 +24,11 @@ pub struct FoundMessage {
 }
 
 impl FoundMessage {
+    /// It gets another GUID.
+    pub fn rename(&mut self, guid: BString) {
+        self.guid = guid;
+    }
+
     /// As a message with this UID, without flags.
     pub fn message(&self, uid: Uid) -> Message {
         Message {

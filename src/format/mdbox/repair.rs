@@ -3,7 +3,8 @@
 //! ```text
 //! storage files     read from end to end: messages that hold up, and gaps between them
 //!   with damage     what holds up goes into a new m.N, with what is sound of damaged messages
-//! map               corrected: each map UID where its message is, counted by the mailboxes that name it
+//! map               corrected: each map UID where its message is, counted by the mailboxes that name it;
+//!                   a second copy of what a mailbox has counts nothing
 //! indexes           new only where one is damaged, or names a message of which nothing is left
 //! ```
 //! Where a mailbox cannot be read, any stored message may be one of its own: none is taken in elsewhere, none is
@@ -11,12 +12,16 @@
 //!
 //! Map UIDs and the map's UIDVALIDITY stay, so that a sound mailbox is not touched when the map is lost.
 
+mod copies;
 mod mailboxes;
 mod map;
 mod orphans;
 mod storage;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
+
+use bstr::BString;
 
 use super::layout::STORAGE;
 use super::read::Mdbox;
@@ -54,6 +59,7 @@ pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Re
         map_codes,
         mailboxes: Vec::new(),
         moved: Moved::default(),
+        renamed: BTreeMap::new(),
         plan: Plan::default(),
         is_partly_hidden: store.tree.is_partly_hidden,
         store,
@@ -61,6 +67,7 @@ pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Re
     repair.read_mailboxes()?;
     repair.name_messages();
     repair.name_the_rest();
+    repair.free_copies();
     repair.take_in_orphans()?;
     repair.write_storage()?;
     repair.write_map()?;
@@ -81,6 +88,8 @@ struct Repair<'a> {
     map: NewMap,
     /// Where messages of damaged files are, once their new files are written.
     moved: Moved,
+    /// By file and place: messages that get another GUID.
+    renamed: BTreeMap<(u32, u64), BString>,
     plan: Plan,
     /// A mailbox cannot be read, and may name any stored message.
     is_partly_hidden: bool,

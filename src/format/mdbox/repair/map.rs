@@ -1,6 +1,6 @@
 //! The map, corrected: each map UID where its message is, counted by the mailboxes that name it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use zerocopy::IntoBytes;
 
@@ -45,6 +45,8 @@ pub(super) struct NewMap {
     pub stored: BTreeMap<u32, Stored>,
     by_place: HashMap<(u32, u64), u32>,
     next: u32,
+    /// So many copies count nothing any more.
+    freed: u64,
 }
 
 impl NewMap {
@@ -57,6 +59,7 @@ impl NewMap {
             stored: BTreeMap::new(),
             by_place: HashMap::new(),
             next: map.map_or(1, Map::next_uid).max(1),
+            freed: 0,
         }
     }
 
@@ -98,6 +101,16 @@ impl NewMap {
                 None => named + 1,
             };
             stored.refs = least.max(named) + made;
+        }
+    }
+
+    /// The one at a place counts nothing any more, if it did.
+    pub(super) fn free(&mut self, place: Place) {
+        let map_uid = self.at(place);
+        let stored = map_uid.and_then(|map_uid| self.stored.get_mut(&map_uid));
+        if let Some(stored) = stored.filter(|stored| stored.refs > 0) {
+            stored.refs = 0;
+            self.freed += 1;
         }
     }
 
@@ -169,7 +182,7 @@ impl Repair<'_> {
     }
 
     /// Stored messages that no mailbox names stay what they are. Without a map, nobody knows whether they
-    /// were expunged: they are orphans, but for second copies of what a mailbox has.
+    /// were expunged: they are orphans.
     pub(super) fn name_the_rest(&mut self) {
         let missing = self.store.tree.places.alt_is_missing();
         if let Some(old) = &self.store.storage.map {
@@ -188,8 +201,6 @@ impl Repair<'_> {
             }
             return;
         }
-        let entries = self.mailboxes.iter().flat_map(|mailbox| &mailbox.entries);
-        let named: HashSet<_> = entries.map(|entry| entry.guid).collect();
         for ((file_id, at), held) in &self.scanned.held {
             let place = Place {
                 file_id: *file_id,
@@ -198,9 +209,7 @@ impl Repair<'_> {
             };
             if self.map.at(place).is_none() {
                 // A purge would throw away what the map does not name.
-                let copy = held.guid.is_some_and(|guid| named.contains(&guid));
-                let refs = u32::from(!copy || self.is_partly_hidden);
-                self.map.enter(self.map.next(), place, refs);
+                self.map.enter(self.map.next(), place, 1);
             }
         }
     }
@@ -281,16 +290,9 @@ impl Repair<'_> {
         stored: Vec<(u32, Stored)>,
         lens: Vec<u64>,
     ) {
-        let mut does = format!(
-            "a map of {}",
-            counted(stored.len() as u64, "stored message")
-        );
-        if self.is_partly_hidden {
-            does += "; no count is lowered, as a mailbox cannot be read";
-        }
         let about = About {
             codes: self.codes_of_map(),
-            ..About::of(does)
+            ..About::of(self.does_for_a_map(stored.len()))
         };
         let log = new_map(head, header, &[], &[], &Moved::default()).log_bytes();
         let path = |name: &str| vec![STORAGE.into(), name.into()];
@@ -306,6 +308,21 @@ impl Repair<'_> {
         };
         self.plan
             .push(path(MAP), Act::Replace(Box::new(fill)), about);
+    }
+
+    fn does_for_a_map(&self, messages: usize) -> String {
+        let messages = counted(messages as u64, "stored message");
+        let mut does = vec![format!("a map of {messages}")];
+        if self.map.freed > 0 {
+            let freed = counted(self.map.freed, "stored message");
+            does.push(format!(
+                "{freed} that a mailbox has in another place may be purged"
+            ));
+        }
+        if self.is_partly_hidden {
+            does.push("no count is lowered, as a mailbox cannot be read".into());
+        }
+        does.join("; ")
     }
 
     fn codes_of_map(&self) -> Vec<&'static str> {

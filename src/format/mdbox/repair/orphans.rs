@@ -1,15 +1,18 @@
 //! Stored messages that no mailbox names: they get a mailbox of their own, where that is asked for.
 
-use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bstr::BString;
+
+use super::super::layout::{STORAGE, file_name};
 use super::super::map::Place;
 use super::Repair;
+use super::copies::Like;
 use super::mailboxes::Entry;
 use crate::disk::plan::{About, Act, Path};
 use crate::error::Result;
-use crate::format::dbox::{Extent, found_message};
+use crate::format::dbox::{Extent, FoundMessage, found_message, guid_128};
 use crate::format::dovecot_index::Generation;
 use crate::model::Uid;
 use crate::report::catalogue::MDBOX_ORPHAN;
@@ -22,11 +25,9 @@ impl Repair<'_> {
             return Ok(());
         }
         let mut entries = Vec::new();
-        for (place, guid) in self.orphans() {
+        for (place, guid, found) in self.orphans()? {
             let uid = u32::try_from(entries.len() + 1).ok().and_then(Uid::new);
-            let (Some(uid), Some(found)) = (uid, self.orphan(place)?) else {
-                continue;
-            };
+            let Some(uid) = uid else { continue };
             // It counts as it is; a place that the map did not know counts from now on.
             let known = self.map.at(place);
             let map_uid = known.unwrap_or_else(|| self.map.name(0, place));
@@ -49,28 +50,58 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// Those that hold up and that no mailbox has under the same GUID.
-    fn orphans(&self) -> Vec<(Place, [u8; 16])> {
-        let entries = self.mailboxes.iter().flat_map(|mailbox| &mailbox.entries);
-        let named: HashSet<_> = entries.map(|entry| entry.guid).collect();
-        let mut seen = HashSet::new();
-        let held = self.scanned.held.iter();
-        let orphans = held.filter_map(|((file_id, at), held)| {
-            let place = Place {
-                file_id: *file_id,
-                at: *at,
-                len: held.len,
-            };
-            let guid = held.guid.filter(|guid| !named.contains(guid))?;
+    /// Those that hold up and that no mailbox has, each once.
+    fn orphans(&mut self) -> Result<Vec<(Place, [u8; 16], FoundMessage)>> {
+        let (mut kept, mut orphans) = (self.kept(), Vec::new());
+        for (place, guid) in self.held() {
             let stored = self.map.at(place).and_then(|uid| self.map.stored.get(&uid));
             // A count of zero: expunged, and not purged yet.
             let wanted = stored.is_none_or(|stored| stored.refs > 0);
-            (wanted && seen.insert(guid)).then_some((place, guid))
-        });
-        orphans.collect()
+            if !wanted || kept.has(place) {
+                continue;
+            }
+            match kept.look(self, &guid, place) {
+                Like::None => {
+                    if let Some(found) = self.orphan(place)? {
+                        kept.add(guid, place);
+                        orphans.push((place, guid, found));
+                    }
+                }
+                Like::Same(new) => {
+                    self.map.free(place);
+                    self.rename(place, new);
+                }
+                Like::Other(digest, new) => {
+                    // Nothing outside of the account is written to.
+                    if let Some(mut found) = self.orphan(place)?
+                        && self.is_in_root(place)?
+                    {
+                        kept.add_renamed(guid, digest, new.clone());
+                        found.rename(new.clone());
+                        orphans.push((place, guid_128(&new), found));
+                        self.rename(place, Some(new));
+                    }
+                }
+                Like::Unreadable => {}
+            }
+        }
+        Ok(orphans)
     }
 
-    fn orphan(&self, place: Place) -> Result<Option<crate::format::dbox::FoundMessage>> {
+    /// It gets another GUID: to a server, two messages with one GUID are one.
+    fn rename(&mut self, place: Place, new: Option<BString>) {
+        if let Some(new) = new {
+            self.renamed.insert((place.file_id, place.at), new);
+        }
+    }
+
+    fn is_in_root(&self, place: Place) -> Result<bool> {
+        let storage = self.root.dir(STORAGE)?;
+        let file = storage.stat_if_there(file_name(place.file_id))?;
+        Ok(file.is_some())
+    }
+
+    fn orphan(&self, place: Place) -> Result<Option<FoundMessage>> {
         let Some(file) = self.store.storage.file(place.file_id)? else {
             return Ok(None);
         };

@@ -24,7 +24,7 @@ use crate::format::dbox::{
     Extent, Key, MESSAGE_HEADER, StoredMessage, file_header, guid_128, message_header,
     read_message_header,
 };
-use crate::report::catalogue::MDBOX_DAMAGED;
+use crate::report::catalogue::{MDBOX_DAMAGED, MDBOX_ORPHAN};
 use crate::report::{Finding, counted};
 
 /// Where messages are now, by file and place before.
@@ -114,6 +114,8 @@ enum Piece {
     Raw(u64, u64),
     /// What is sound of a message: of which mailbox, which one, where it was.
     Anew(usize, usize, Place),
+    /// A message as it is, but for its GUID: where it was, its bytes there.
+    Renamed(u64, u64, BString),
 }
 
 impl Piece {
@@ -121,7 +123,7 @@ impl Piece {
     fn raw(&self) -> Option<(u64, u64)> {
         match self {
             Self::Raw(at, len) => Some((*at, *len)),
-            Self::Anew(..) => None,
+            Self::Anew(..) | Self::Renamed(..) => None,
         }
     }
 }
@@ -153,6 +155,12 @@ impl Repair<'_> {
                 let piece = Piece::Anew(mailbox.nth, entry.at, place);
                 let pieces = files.entry(place.file_id).or_default();
                 pieces.insert(place.at, piece);
+            }
+        }
+        for ((id, at), guid) in &self.renamed {
+            if let Some(held) = self.scanned.held.get(&(*id, *at)) {
+                let piece = Piece::Renamed(*at, held.len, guid.clone());
+                files.entry(*id).or_default().insert(*at, piece);
             }
         }
         for (id, pieces) in &mut files {
@@ -230,11 +238,11 @@ impl Repair<'_> {
         if self.root.dir(STORAGE)?.stat_if_there(&name)?.is_none() {
             return Err(self.is_in_alt(&name));
         }
+        let codes = self.mended_by_a_new_file(id, &pieces);
         if !pieces.is_empty() {
-            let messages = counted(pieces.len() as u64, "message");
             let about = About {
-                codes: vec![MDBOX_DAMAGED.code],
-                ..About::of(format!("{messages} of {name}, without its damage"))
+                codes: codes.clone(),
+                ..About::of(does_for_a_new_file(&name, &codes, &pieces))
             };
             let (store, moved, now) = (
                 Rc::clone(&self.store),
@@ -258,11 +266,19 @@ impl Repair<'_> {
         let gaps = self.scanned.gaps.iter().filter(|gap| gap.0 == id);
         let gaps = gaps.map(|(_, from, to)| format!("bytes {from} to {to} hold no whole message"));
         let about = About {
-            codes: vec![MDBOX_DAMAGED.code],
+            codes,
             ..About::of(gaps.collect::<Vec<_>>().join("; "))
         };
         self.plan.push(path(id), Act::Remove, about);
         Ok(())
+    }
+
+    fn mended_by_a_new_file(&self, id: u32, pieces: &[Piece]) -> Vec<&'static str> {
+        let is_anew = |piece: &Piece| matches!(piece, Piece::Anew(..));
+        let is_damaged = self.scanned.gaps.iter().any(|gap| gap.0 == id);
+        let damage = (is_damaged || pieces.iter().any(is_anew)).then_some(MDBOX_DAMAGED.code);
+        let orphans = (renamed(pieces) > 0).then_some(MDBOX_ORPHAN.code);
+        damage.into_iter().chain(orphans).collect()
     }
 
     /// Nothing outside of the account is written to.
@@ -273,6 +289,28 @@ impl Repair<'_> {
             help: format!("move it to {root}/{STORAGE}, and run repair again"),
         }
     }
+}
+
+fn renamed(pieces: &[Piece]) -> u64 {
+    let renamed = pieces.iter();
+    renamed
+        .filter(|piece| matches!(piece, Piece::Renamed(..)))
+        .count() as u64
+}
+
+fn does_for_a_new_file(name: &str, codes: &[&str], pieces: &[Piece]) -> String {
+    let messages = counted(pieces.len() as u64, "message");
+    let damage = if codes.contains(&MDBOX_DAMAGED.code) {
+        ", without its damage"
+    } else {
+        ""
+    };
+    let renamed = match renamed(pieces) {
+        0 => String::new(),
+        1 => "; a message gets a new GUID, as another one has the same".into(),
+        count => format!("; {count} messages get new GUIDs, as others have the same"),
+    };
+    format!("{messages} of {name}{damage}{renamed}")
 }
 
 /// A new storage file on its way.
@@ -291,6 +329,7 @@ impl Filling<'_> {
         for piece in pieces {
             let (at, len) = match piece {
                 Piece::Raw(at, len) => (*at, copy(&old, *at, *len, self.out)?),
+                Piece::Renamed(at, len, guid) => (*at, rename(&old, *at, *len, guid, self.out)?),
                 Piece::Anew(nth, message, place) => (place.at, self.anew(*nth, *message, *place)?),
             };
             let place = Place {
@@ -336,6 +375,24 @@ impl Filling<'_> {
 
 fn gone(id: u32) -> Error {
     Error::Bug(format!("m.{id} was there a moment ago"))
+}
+
+/// Copies a message under another GUID; returns the bytes of its record.
+fn rename(from: &StorageFile, at: u64, len: u64, guid: &BString, out: &mut NewFile) -> Result<u64> {
+    let extent = Extent {
+        at: Some(at),
+        header: from.header,
+        end: at + len,
+    };
+    let mut scratch = Vec::new();
+    let stored = StoredMessage::read(Arc::clone(&from.file), extent, &mut scratch);
+    let stored = stored.map_err(|_| Error::Bug("a message was sound a moment ago".into()))?;
+    let written = copy(from, at, from.header as u64 + stored.size, out)?;
+    let (mut metadata, mut block) = (stored.metadata, Vec::new());
+    metadata.set(Key::Guid, guid.clone());
+    metadata.write(&mut block);
+    out.append(&block)?;
+    Ok(written + block.len() as u64)
 }
 
 /// Copies a message; returns the bytes of its record. Its header is as long as they are in our files.
