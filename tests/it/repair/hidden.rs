@@ -33,7 +33,7 @@ fn repair(format: &str, store: &Path, hidden: &Path, more: &[&str]) -> Ran {
     set_mode(hidden, 0o000);
     let location = format!("{format}:{}", store.display());
     let run = Run::new(store.parent().unwrap()).unprivileged();
-    let args = ["repair", "--offline", "--json", &location];
+    let args = ["repair", "--json", &location];
     let ran = run.args(args).args(more).done();
     set_mode(hidden, mode);
     ran
@@ -134,7 +134,12 @@ fn what_a_mailbox_that_cannot_be_read_may_name_is_neither_counted_lower_nor_take
                     fs::remove_file(store.join("storage").join(name)).unwrap();
                 }
             }
-            let ran = repair("mdbox", &store, &store.join(hidden), &["--recover-orphans"]);
+            let ran = repair(
+                "mdbox",
+                &store,
+                &store.join(hidden),
+                &["--offline", "--recover-orphans"],
+            );
             assert_eq!(ran.exits(1).findings("mdbox.orphan").len(), 0);
             if let Some(server) = &server {
                 let dovecot = server.serve("mdbox", &store);
