@@ -20,6 +20,9 @@ pub type Digest = [u8; 32];
 /// The longest line that mail may have, without its end (RFC 5322, 2.1.1).
 pub const LONGEST_LINE: u64 = 998;
 
+/// No disk loses less at once.
+const BLOCK: u64 = 512;
+
 /// A digest as text.
 pub fn hex(digest: &Digest) -> String {
     data_encoding::HEXLOWER.encode(digest)
@@ -47,6 +50,8 @@ pub struct Traits {
     pub nuls: u64,
     /// Where the first NUL is.
     pub first_nul: u64,
+    /// The longest row of them: where it is, and how many.
+    pub nul_row: (u64, u64),
     /// CRs without an LF behind them.
     pub bare_crs: u64,
     /// CRLF line ends.
@@ -59,12 +64,21 @@ pub struct Traits {
     pub eight_bit_header: bool,
     /// The first line is not a header line.
     pub no_header: bool,
+    /// It ends within a line.
+    pub ends_in_line: bool,
 }
 
 impl Traits {
     /// All bytes are NUL, and there is at least one.
     pub fn only_nuls(&self, size: u64) -> bool {
         size > 0 && self.nuls == size
+    }
+
+    /// Where a block was never written, or was lost, and of how many bytes: all of a message of this size, or
+    /// as much as no mail program puts into one.
+    pub fn zeroed(&self, size: u64) -> Option<(u64, u64)> {
+        let is_block = self.nul_row.1 >= BLOCK || self.only_nuls(size);
+        is_block.then_some(self.nul_row)
     }
 }
 
@@ -82,6 +96,8 @@ pub struct Measure {
     pending_cr: bool,
     in_header: bool,
     first: bool,
+    /// The last row of NULs: where it began, and how many.
+    nul_row: (u64, u64),
     traits: Traits,
 }
 
@@ -96,6 +112,7 @@ impl Default for Measure {
             pending_cr: false,
             in_header: true,
             first: true,
+            nul_row: (0, 0),
             traits: Traits::default(),
         }
     }
@@ -122,13 +139,26 @@ impl Measure {
     }
 
     fn count_nuls(&mut self, bytes: &[u8]) {
-        let Some(first) = memchr(0, bytes) else {
-            return;
-        };
-        if self.traits.nuls == 0 {
-            self.traits.first_nul = self.size + first as u64;
+        for at in memchr_iter(0, bytes) {
+            self.nul_at(self.size + at as u64);
         }
-        self.traits.nuls += memchr_iter(0, &bytes[first..]).count() as u64;
+    }
+
+    fn nul_at(&mut self, at: u64) {
+        let traits = &mut self.traits;
+        if traits.nuls == 0 {
+            traits.first_nul = at;
+        }
+        traits.nuls += 1;
+        let (from, len) = self.nul_row;
+        self.nul_row = if from + len == at {
+            (from, len + 1)
+        } else {
+            (at, 1)
+        };
+        if self.nul_row.1 > traits.nul_row.1 {
+            traits.nul_row = self.nul_row;
+        }
     }
 
     /// The header ends at the first empty line; the search looks at most at one piece more.
@@ -205,6 +235,7 @@ impl Measure {
         if self.pending_cr {
             self.lone_cr();
         }
+        self.traits.ends_in_line = self.line > 0;
         self.traits.bare_lfs = self.lfs - self.traits.crlfs;
         let longest = self.traits.longest_line.max(self.line);
         self.traits.longest_line = if longest > LONGEST_LINE { longest } else { 0 };
@@ -367,6 +398,22 @@ mod tests {
         assert_eq!(odd.content, *blake3::hash(b"A: b\n\nx\ry\0\n\r").as_bytes());
         assert_eq!((odd.traits.bare_crs, odd.traits.nuls), (2, 1));
         assert_eq!(odd.traits.first_nul, 9);
+        assert_eq!(odd.traits.zeroed(odd.size), None);
+    }
+
+    #[test]
+    fn a_row_of_nuls_is_a_block_from_512_on_or_where_it_is_all() {
+        let text = |nuls: usize| [b"A: b\n\n\0x", &*vec![0; nuls], b"y\0\n"].concat();
+        assert_eq!(of(&text(511)).traits.zeroed(521), None);
+        for cut in [0, 7, 8, 300, 519, 520, 521] {
+            let (bytes, mut measure) = (text(512), Measure::default());
+            measure.update(&bytes[..cut]);
+            measure.update(&bytes[cut..]);
+            let facts = measure.finish();
+            assert_eq!(facts.traits.zeroed(facts.size), Some((8, 512)), "{cut}");
+            assert_eq!((facts.traits.nuls, facts.traits.first_nul), (514, 6));
+        }
+        assert_eq!(of(&[0; 20]).traits.zeroed(20), Some((0, 20)));
     }
 
     #[test]

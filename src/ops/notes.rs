@@ -30,7 +30,7 @@ impl Notes {
     pub fn add(&mut self, uid: Uid, facts: &Facts) {
         let traits = &facts.traits;
         let seen = [
-            traits.nuls > 0 && !traits.only_nuls(facts.size),
+            traits.nuls > 0 && traits.zeroed(facts.size).is_none(),
             traits.bare_crs > 0,
             traits.eight_bit_header,
             traits.longest_line > LONGEST_LINE,

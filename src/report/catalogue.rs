@@ -181,7 +181,7 @@ rules! {
         "the message file has no bytes, as a full disk or a crash leaves it",
         "restore the file from a backup, or expunge it";
     MAILDIR_NUL_BLOCK = "maildir.nul-block", Error,
-        "the message is nothing but NULs: its blocks were never written before a crash",
+        "the message is nothing but NULs, or has 512 of them or more in a row: a block was never written before a crash, or was lost",
         "restore the file from a backup; other copies have the same base name";
     MAILDIR_ENCRYPTED = "maildir.encrypted", Warning,
         "the message is encrypted by mail_crypt; it is carried as ciphertext",
@@ -381,13 +381,13 @@ rules! {
         "the header of a message or of its file is damaged; the message is carried where its metadata tells how far it goes",
         "restore the file from a backup, or run repair";
     DBOX_SIZE = "dbox.size", Warning,
-        "a size in the metadata is not the size of the message",
-        "run repair";
+        "a size in the metadata is not the size of the message, as where bytes of it were changed since it was stored",
+        "look at the message, if need be in a backup too; repair corrects the size";
     DBOX_UNREADABLE = "dbox.unreadable", Error,
         "a message file cannot be read",
         "make the file readable for the run (owner, mode, disk)";
     DBOX_DAMAGED = "dbox.damaged", Error,
-        "a compressed message does not decompress, or a message is nothing but NULs; what could be recovered is carried",
+        "a compressed message does not decompress, or NULs stand where a block was never written or was lost; what could be recovered is carried",
         "restore the file from a backup; else repair keeps what is left of it";
     DBOX_EXTERNAL_ATTACHMENT = "dbox.external-attachment", Error,
         "an attachment that lies outside the store (mail_attachment_dir) cannot be joined to its message, which is not carried",

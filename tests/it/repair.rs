@@ -22,7 +22,8 @@ mod recalled; // no index is left, and what a conversion wrote is
 mod salvaged; // flags from a log alone, and from the records behind a damaged header
 pub mod samples; // a store for each finding that is mended
 mod sdbox; // one file a message, and an index that is data
-mod steps; // cut anywhere, finished by the next run; taken back
+mod steps;
+mod torn; // bytes within a message are gone // cut anywhere, finished by the next run; taken back
 
 /// A store that a server made, in a folder of its own.
 pub struct Damaged {

@@ -20,7 +20,7 @@ use crate::report::catalogue::{
     ACL_UNREADABLE, DBOX_DAMAGED, DBOX_ENCRYPTED, DBOX_EXTERNAL_ATTACHMENT, DBOX_GUID, DBOX_SIZE,
     DBOX_UNREADABLE, INDEX_BROKEN,
 };
-use crate::report::{Finding, Rule};
+use crate::report::{Finding, Rule, counted};
 use crate::store::{Access, Claims, Found, MadeUp, Opened};
 
 /// What a room knows of a message beside its record.
@@ -281,8 +281,15 @@ impl DboxMailbox {
             found(*self.finding(&DBOX_ENCRYPTED, nth, file, "ciphertext"));
             return;
         }
-        if facts.traits.only_nuls(facts.size) {
-            let detail = format!("all {} bytes are NUL", facts.size);
+        let traits = &facts.traits;
+        let told = [claims.size, claims.virtual_size].into_iter();
+        let is_as_told = { told }
+            .zip([facts.size, facts.virtual_size])
+            .all(|(told, real)| told.is_none_or(|told| told == real));
+        // Of a few NULs only the sizes tell whether they came with the message.
+        let few = || (traits.nuls > 0 && !is_as_told).then_some(traits.nul_row);
+        if let Some((from, nuls)) = traits.zeroed(facts.size).or_else(few) {
+            let detail = format!("{} from byte {from} on", counted(nuls, "NUL"));
             found(*self.finding(&DBOX_DAMAGED, nth, file, detail));
         }
         for (key, told, real) in [

@@ -64,8 +64,8 @@ pub fn found_message(file: Arc<File>, extent: Extent, saved: i64) -> Option<Foun
 pub enum Looked {
     /// Sound; or with something about it that no repair changes.
     Sound(Box<Message>),
-    /// Not whole, or with wrong metadata: what is sound of it can be stored anew.
-    Wounded(Box<Message>, Vec<Finding>),
+    /// Not whole, or with wrong metadata: what is sound of it can be stored anew. What is lost of it then.
+    Wounded(Box<Message>, Vec<Finding>, Option<String>),
     /// Nothing of it is left.
     Gone(Box<Finding>),
     /// It cannot be read now; that is not to say that it is gone.
@@ -97,11 +97,12 @@ pub fn look_at(
                     findings.push(finding);
                 }),
             }
+            let lost = lost_of(message.uid, &findings);
             findings.retain(|finding| stored.damage.is_some() || is_mended(finding.rule));
             if findings.is_empty() {
                 Looked::Sound(Box::new(message))
             } else {
-                Looked::Wounded(Box::new(message), findings)
+                Looked::Wounded(Box::new(message), findings, lost)
             }
         }
         Err(StoreError::Source { error, read }) => {
@@ -109,6 +110,17 @@ pub fn look_at(
         }
         Err(_) => unreachable!("BUG: nothing was stored"),
     }
+}
+
+/// What of a message is lost: damage before and behind its bytes costs none of them.
+fn lost_of(uid: Uid, findings: &[Finding]) -> Option<String> {
+    let around = [
+        &rules::DBOX_METADATA,
+        &rules::DBOX_HEADER,
+        &rules::DBOX_SIZE,
+    ];
+    let finding = { findings.iter() }.find(|finding| !around.contains(&finding.rule))?;
+    Some(format!("uid {uid}: some of its bytes: {}", finding.detail))
 }
 
 /// What a message that is stored anew no longer has.

@@ -477,14 +477,8 @@ impl MailboxSource for MaildirMailbox<'_> {
         if facts.size == 0 {
             tell(&rules::MAILDIR_EMPTY, "no bytes".into());
         }
-        let nuls = &facts.traits;
-        let to_the_end = nuls.first_nul + nuls.nuls == facts.size;
-        if nuls.only_nuls(facts.size) || (nuls.nuls >= 512 && to_the_end) {
-            let detail = format!(
-                "{} from byte {} on",
-                counted(nuls.nuls, "NUL"),
-                nuls.first_nul
-            );
+        if let Some((from, nuls)) = facts.traits.zeroed(facts.size) {
+            let detail = format!("{} from byte {from} on", counted(nuls, "NUL"));
             tell(&rules::MAILDIR_NUL_BLOCK, detail);
         }
     }

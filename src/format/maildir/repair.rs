@@ -27,9 +27,10 @@ use crate::disk::Dir;
 use crate::disk::plan::{About, Act, Plan};
 use crate::error::{Error, Result};
 use crate::format::{OpenOptions, RepairOptions};
+use crate::model::Uid;
 use crate::report::catalogue as rules;
 use crate::report::{Finding, Rule, counted};
-use crate::store::{MailboxSource, Source};
+use crate::store::{Claims, MailboxSource, Source};
 
 /// Looks at the account in `root`.
 pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Result<Plan> {
@@ -77,6 +78,31 @@ struct Fate {
     guid: Option<BString>,
     /// What the uidlist says of its sizes is wrong.
     wrong_words: bool,
+    /// What is told of it and not there.
+    lost: Option<String>,
+}
+
+/// The sizes of a message.
+#[derive(Debug, Clone, Copy)]
+struct Sizes {
+    /// Bytes, and bytes with CRLF line ends.
+    real: (u64, u64),
+    told: Claims,
+    /// It ends within a line, or before the first.
+    ends_early: bool,
+}
+
+impl Sizes {
+    /// More was told than is there, and it ends as no message does: a name alone may have been wrong always.
+    fn cut_off(&self, uid: Uid) -> Option<String> {
+        let (told, real) = match (self.told.size, self.told.virtual_size) {
+            (Some(told), _) => (told, self.real.0),
+            (None, told) => (told?, self.real.1),
+        };
+        let bytes = counted(told, "byte");
+        (told > real && self.ends_early)
+            .then(|| format!("uid {uid}: perhaps its end: {bytes} were told, and {real} are there"))
+    }
 }
 
 impl Fate {
@@ -103,7 +129,7 @@ impl<'s> Repair<'s> {
         let Some((mailbox, findings)) = self.read_mailbox(nth)? else {
             return Ok(());
         };
-        self.make_places(&mailbox, folder)?;
+        self.make_places(&mailbox, folder, &findings)?;
         let mut codes: Vec<_> = findings
             .iter()
             .filter(|finding| is_of_the_list(finding.rule))
@@ -142,12 +168,24 @@ impl<'s> Repair<'s> {
         Ok(mailbox.map(|mailbox| (mailbox, findings)))
     }
 
-    fn make_places(&mut self, mailbox: &MaildirMailbox<'_>, folder: &Folder) -> Result<()> {
+    /// With a new and empty `cur`, the lists alone may no longer show what is gone.
+    fn make_places(
+        &mut self,
+        mailbox: &MaildirMailbox<'_>,
+        folder: &Folder,
+        findings: &[Finding],
+    ) -> Result<()> {
         let dir = self.store.folder(folder)?;
+        let emptied = |finding: &&Finding| finding.rule == &rules::MAILDIR_EMPTIED;
+        let gone = { findings.iter() }
+            .filter(emptied)
+            .map(|it| it.detail.clone());
+        let mut gone: Vec<_> = gone.collect();
         for name in ["cur", "new", "tmp"] {
             if dir.stat_if_there(name)?.is_none() {
                 let about = About {
                     codes: vec![rules::MAILDIR_MISSING_DIR.code],
+                    lost: std::mem::take(&mut gone),
                     ..About::in_mailbox(&mailbox.mailbox().name, "a server needs all three")
                 };
                 let (place, path) = self.at(folder, &[name.as_bytes()]);
@@ -177,7 +215,11 @@ impl<'s> Repair<'s> {
         scratch: &mut Vec<u8>,
     ) -> Fate {
         let sizes = self.measure(mailbox, at, scratch);
-        self.apart(mailbox, folder, at, sizes)
+        let mut fate = self.apart(mailbox, folder, at, sizes.map(|sizes| sizes.real));
+        if fate.changes() {
+            fate.lost = sizes.and_then(|sizes| sizes.cut_off(mailbox.uid(at)));
+        }
+        fate
     }
 
     /// The sizes that a name should tell; `None` where that is not known.
@@ -186,7 +228,7 @@ impl<'s> Repair<'s> {
         mailbox: &MaildirMailbox<'_>,
         at: usize,
         scratch: &mut Vec<u8>,
-    ) -> Option<(u64, u64)> {
+    ) -> Option<Sizes> {
         let was_unreadable = std::mem::replace(&mut self.unreadable, true);
         let opened = mailbox.open(at, scratch).ok()?;
         let (sealed, message, claims) = (opened.message.sealed, opened.message, opened.claims);
@@ -202,7 +244,11 @@ impl<'s> Repair<'s> {
         self.messages += 1;
         let virtual_size = virtual_size.unwrap_or(facts.virtual_size);
         // What a server says of ciphertext or of a torn message is more than what we see.
-        (!damaged && sealed.is_none()).then_some((size, virtual_size))
+        (!damaged && sealed.is_none()).then_some(Sizes {
+            real: (size, virtual_size),
+            told: claims,
+            ends_early: facts.size == 0 || facts.traits.ends_in_line,
+        })
     }
 
     /// What has the name of another message gets one of its own, and wrong sizes go.

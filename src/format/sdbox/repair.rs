@@ -146,11 +146,12 @@ impl Repair<'_> {
         match look(mailbox.as_ref(), at, scratch) {
             Looked::Sound(message) => seen.messages.push((*message, own_flags)),
             Looked::Unreadable(_) => seen.messages.push((mailbox.as_known(at), own_flags)),
-            Looked::Wounded(message, findings) => {
+            Looked::Wounded(message, findings, lost) => {
                 self.store_anew(mailbox, at, &findings);
                 for finding in &findings {
                     seen.code(finding.rule.code);
                 }
+                seen.lost.extend(lost);
                 seen.changed = true;
                 seen.messages.push((*message, own_flags));
             }

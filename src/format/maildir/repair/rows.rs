@@ -72,6 +72,9 @@ impl Repair<'_> {
         let messages = counted(fates.len() as u64, "message");
         let about = About {
             codes,
+            lost: { fates.iter() }
+                .filter_map(|fate| fate.lost.clone())
+                .collect(),
             ..About::in_mailbox(&mailbox.mailbox().name, format!("a list of {messages}"))
         };
         self.put_beside(folder, UIDLISTS[0], Act::put(text), about);

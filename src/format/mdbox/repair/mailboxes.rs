@@ -158,11 +158,12 @@ impl Repair<'_> {
         };
         let kept = match look_at(mailbox, at, opened) {
             Looked::Sound(message) => Some(entry(*message, place, false)),
-            Looked::Wounded(message, findings) => {
+            Looked::Wounded(message, findings, lost) => {
                 read.changed = true;
                 for finding in &findings {
                     read.code(finding.rule.code);
                 }
+                read.lost.extend(lost);
                 Some(entry(*message, place, true))
             }
             Looked::Unreadable(_) => {

@@ -1,0 +1,127 @@
+//! Bytes within a message are gone, and all around it is sound: what shows it is said, and not mended away.
+
+use std::fs;
+use std::path::Path;
+
+use bstr::ByteSlice;
+use serde_json::json;
+
+use super::lost;
+use super::recalled::converted;
+use crate::harness::maildir::{Maildir, mail, name};
+use crate::harness::run::{Ran, Run};
+
+const MARK: &[u8] = b"line 010: ";
+
+fn seen(name: &str) -> String {
+    format!("{name}:2,S")
+}
+
+/// A message of a hundred lines.
+fn long() -> Vec<u8> {
+    let lines = (0..100).map(|nth| format!("line {nth:03}: {}\n", "x".repeat(50)));
+    [mail("long"), lines.collect::<String>().into_bytes()].concat()
+}
+
+fn account() -> Maildir {
+    Maildir::new()
+        .message("INBOX", &seen(&name(1)), mail("short"))
+        .message("INBOX", &seen(&name(2)), long())
+        .uidlist("INBOX", 3, &[(1, name(1)), (2, name(2))])
+}
+
+/// Zeroes so many bytes from the tenth line on, in whichever file has it.
+fn zero(dir: &Path, len: usize) -> usize {
+    let entries = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let zeroed = entries.map(|path| {
+        if path.is_dir() {
+            return zero(&path, len);
+        }
+        let mut bytes = fs::read(&path).unwrap();
+        let Some(at) = bytes.find(MARK) else { return 0 };
+        bytes[at..at + len].fill(0);
+        fs::write(path, bytes).unwrap();
+        1
+    });
+    zeroed.sum()
+}
+
+fn run(account: &Maildir, command: &str, location: &str, more: &[&str]) -> Ran {
+    let args = [&[command, "--json", location], more].concat();
+    Run::new(account.temp()).args(args).done()
+}
+
+#[test]
+fn a_zeroed_block_in_a_dbox_message_is_damage_and_a_repair_says_what_is_lost() {
+    let at = long().find(MARK).unwrap();
+    for format in ["sdbox", "mdbox"] {
+        for (len, stays) in [(100, false), (700, true)] {
+            let account = account();
+            let store = converted(&account, format);
+            assert_eq!(zero(&store, len), 1);
+            let location = format!("{format}:{}", store.display());
+            let detail = format!("{len} NULs from byte {at} on");
+            let wanted = json!({"uid": 2, "severity": "error", "detail": detail});
+            let inspected = run(&account, "inspect", &location, &[]).exits(1);
+            inspected.says("dbox.damaged", &wanted);
+            let carried = run(&account, "convert", &location, &["maildir:back"]).exits(1);
+            carried.says("dbox.damaged", &wanted);
+
+            let repaired = run(&account, "repair", &location, &["--offline"]).exits(1);
+            let told = format!("uid 2: some of its bytes: {detail}");
+            assert_eq!(lost(&repaired), [told], "{repaired}");
+            let left = run(&account, "inspect", &location, &[]);
+            assert!(left.findings("dbox.size").is_empty(), "{left}");
+            assert_eq!(
+                left.findings("dbox.damaged").len(),
+                usize::from(stays),
+                "{left}"
+            );
+        }
+    }
+}
+
+#[test]
+fn nuls_that_came_with_a_message_are_a_note() {
+    let odd = [
+        mail("odd"),
+        b"a\0b\n".to_vec(),
+        vec![0; 511],
+        b"\n".to_vec(),
+    ]
+    .concat();
+    let account = account().message("INBOX", &seen(&name(3)), odd);
+    let store = converted(&account, "sdbox");
+    let ran = run(
+        &account,
+        "inspect",
+        &format!("sdbox:{}", store.display()),
+        &[],
+    )
+    .exits(0);
+    ran.says(
+        "message.nul",
+        &json!({"severity": "info", "detail": "1 message, first uid 3"}),
+    );
+}
+
+#[test]
+fn a_maildir_message_whose_end_is_gone_is_said_to_be_lost_before_its_name_forgets_it() {
+    let size = long().len();
+    for (left, is_lost) in [(size - 20, true), (0, true), (size - 61, false)] {
+        let bytes = &long()[..left];
+        let sized = format!("{},S={size}", name(2));
+        let account = Maildir::new()
+            .message("INBOX", &seen(&name(1)), mail("short"))
+            .message("INBOX", &seen(&sized), bytes)
+            .uidlist("INBOX", 3, &[(1, name(1)), (2, sized.clone())]);
+        let location = account.location();
+        let ran = run(&account, "repair", &location, &["--offline"]);
+        let told = format!("uid 2: perhaps its end: {size} bytes were told, and {left} are there");
+        let told: &[String] = if is_lost { &[told] } else { &[] };
+        assert_eq!(lost(&ran), told, "{ran}");
+        ran.exits(i32::from(is_lost));
+    }
+}
