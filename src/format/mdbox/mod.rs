@@ -14,6 +14,7 @@
 //! Source: Dovecot 2.3, `src/lib-storage/index/dbox-multi/`.
 //! Not supported: LAYOUT=index.
 
+mod filling;
 mod layout;
 mod made;
 mod mailbox;

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zerocopy::IntoBytes;
 
+use super::filling::{Due, Filling};
 use super::layout::{
     MAP, MAP_LOG, MAP_PLACE, MAP_REF, MOST_REFS, MapHeader, MapRecord, RefRecord, file_name,
 };
-use crate::disk::{Dir, NewFile};
+use crate::disk::Dir;
 use crate::error::Result;
 use crate::format::dbox::file_header;
 use crate::format::dbox::record::Record;
@@ -44,14 +45,6 @@ struct State {
     header: Vec<u8>,
 }
 
-/// A file that is being filled.
-#[derive(Clone)]
-struct Filling {
-    id: u32,
-    file: Arc<NewFile>,
-    end: u64,
-}
-
 /// So many buffers are kept to be used again, if they are not larger than this.
 const SPARES: usize = 16;
 const LARGEST_SPARE: usize = 512 * 1024;
@@ -61,18 +54,6 @@ const LARGEST_SPARE: usize = 512 * 1024;
 const FILES_AT_ONCE: usize = 2;
 /// The second file is begun when the first is larger.
 const ALONE: u64 = 1 << 20;
-
-/// A place for one message.
-pub(super) struct Place {
-    file: Arc<NewFile>,
-    at: u64,
-}
-
-impl Place {
-    pub(super) fn write(&self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all_at(bytes, self.at)
-    }
-}
 
 impl Pool {
     pub(super) fn new(dir: Dir, writing: Writing, rotate_size: u64) -> Self {
@@ -123,7 +104,7 @@ impl Pool {
 
     /// Keeps a buffer for the next message.
     pub(super) fn give_back(&self, mut buffer: Vec<u8>) {
-        if buffer.capacity() > LARGEST_SPARE {
+        if !(1..=LARGEST_SPARE).contains(&buffer.capacity()) {
             return;
         }
         buffer.clear();
@@ -147,57 +128,64 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The map UID of a message, and the place for its `len` bytes if it is not stored yet.
-    pub(super) fn place(
+    /// Puts a message into the storage, if it is not there yet; when `entered` was told its map UID, the next
+    /// one may come.
+    pub(super) fn put(
         &self,
         identity: &[u8; 16],
-        len: u64,
-    ) -> Result<(u32, Option<Place>), StoreError> {
+        message: Vec<u8>,
+        entered: impl FnOnce(u32),
+    ) -> Result<(), StoreError> {
+        let (map_uid, due) = self.place(identity, &message)?;
+        entered(map_uid);
+        if let Some(due) = due {
+            self.give_back(due.write(&message)?);
+        }
+        self.give_back(message);
+        Ok(())
+    }
+
+    fn place(&self, identity: &[u8; 16], message: &[u8]) -> Result<(u32, Option<Due>), StoreError> {
         let mut state = self.state();
         if let Some(map_uid) = state.share(identity) {
             return Ok((map_uid, None));
         }
-        let (lane, filling) = self.room(&mut state, len)?;
-        let map_uid = state.enter(identity, &filling, len)?;
-        let (file, at) = (Arc::clone(&filling.file), filling.end);
-        state.fill(lane, filling, len);
-        Ok((map_uid, Some(Place { file, at })))
+        let len = message.len() as u64;
+        let lane = self.room(&mut state, len)?;
+        let map_uid = state.enter(identity, lane, len)?;
+        let due = state.filling(lane).take(message, |room| self.buffer(room));
+        Ok((map_uid, due))
     }
 
     /// The file that the next `len` bytes go to the end of.
-    fn room(&self, state: &mut State, len: u64) -> Result<(usize, Filling)> {
+    fn room(&self, state: &mut State, len: u64) -> Result<usize> {
         let lane = state.lane();
-        if let Some(filling) = &state.filling[lane] {
-            let empty = filling.end == state.header.len() as u64;
+        let header = state.header.len() as u64;
+        if let Some(filling) = &mut state.filling[lane] {
+            let empty = filling.end == header;
             if empty || filling.end.saturating_add(len) <= self.rotate_size {
-                return Ok((lane, filling.clone()));
+                return Ok(lane);
             }
-        }
-        if let Some(full) = &state.filling[lane] {
-            full.file.write_early();
+            filling.write_gathered()?;
+            filling.file.write_early();
         }
         state.highest_file_id += 1;
         let id = state.highest_file_id;
-        let mut file = self.writing.create(&self.dir, file_name(id))?;
-        file.append(&state.header)?;
-        let filling = Filling {
-            id,
-            file: Arc::new(file),
-            end: state.header.len() as u64,
-        };
-        state.filling[lane] = Some(filling.clone());
-        Ok((lane, filling))
+        let file = self.writing.create(&self.dir, file_name(id))?;
+        state.filling[lane] = Some(Filling::begin(id, file, &state.header)?);
+        Ok(lane)
     }
 
     /// Begins a message that is written piece by piece; nobody else writes until it is done.
     pub(super) fn begin_large(&self, hint: Option<u64>) -> Result<Large<'_>> {
         let mut state = self.state();
-        let (lane, filling) = self.room(&mut state, hint.unwrap_or(0))?;
+        let lane = self.room(&mut state, hint.unwrap_or(0))?;
+        let filling = state.filling(lane);
+        filling.write_gathered()?;
         Ok(Large {
             end: filling.end,
             state,
             lane,
-            filling,
         })
     }
 
@@ -207,7 +195,8 @@ impl Pool {
         let state = &mut *state;
         state.known = HashMap::new();
         // What was begun and forgotten may have left a file without a message.
-        for filling in state.filling.iter().flatten() {
+        for filling in state.filling.iter_mut().flatten() {
+            filling.write_gathered()?;
             if filling.end == state.header.len() as u64 {
                 self.dir.remove_file(file_name(filling.id))?;
             }
@@ -261,24 +250,21 @@ impl State {
         self.next
     }
 
-    /// The file of a lane has so many bytes more.
-    fn fill(&mut self, lane: usize, filling: Filling, len: u64) {
-        let end = filling.end + len;
-        self.filling[lane] = Some(Filling { end, ..filling });
+    /// The file of a lane that was given room.
+    fn filling(&mut self, lane: usize) -> &mut Filling {
+        let filling = self.filling[lane].as_mut();
+        filling.expect("BUG: a lane with room has a file")
     }
 
     /// A stored message of `len` bytes at the end of a file gets its map UID.
-    fn enter(
-        &mut self,
-        identity: &[u8; 16],
-        filling: &Filling,
-        len: u64,
-    ) -> Result<u32, StoreError> {
+    fn enter(&mut self, identity: &[u8; 16], lane: usize, len: u64) -> Result<u32, StoreError> {
+        let filling = self.filling(lane);
+        let (id, end) = (filling.id, filling.end);
         let number = |number: u64| u32::try_from(number).map_err(|_| too_large());
         let map_uid = number(self.counts.len() as u64 + 1)?;
         let record = MapRecord {
-            file_id: filling.id.into(),
-            offset: number(filling.end)?.into(),
+            file_id: id.into(),
+            offset: number(end)?.into(),
             size: number(len)?.into(),
         };
         let nth = self.map.push(map_uid, 0);
@@ -298,15 +284,15 @@ fn too_large() -> StoreError {
 pub(super) struct Large<'a> {
     state: MutexGuard<'a, State>,
     lane: usize,
-    /// Its file, as it was before.
-    filling: Filling,
+    /// Where it ends so far; its file is said to end where it begins.
     end: u64,
 }
 
 impl Large<'_> {
     /// Writes what is in the buffer, and empties it.
     pub(super) fn append(&mut self, buffer: &mut Vec<u8>) -> Result<()> {
-        self.filling.file.write_all_at(buffer, self.end)?;
+        let file = &self.state.filling(self.lane).file;
+        file.write_all_at(buffer, self.end)?;
         self.end += buffer.len() as u64;
         buffer.clear();
         Ok(())
@@ -323,11 +309,12 @@ impl Large<'_> {
             return Ok(map_uid);
         }
         if let Some(header) = &record.header {
-            self.filling.file.write_all_at(header, self.filling.end)?;
+            let filling = self.state.filling(self.lane);
+            filling.file.write_all_at(header, filling.end)?;
         }
-        match self.state.enter(identity, &self.filling, record.len) {
+        match self.state.enter(identity, self.lane, record.len) {
             Ok(map_uid) => {
-                self.state.fill(self.lane, self.filling, record.len);
+                self.state.filling(self.lane).end += record.len;
                 Ok(map_uid)
             }
             Err(error) => {
@@ -338,7 +325,8 @@ impl Large<'_> {
     }
 
     /// Nothing of it stays.
-    pub(super) fn forget(self) -> Result<()> {
-        self.filling.file.cut(self.filling.end)
+    pub(super) fn forget(mut self) -> Result<()> {
+        let filling = self.state.filling(self.lane);
+        filling.file.cut(filling.end)
     }
 }

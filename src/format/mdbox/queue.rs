@@ -114,15 +114,11 @@ impl Queue {
             identity,
             uid,
         } = ready;
-        let placed = pool.place(&identity, bytes.len() as u64);
-        let (map_uid, place) = placed.map_err(|error| error.into_error(pool.path()))?;
-        self.placed(uid, map_uid);
-        drop(turn);
-        if let Some(place) = place {
-            place.write(&bytes)?;
-        }
-        pool.give_back(bytes);
-        Ok(())
+        let put = pool.put(&identity, bytes, |map_uid| {
+            self.placed(uid, map_uid);
+            drop(turn);
+        });
+        put.map_err(|error| error.into_error(pool.path()))
     }
 
     /// A message is in place.

@@ -2,16 +2,19 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use bstr::ByteSlice;
 use proptest::prelude::*;
 
 mod damage;
+mod gathered;
 mod order;
 mod repair;
 
 use super::{ROOM, scan};
 use crate::digest::Measured;
+use crate::disk::{Dir, Disk, Real};
 use crate::format::OpenOptions;
 use crate::format::golden::{
     expected, golden_mailbox, golden_messages, open_dir, sample, sorted_keywords, told,
@@ -138,6 +141,14 @@ fn saved_dates(source: &dyn Source, name: &str) -> Vec<Option<i64>> {
 
 /// Writes one mailbox a list; returns what lies in `storage/`, by name.
 fn written(mailboxes: &[Vec<(Message, Vec<u8>)>], form: Form) -> (tempfile::TempDir, Vec<String>) {
+    written_on(Arc::new(Real), mailboxes, form)
+}
+
+fn written_on(
+    disk: Arc<dyn Disk>,
+    mailboxes: &[Vec<(Message, Vec<u8>)>],
+    form: Form,
+) -> (tempfile::TempDir, Vec<String>) {
     let temp = tempfile::tempdir().unwrap();
     let options = CreateOptions {
         now: 1_700_000_000,
@@ -145,7 +156,8 @@ fn written(mailboxes: &[Vec<(Message, Vec<u8>)>], form: Form) -> (tempfile::Temp
         mode: 0o700,
         form,
     };
-    let account = (ROOM.create.unwrap())(open_dir(temp.path()), &options).unwrap();
+    let dir = Dir::open(temp.path(), disk).unwrap();
+    let account = (ROOM.create.unwrap())(dir, &options).unwrap();
     for (nth, messages) in mailboxes.iter().enumerate() {
         let mut mailbox = golden_mailbox();
         mailbox.name = MailboxName::new([format!("box{nth}")]);
