@@ -28,6 +28,13 @@ pub fn hex(digest: &Digest) -> String {
     data_encoding::HEXLOWER.encode(digest)
 }
 
+/// The first half of a digest: enough to tell apart what one run holds in memory.
+pub fn short(bytes: &[u8]) -> [u8; 16] {
+    let whole = blake3::hash(bytes);
+    let half = whole.as_bytes().first_chunk();
+    *half.expect("BUG: a digest has 32 bytes")
+}
+
 /// What one pass over a body tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {

@@ -10,7 +10,7 @@ use super::teller::Teller;
 use super::verify::compare::dated;
 use super::workers::Workers;
 use crate::digest::merkle::{self, MailboxDigest};
-use crate::digest::{Digest, Facts, Measured};
+use crate::digest::{Digest, Facts, Measured, short};
 use crate::error::{Error, Result};
 use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
 use crate::report::catalogue::{MESSAGE_REFUSED, MESSAGE_TWICE};
@@ -64,27 +64,25 @@ impl Carried {
 
 /// A digest of all that is known of a message beside its body.
 fn envelope(message: &Message, names: &[BString], holds: &Holds) -> [u8; 16] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&[message.flags.bits()]);
+    // One text, since a hasher takes many small pieces slowly.
+    let mut known = Vec::with_capacity(256);
+    known.push(message.flags.bits());
     for keyword in merkle::keywords(message, names) {
-        hasher.update(keyword.as_bytes());
-        hasher.update(&[0]);
+        known.extend(keyword.as_bytes());
+        known.push(0);
     }
-    let number = |value: i64| value.to_le_bytes();
-    hasher.update(&number(dated(message.received)));
+    known.extend(dated(message.received).to_le_bytes());
     let saved = message.saved.filter(|_| holds.saved_dates);
-    hasher.update(&number(saved.map_or(-1, dated)));
+    known.extend(saved.map_or(-1, dated).to_le_bytes());
     for text in [Some(&message.guid), message.pop3_uidl.as_ref()] {
-        hasher.update(&[u8::from(text.is_some())]);
-        hasher.update(text.map_or(&[], |text| text.as_slice()));
-        hasher.update(&[0]);
+        known.push(u8::from(text.is_some()));
+        known.extend(text.map_or(&[][..], |text| text.as_slice()));
+        known.push(0);
     }
-    hasher.update(&number(message.pop3_order.map_or(-1, i64::from)));
+    known.extend(message.pop3_order.map_or(-1, i64::from).to_le_bytes());
     let sealed = message.sealed.map(|(plain, _)| plain);
-    hasher.update(&sealed.unwrap_or(u64::MAX).to_le_bytes());
-    let mut short = [0; 16];
-    hasher.finalize_xof().fill(&mut short);
-    short
+    known.extend(sealed.unwrap_or(u64::MAX).to_le_bytes());
+    short(&known)
 }
 
 /// A mailbox that was carried.

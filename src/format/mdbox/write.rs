@@ -13,7 +13,7 @@ use zerocopy::IntoBytes;
 use super::layout::{GUID, HEADER, MAIL, MailRecord, STORAGE};
 use super::pool::Pool;
 use super::queue::{Queue, Ready};
-use crate::digest::Facts;
+use crate::digest::{Facts, short};
 use crate::disk::Dir;
 use crate::error::Result;
 use crate::format::dbox::record::{self, Head, Record, seconds};
@@ -189,11 +189,11 @@ fn stored(record: Record) -> Stored {
 /// A digest of all that messages must have in common to share a stored one.
 fn identity(head: &Head<'_>, facts: &Facts) -> [u8; 16] {
     let message = head.message;
-    let mut hasher = blake3::Hasher::new();
+    let mut alike = Vec::with_capacity(256);
     let mut text = |bytes: Option<&[u8]>| {
         let len = bytes.map_or(u64::MAX, |bytes| bytes.len() as u64);
-        hasher.update(&len.to_le_bytes());
-        hasher.update(bytes.unwrap_or_default());
+        alike.extend(len.to_le_bytes());
+        alike.extend(bytes.unwrap_or_default());
     };
     text(Some(&message.guid));
     text(message.pop3_uidl.as_ref().map(|uidl| uidl.as_slice()));
@@ -209,7 +209,5 @@ fn identity(head: &Head<'_>, facts: &Facts) -> [u8; 16] {
     text(Some(&facts.size.to_le_bytes()));
     text(Some(&facts.crc32.to_le_bytes()));
     text(head.coat.map(|coat| coat.name().as_bytes()));
-    let mut short = [0; 16];
-    hasher.finalize_xof().fill(&mut short);
-    short
+    short(&alike)
 }
