@@ -64,6 +64,25 @@ fn a_sound_record_is_taken_apart() {
 }
 
 #[test]
+fn the_first_piece_of_a_large_body_has_whole_blocks() {
+    let mut bytes = message_header(200_000).to_vec();
+    bytes.extend(vec![b'x'; 200_000]);
+    bytes.extend(b"\n\x01\x03\nR5968\nV13\nG1\n\n");
+    let extent = Extent {
+        at: Some(0),
+        header: MESSAGE_HEADER,
+        end: bytes.len() as u64,
+    };
+    let (_temp, file) = file(&bytes);
+    let mut scratch = Vec::new();
+    let stored = StoredMessage::read(file, extent, &mut scratch).unwrap();
+    assert_eq!(stored.head.len(), 128 * 1024);
+    let mut body = Vec::new();
+    stored.raw_body().read_to_end(&mut body).unwrap();
+    assert_eq!(body, vec![b'x'; 200_000]);
+}
+
+#[test]
 fn a_flipped_bit_in_a_record_costs_neither_its_body_nor_its_neighbours() {
     let (sound, extent) = storage();
     let at = usize::try_from(extent.at.unwrap()).unwrap();
