@@ -67,9 +67,14 @@ impl Progress {
         }
     }
 
+    /// False where nothing is to be shown.
+    pub fn is_shown(&self) -> bool {
+        !matches!(self.shape, Shape::Nothing)
+    }
+
     /// Counts what happens, and shows it now and then.
     pub fn on(&self, event: &Event<'_>) {
-        if matches!(self.shape, Shape::Nothing) {
+        if !self.is_shown() {
             return;
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

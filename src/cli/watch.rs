@@ -212,6 +212,10 @@ impl Watch {
 }
 
 impl Observer for Watch {
+    fn shows_progress(&self) -> bool {
+        self.progress.is_shown()
+    }
+
     fn on(&self, event: Event<'_>) {
         self.progress.on(&event);
         match event {

@@ -86,10 +86,7 @@ pub fn account(
     let found = &mut |finding| teller.found(finding);
     repair::tell_begun(job.from, &job.source, &open, teller);
     let source = (job.from.open)(job.source.again()?, &open, found)?;
-    teller.watch().on(Event::UserStarted {
-        user: job.user,
-        messages: source.estimate(),
-    });
+    teller.started(|| source.estimate());
     let stamp = hex(&source.stamp()?);
     let path = path_of(source.as_ref());
     target.check_source(job.user, &path, || inbox_of(source.as_ref()))?;

@@ -39,10 +39,7 @@ pub(super) fn look(
     let started = Instant::now();
     repair::tell_begun(room, &source, open, teller);
     let source = (room.open)(source, open, &mut |finding| teller.found(finding))?;
-    teller.watch().on(Event::UserStarted {
-        user: teller.user(),
-        messages: source.estimate(),
-    });
+    teller.started(|| source.estimate());
     let mut line = UserLine {
         user: teller.user().into(),
         status: Status::Ok,

@@ -96,10 +96,7 @@ impl<W: Write> Manifest<W> {
             saved: about.holds.saved_dates,
         };
         let mut side = StoreSide::new(source.as_ref(), about, look, voice, workers);
-        teller.watch().on(Event::UserStarted {
-            user: teller.user(),
-            messages: side.estimate(),
-        });
+        teller.started(|| source.estimate());
         let user = teller.user().to_owned();
         let print = side.account().clone();
         self.torn = true;

@@ -20,7 +20,7 @@ use crate::disk::Dir;
 use crate::error::Result;
 use crate::format::{OpenOptions, Room};
 use crate::report::catalogue as rules;
-use crate::report::{Event, Finding, QuotaLine, QuotaStatus, Severity, UserLine};
+use crate::report::{Finding, QuotaLine, QuotaStatus, Severity, UserLine};
 use crate::store::{BelievedUsage, Source};
 
 /// What the command line says.
@@ -58,10 +58,7 @@ pub fn account(
         }
     };
     let source = (room.open)(root.again()?, open, &mut found)?;
-    teller.watch().on(Event::UserStarted {
-        user: teller.user(),
-        messages: source.estimate(),
-    });
+    teller.started(|| source.estimate());
     let before = source.stamp()?;
     let mut count = Count::new(teller, workers);
     count.mailboxes(source.as_ref())?;

@@ -55,6 +55,15 @@ impl<'a> Teller<'a> {
         self.watch
     }
 
+    /// Work begins on about so many messages, which are counted for who shows progress.
+    pub fn started(&self, estimate: impl FnOnce() -> u64) {
+        let wanted = self.watch.shows_progress();
+        self.watch.on(Event::UserStarted {
+            user: self.user,
+            messages: if wanted { estimate() } else { 0 },
+        });
+    }
+
     /// Something an administrator should know of.
     pub fn found(&self, mut finding: Finding) {
         finding.user = self.user.into();
@@ -79,5 +88,33 @@ impl<'a> Teller<'a> {
     pub fn counts(&self) -> Counts {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Bar(Mutex<u64>);
+
+    impl Observer for Bar {
+        fn on(&self, event: Event<'_>) {
+            if let Event::UserStarted { messages, .. } = event {
+                *self.0.lock().unwrap() += messages;
+            }
+        }
+
+        fn shows_progress(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn messages_are_counted_before_only_for_who_shows_how_many_are_left() {
+        Teller::new("u", &()).started(|| unreachable!("nobody asked"));
+        let bar = Bar::default();
+        Teller::new("u", &bar).started(|| 7);
+        assert_eq!(*bar.0.lock().unwrap(), 7);
     }
 }

@@ -15,7 +15,7 @@ pub enum Event<'a> {
     UserStarted {
         /// Which.
         user: &'a str,
-        /// About how many messages it has; 0 where nobody knows.
+        /// About how many messages it has; 0 where nobody knows, or nobody wants to.
         messages: u64,
     },
     /// Messages went through.
@@ -48,6 +48,10 @@ pub enum Event<'a> {
 pub trait Observer: Sync {
     /// Called from any thread, in the order things happen.
     fn on(&self, event: Event<'_>);
+    /// True for one who shows how much is left: for all others no messages are counted before.
+    fn shows_progress(&self) -> bool {
+        false
+    }
 }
 
 /// Nobody: tests and quiet runs.

@@ -90,7 +90,6 @@ pub fn account(
     let access = same_format && sources.iter().all(Option::is_some);
     let [one, other] = &mut parties;
     let mut opened = Vec::new();
-    let mut messages = 0;
     for (nth, party) in [one, other].into_iter().enumerate() {
         let side: Box<dyn Side + '_> = match (party, &sources[nth]) {
             (Party::Store(store), Some(source)) => {
@@ -101,7 +100,6 @@ pub fn account(
                     saved: about.holds.saved_dates,
                 };
                 let mut side = StoreSide::new(source.as_ref(), about, look, voices[nth], workers);
-                messages += side.estimate();
                 if let Some(room) = rooms[1 - nth].filter(|_| !same_format) {
                     side.rename_for(room);
                 }
@@ -112,8 +110,8 @@ pub fn account(
         };
         opened.push(side);
     }
-    let user = teller.user();
-    teller.watch().on(Event::UserStarted { user, messages });
+    let all = sources.iter().flatten();
+    teller.started(|| all.map(|source| source.estimate()).sum());
     let [one, other] = &mut opened[..] else {
         unreachable!("BUG: there are two sides")
     };

@@ -100,11 +100,6 @@ impl<'a> StoreSide<'a> {
         self.names.sort();
     }
 
-    /// About how many messages it has: for progress only.
-    pub fn estimate(&self) -> u64 {
-        self.source.estimate()
-    }
-
     fn open(&self) -> &OpenMailbox<'a> {
         self.open.as_ref().expect("BUG: no mailbox was entered")
     }
