@@ -63,7 +63,7 @@ struct Repair<'a> {
     /// Bytes and messages of the account.
     bytes: u64,
     messages: u64,
-    /// Some message or mailbox could not be read.
+    /// Some message or mailbox could not be read, or not all of it: then nobody knows the sum.
     unreadable: bool,
     /// What file times show, where they are to be mended.
     dates: Option<dates::Dates>,
@@ -233,12 +233,13 @@ impl<'s> Repair<'s> {
         let opened = mailbox.open(at, scratch).ok()?;
         let (sealed, message, claims) = (opened.message.sealed, opened.message, opened.claims);
         let stored = Measured::new(opened.body).store_nowhere().ok()?;
-        self.unreadable = was_unreadable;
         let facts = stored.facts;
         let mut damaged = stored.damage.is_some();
         mailbox.judge(at, &message, claims, &facts, &mut |finding| {
             damaged |= finding.rule == &rules::MAILDIR_DAMAGED;
         });
+        // Of what a torn message adds up to only its server could tell more.
+        self.unreadable = was_unreadable || damaged;
         let (size, virtual_size) = sealed.unwrap_or((facts.size, None));
         self.bytes += size;
         self.messages += 1;

@@ -143,6 +143,31 @@ fn missing_directories_are_made_and_usage_is_corrected() {
 }
 
 #[test]
+fn usage_is_not_written_where_a_torn_message_leaves_it_unknown() {
+    let torn = [
+        &b"\x1f\x8b\x08"[..],
+        &[0; 7],
+        &[1, 9, 0, 0xf6, 0xff],
+        b"A: b\n\nc",
+    ]
+    .concat();
+    let account = Maildir::five_and_one()
+        .put("maildirsize", "1000S\n7 7\n")
+        .message("Sent", &format!("{}:2,S", name(6)), torn);
+    let ran = repair(&account).exits(1);
+    assert!(!ran.findings("maildir.damaged").is_empty(), "{ran}");
+    let quota = [&*account.location(), "--write", "--offline"];
+    let ran = Run::new(account.temp())
+        .args(["quota", "--json"])
+        .args(quota);
+    ran.done().exits(1);
+    assert_eq!(
+        fs::read(account.at("maildirsize")).unwrap(),
+        b"1000S\n7 7\n"
+    );
+}
+
+#[test]
 fn a_letter_that_other_folders_name_alike_gets_that_name() {
     let account = Maildir::five_and_one()
         .message("INBOX", &format!("{}:2,Sa", name(7)), mail("lettered"))
