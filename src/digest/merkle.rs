@@ -11,7 +11,8 @@
 //! little-endian; a text is its length in bytes as u32, then its UTF-8 or raw bytes. Flags are the bits
 //! 1 `\Answered`, 2 `\Flagged`, 4 `\Deleted`, 8 `\Seen`, 16 `\Draft`. Keywords are in lower case
 //! (ASCII), control characters and what is not UTF-8 as `\xNN`, sorted by bytes. Names have `/` between levels. The content digest is BLAKE3 of the body,
-//! its storage coat taken off, CRLF read as LF.
+//! its storage coat taken off, CRLF read as LF. Of a damaged message it is that of what is sound of it; a message of which nothing can be
+//! read is left out, and is a finding.
 
 use std::sync::LazyLock;
 
