@@ -96,8 +96,11 @@ impl Pool {
     /// An empty buffer with room for so many bytes: one that grows is copied each time.
     pub(super) fn buffer(&self, room: usize) -> Vec<u8> {
         let mut spares = self.spares();
-        match spares.iter().position(|spare| spare.capacity() >= room) {
-            Some(nth) => spares.swap_remove(nth),
+        let fitting = spares.iter().enumerate();
+        let fitting = fitting.filter(|(_, spare)| spare.capacity() >= room);
+        // The smallest: the large ones are for what is large.
+        match fitting.min_by_key(|(_, spare)| spare.capacity()) {
+            Some((nth, _)) => spares.swap_remove(nth),
             None => Vec::with_capacity(room),
         }
     }

@@ -4,10 +4,13 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::super::pool::Pool;
 use super::{numbered, read, size_of, written, written_on};
 use crate::disk::{Action, Disk, Step};
+use crate::format::golden::open_dir;
+use crate::format::writing::Writing;
 use crate::model::Message;
-use crate::store::Form;
+use crate::store::{CreateOptions, Form};
 
 /// A disk that counts what is written to storage files.
 #[derive(Debug, Default)]
@@ -65,4 +68,20 @@ fn small_ones_beside_large_ones_and_at_the_end_of_a_file_are_all_there_with_noth
     let (_, findings) = read(temp.path());
     let codes: Vec<_> = findings.iter().map(|finding| finding.rule.code).collect();
     assert_eq!(codes, ["mdbox.map-missing"], "no gap, and no message twice");
+}
+
+#[test]
+fn a_small_message_leaves_the_large_buffer_to_a_large_one() {
+    let temp = tempfile::tempdir().unwrap();
+    let writing = Writing::new(&CreateOptions {
+        now: 1,
+        owner: None,
+        mode: 0o700,
+        form: Form::default(),
+    });
+    let pool = Pool::new(open_dir(temp.path()), writing, 1 << 20);
+    pool.give_back(Vec::with_capacity(300_000));
+    pool.give_back(Vec::with_capacity(2000));
+    assert!(pool.buffer(1000).capacity() < 300_000);
+    assert!(pool.buffer(300_000).capacity() < 400_000);
 }
