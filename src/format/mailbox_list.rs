@@ -70,17 +70,17 @@ pub fn tell(gone: &[(BString, Listed)], utf8: bool, found: Found<'_>) {
     }
 }
 
-/// Mailboxes with messages that are in the list in `dir` and not there, under no name. A server takes a
+/// Mailboxes with messages that are in the list and not there, under no name. A server takes a
 /// mailbox out of its list when it deletes it; one that it gives another name stands there under the old one
 /// until a client asks for the list. `guids` are those of the mailboxes that are there.
 pub fn gone(
-    dir: &Dir,
+    listed: &BTreeMap<BString, Listed>,
     there: &BTreeSet<BString>,
     guids: impl FnOnce() -> BTreeSet<MailboxGuid>,
 ) -> Vec<(BString, Listed)> {
-    let mut gone: Vec<_> = read(dir)
-        .into_iter()
-        .filter(|(path, listed)| listed.held_mail(path) && !there.contains(path))
+    let mut gone: Vec<_> = { listed.iter() }
+        .filter(|(path, listed)| listed.held_mail(path) && !there.contains(*path))
+        .map(|(path, listed)| (path.clone(), *listed))
         .collect();
     if !gone.is_empty() {
         let guids = guids();

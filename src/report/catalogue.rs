@@ -355,6 +355,9 @@ rules! {
     INDEX_CACHE = "index.cache", Info,
         "the cache file does not belong to the index or cannot be read; it is not used",
         "nothing";
+    INDEX_BEHIND = "index.behind", Error,
+        "the server's list of mailboxes knows UIDs that the index of a dbox mailbox does not: messages and changes that came last are missing in it, as where its log is damaged",
+        "restore dovecot.index and its log from a backup, and run again";
     INDEX_MISSING = "index.missing", Error,
         "a dbox mailbox has no index: UIDs are those of the file names; flags and keywords are gone, but for what its log still tells",
         "run repair, or restore dovecot.index from a backup";

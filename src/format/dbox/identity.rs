@@ -10,6 +10,7 @@ use crate::disk::Dir;
 use crate::disk::plan::{About, Act, Plan};
 use crate::error::Result;
 use crate::format::dovecot_index::Origin;
+use crate::format::mailbox_list;
 use crate::format::names::made_guid;
 use crate::format::side_files;
 use crate::model::{Mailbox, MailboxName, UidValidity};
@@ -47,7 +48,7 @@ impl Identities {
         Self {
             remembered: Remembered::read(root),
             recalled: OnceCell::new(),
-            gone: { tree.gone(root).into_iter() }
+            gone: { tree.gone().into_iter() }
                 .map(|(path, listed)| format!("the mailbox {}: {}", escape(&path), listed.had()))
                 .collect(),
             last: tree.account.last_uidvalidity,
@@ -116,6 +117,12 @@ impl Identities {
             }
         }
         if let Some((next, from)) = known.uidnext.filter(|(next, _)| *next > identity.uidnext) {
+            if from == mailbox_list::LIST && mailbox.index.uid_validity != 0 {
+                let (first, last) = (identity.uidnext, next - 1);
+                lost.push(format!(
+                    "what had UIDs from {first} to {last}: the index is older than {from}"
+                ));
+            }
             identity.uidnext = next;
             does.push(format!("UIDNEXT from {from}"));
         }

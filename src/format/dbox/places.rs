@@ -17,10 +17,11 @@ use super::{DboxMailbox, INDEX, LOG};
 use crate::disk::{Dir, Kind, plan};
 use crate::error::Result;
 use crate::format::dovecot_index::{self, Cache, HoldsUp, Index};
+use crate::format::mailbox_list::Listed;
 use crate::format::{Elsewhere, OpenOptions};
 use crate::model::MailboxName;
 use crate::report::Finding;
-use crate::report::catalogue::{DBOX_ALT, INDEX_LOG_GAP, INDEX_LOG_LOST};
+use crate::report::catalogue::{DBOX_ALT, INDEX_BEHIND, INDEX_LOG_GAP, INDEX_LOG_LOST};
 use crate::store::Found;
 
 use super::index::DATE_SAVE;
@@ -54,6 +55,8 @@ pub struct Mails {
     pub index: Option<(Dir, BString)>,
     /// The place of messages of an sdbox that were moved.
     pub alt: Option<Dir>,
+    /// What the server's list of mailboxes tells of it.
+    pub(super) listed: Option<Listed>,
 }
 
 impl Places {
@@ -182,6 +185,7 @@ impl Places {
             path,
             index,
             alt,
+            listed: None,
         })
     }
 
@@ -238,7 +242,20 @@ impl Mails {
         if index.is_some() && dir.stat_if_there(LOG)?.is_none() {
             told(Finding::new(&INDEX_LOG_LOST, "there is none").path(LOG));
         }
+        let behind = index.as_ref().and_then(|index| self.is_behind(index));
+        if let Some(detail) = behind {
+            told(Finding::new(&INDEX_BEHIND, detail).path(INDEX));
+        }
         Ok(index)
+    }
+
+    /// The list is written behind the index: it never knows a UID before it.
+    fn is_behind(&self, index: &Index) -> Option<String> {
+        let listed = self.listed?;
+        let is_of_it = listed.uidvalidity?.get() == index.uid_validity;
+        let (known, listed) = (index.next_uid, listed.uidnext?);
+        (is_of_it && known < listed)
+            .then(|| format!("the list has UIDNEXT {listed}, the index {known}"))
     }
 
     /// Where there is no index, what its log says of messages that are there.

@@ -13,9 +13,10 @@ use crate::digest::Facts;
 use crate::disk::{Dir, Entry, Kind};
 use crate::error::{Error, Result};
 use crate::format::dovecot_index::Index;
+use crate::format::mailbox_list::{self, Listed};
 use crate::format::names::{self, Spelling};
 use crate::format::writing::Writing;
-use crate::format::{OpenOptions, mailbox_list, side_files, stamp::Stamper};
+use crate::format::{OpenOptions, side_files, stamp::Stamper};
 use crate::model::{Account, Flags, Mailbox, MailboxName, Message, Uid, UidValidity, mutf7};
 use crate::report::Finding;
 use crate::report::catalogue::{MAILBOX_NAME, MAILBOX_UNREADABLE, SUBSCRIPTIONS_UNREADABLE};
@@ -37,6 +38,8 @@ pub struct Tree {
     /// The same as `names`, as they lie there.
     folders: Vec<Folder>,
     mailboxes: Dir,
+    /// What the server's list tells, by the names on disk.
+    listed: BTreeMap<BString, Listed>,
     /// The name of the file.
     subscriptions: String,
     /// What belongs to the account as a whole.
@@ -79,19 +82,22 @@ impl Tree {
             folders,
             account: account(root, &places, subscriptions, options.utf8, found),
             mailboxes,
+            listed: mailbox_list::read(places.index.as_ref().unwrap_or(root)),
             is_partly_hidden,
             subscriptions: subscriptions.into(),
             places: Arc::new(places),
         };
-        mailbox_list::tell(&this.gone(root), options.utf8, found);
+        mailbox_list::tell(&this.gone(), options.utf8, found);
         Ok(this)
     }
 
-    /// Mailboxes with messages that only the server's list has; `root` is the account's.
-    pub fn gone(&self, root: &Dir) -> Vec<(BString, mailbox_list::Listed)> {
-        let list = self.places.index.as_ref().unwrap_or(root);
+    /// Mailboxes with messages that only the server's list has; none where some cannot be read.
+    pub fn gone(&self) -> Vec<(BString, Listed)> {
+        if self.is_partly_hidden {
+            return Vec::new();
+        }
         let there = self.selectable().map(|nth| self.storage_name(nth));
-        mailbox_list::gone(list, &there.collect(), || {
+        mailbox_list::gone(&self.listed, &there.collect(), || {
             let indexes = self.selectable().filter_map(|nth| self.index_of(nth));
             indexes.filter_map(|index| mailbox_guid(&index)).collect()
         })
@@ -111,7 +117,8 @@ impl Tree {
             return Ok(None);
         }
         let mut told = |finding: Finding| found(finding.mailbox(&self.names[nth]));
-        let mails = self.places.of(&self.mailboxes, &folder.path, &mut told)?;
+        let mut mails = self.places.of(&self.mailboxes, &folder.path, &mut told)?;
+        mails.listed = self.listed.get(&self.storage_name(nth)).copied();
         Ok(Some(mails))
     }
 

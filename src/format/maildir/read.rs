@@ -206,7 +206,7 @@ impl Maildir {
         let listed = |folder: &Folder| folder.selectable.then(|| self.listed_as(folder));
         let there: BTreeSet<_> = self.folders.iter().filter_map(listed).collect();
         let guids = || self.identities.iter().filter_map(|it| it.guid).collect();
-        let gone = mailbox_list::gone(list, &there, guids);
+        let gone = mailbox_list::gone(&mailbox_list::read(list), &there, guids);
         mailbox_list::tell(&gone, self.options.utf8, found);
     }
 

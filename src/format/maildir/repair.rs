@@ -145,7 +145,12 @@ impl<'s> Repair<'s> {
         if !codes.is_empty() || fates.iter().any(Fate::changes) {
             codes.sort_unstable();
             codes.dedup();
-            self.write_list(&mailbox, folder, &fates, codes);
+            let gone = |finding: &&Finding| finding.rule == &rules::UIDLIST_LOST;
+            let gone = { findings.iter() }.filter(gone).map(|it| it.detail.clone());
+            let lost: Vec<_> = gone
+                .chain(fates.iter().filter_map(|fate| fate.lost.clone()))
+                .collect();
+            self.write_list(&mailbox, folder, &fates, (codes, lost));
         }
         self.redate(&mailbox, folder, &fates)
     }

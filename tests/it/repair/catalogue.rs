@@ -87,6 +87,7 @@ const LEFT: &[&str] = &[
     "index.unknown-record",
     "index.pending-expunge",
     "index.cache",
+    "index.behind",
     "dbox.alt",
     "dbox.unreadable",
     "dbox.external-attachment",

@@ -96,3 +96,40 @@ fn a_repair_that_puts_the_list_aside_says_what_only_it_knew() {
         assert!(lost(&ran).iter().any(|lost| lost == said), "{ran}");
     }
 }
+
+#[test]
+fn a_log_that_lost_its_end_is_told_by_the_server_s_list() {
+    for format in ["sdbox", "mdbox"] {
+        let sample = Damaged::sample(format);
+        let log = sample.mails("Sent", "dovecot.index.log");
+        let damaged = sample.changed(&log, zero_the_second_half);
+        let found = damaged.inspect().exits(1);
+        found.says(
+            "index.behind",
+            &json!({"mailbox": "Sent", "severity": "error"}),
+        );
+        // The names of an sdbox's files tell the UIDs too.
+        if format == "mdbox" {
+            let ran = damaged.repair().exits(1);
+            let told = |lost: &String| lost.contains("the index is older than dovecot.list.index");
+            assert!(lost(&ran).iter().any(told), "{ran}");
+        }
+    }
+}
+
+#[test]
+fn a_new_uidlist_does_not_forget_that_files_are_gone() {
+    let sample = Damaged::sample("maildir");
+    let one = sample.at("cur/1580000003.M3P300.lab:2,");
+    let list = sample.at("dovecot-uidlist");
+    let damaged = sample
+        .without(&[one])
+        .changed(&list, |bytes| bytes.push(b'x'));
+    let ran = damaged.repair().exits(1);
+    assert_eq!(lost(&ran), ["1 line without a file, first uid 24"], "{ran}");
+}
+
+fn zero_the_second_half(bytes: &mut Vec<u8>) {
+    let half = bytes.len() / 2;
+    bytes[half..].fill(0);
+}

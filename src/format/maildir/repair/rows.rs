@@ -57,13 +57,13 @@ fn row(mailbox: &MaildirMailbox<'_>, at: usize, fate: &Fate, out: &mut Vec<u8>) 
 }
 
 impl Repair<'_> {
-    /// The whole list. Every message has a UID by now: its own, or the next one.
+    /// The whole list, with the codes of what it mends and what is lost. Every message has a UID by now: its own, or the next one.
     pub(super) fn write_list(
         &mut self,
         mailbox: &MaildirMailbox<'_>,
         folder: &Folder,
         fates: &[Fate],
-        codes: Vec<&'static str>,
+        (codes, lost): (Vec<&'static str>, Vec<String>),
     ) {
         let mut text = uidlist::header(mailbox.mailbox()).into_bytes();
         for (at, fate) in fates.iter().enumerate() {
@@ -72,9 +72,7 @@ impl Repair<'_> {
         let messages = counted(fates.len() as u64, "message");
         let about = About {
             codes,
-            lost: { fates.iter() }
-                .filter_map(|fate| fate.lost.clone())
-                .collect(),
+            lost,
             ..About::in_mailbox(&mailbox.mailbox().name, format!("a list of {messages}"))
         };
         self.put_beside(folder, UIDLISTS[0], Act::put(text), about);
