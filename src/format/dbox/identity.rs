@@ -46,7 +46,7 @@ impl Identities {
     /// Of the account in `root`.
     pub fn new(root: &Dir, tree: &Tree, now: u32) -> Self {
         Self {
-            remembered: Remembered::read(root),
+            remembered: Remembered::read(root, &tree.listed),
             recalled: OnceCell::new(),
             gone: { tree.gone().into_iter() }
                 .map(|(path, listed)| format!("the mailbox {}: {}", escape(&path), listed.had()))

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use bstr::BString;
 
 use crate::disk::Dir;
-use crate::format::mailbox_list::{self, LIST, Listed};
+use crate::format::mailbox_list::{LIST, Listed};
 use crate::format::tally;
 use crate::model::{MailboxGuid, MailboxName, UidValidity};
 use crate::report::escape;
@@ -57,11 +57,13 @@ pub struct Remembered {
 }
 
 impl Remembered {
-    /// Reads what there is; what cannot be read tells nothing.
-    pub fn read(root: &Dir) -> Self {
-        let listed = mailbox_list::read(root).into_iter();
+    /// Takes what the list tells, and reads what else there is in the root; what cannot be read tells nothing.
+    pub fn read(root: &Dir, listed: &BTreeMap<BString, Listed>) -> Self {
+        let listed = listed.iter();
         Self {
-            listed: listed.map(|(path, listed)| (path, listed.into())).collect(),
+            listed: listed
+                .map(|(path, listed)| (path.clone(), (*listed).into()))
+                .collect(),
             converted: converted(root),
         }
     }

@@ -39,7 +39,7 @@ pub struct Tree {
     folders: Vec<Folder>,
     mailboxes: Dir,
     /// What the server's list tells, by the names on disk.
-    listed: BTreeMap<BString, Listed>,
+    pub(super) listed: BTreeMap<BString, Listed>,
     /// The name of the file.
     subscriptions: String,
     /// What belongs to the account as a whole.
