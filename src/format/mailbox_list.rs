@@ -44,6 +44,12 @@ impl Listed {
         !self.was_taken_out && told.unwrap_or(path == "INBOX")
     }
 
+    /// UIDNEXT, where it is the mailbox with this UIDVALIDITY that is listed.
+    pub fn uidnext_of(&self, uidvalidity: u32) -> Option<u32> {
+        let is_of_it = self.uidvalidity?.get() == uidvalidity;
+        self.uidnext.filter(|_| is_of_it)
+    }
+
     /// What it had, for people.
     pub fn had(&self) -> String {
         self.messages.map_or_else(

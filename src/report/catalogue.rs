@@ -346,6 +346,12 @@ rules! {
     INDEX_LOG_LOST = "index.log-lost", Error,
         "the log that continues the index of a dbox mailbox is missing: messages, flags and expunges after the index was written are lost",
         "find the dovecot.index.log that belongs to it, and convert again; else repair writes the index anew";
+    INDEX_LOST = "index.lost", Error,
+        "a part of the index or the log of a dbox mailbox cannot be read, and no other file of it tells what stood there: messages, flags, keywords or expunges may be missing",
+        "restore dovecot.index and its log from a backup, and run again; else repair keeps what is left";
+    INDEX_UIDVALIDITY = "index.uidvalidity", Error,
+        "a dbox mailbox with messages has no UIDVALIDITY, and the server's list of mailboxes does not tell it; it becomes 1, and clients load all messages again",
+        "restore dovecot.index from a backup; else repair takes it from mailtally.state, or makes a new one";
     INDEX_UNKNOWN_RECORD = "index.unknown-record", Info,
         "the index log has records of a kind that this version does not know; they are passed over",
         "nothing";
@@ -369,7 +375,7 @@ rules! {
         "a message file is in no index, though the index is sound; Dovecot would bring it back at the next resync",
         "look at it; repair --recover-orphans takes it in";
     DBOX_RECOVERED = "dbox.recovered", Error,
-        "the index is damaged and does not know message files that are there; they are carried with the UIDs of their names, without flags",
+        "the index is damaged and does not know messages that are there; they are carried without flags, those of an sdbox with the UIDs of their file names, those of an mdbox with new ones",
         "look whether expunged messages came back; restore dovecot.index from a backup for the flags, or run repair";
     DBOX_ALT = "dbox.alt", Error,
         "the alternative storage of the account is not named or not there; messages that lie in it are not carried",

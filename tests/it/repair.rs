@@ -10,6 +10,7 @@ use crate::harness::run::{Ran, Run};
 use crate::harness::tree::copy;
 use crate::harness::unpacked;
 
+mod blocks; // of an index or a log, zeroed
 mod catalogue; // every finding: mended, or said to be left
 mod copies; // a message that is stored twice
 mod dates; // file times that are those of a copy

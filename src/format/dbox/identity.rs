@@ -83,6 +83,7 @@ impl Identities {
         lost: &mut Vec<String>,
     ) -> (Mailbox, Vec<String>) {
         let mut identity = mailbox.mailbox.clone();
+        identity.uidnext = mailbox.index.next_uid;
         let mut does = Vec::new();
         if mailbox.index.origin == Origin::Damaged {
             does.push("UIDs, flags and keywords from the records of the damaged index".into());

@@ -9,16 +9,17 @@ use zerocopy::FromBytes;
 
 use super::attachments::Attachments;
 use super::layout::MailboxHeader;
+use super::places::Mails;
 use super::wound::Wounded;
 use super::{Key, StoredMessage, Wound};
 use crate::digest::Facts;
-use crate::disk::Dir;
 use crate::format::dovecot_index::Index;
+use crate::format::mailbox_list::{LIST, Listed};
 use crate::format::{Elsewhere, compress, names, received, side_files};
 use crate::model::{Flags, Mailbox, MailboxGuid, MailboxName, Message, Uid, UidValidity};
 use crate::report::catalogue::{
     ACL_UNREADABLE, DBOX_DAMAGED, DBOX_ENCRYPTED, DBOX_EXTERNAL_ATTACHMENT, DBOX_GUID, DBOX_SIZE,
-    DBOX_UNREADABLE, INDEX_BROKEN,
+    DBOX_UNREADABLE, INDEX_BROKEN, INDEX_PENDING_EXPUNGE, INDEX_UIDVALIDITY,
 };
 use crate::report::{Finding, Rule, counted};
 use crate::store::{Access, Claims, Found, MadeUp, Opened};
@@ -49,29 +50,39 @@ pub struct DboxMailbox {
     pub access: Option<Access>,
     /// Where the header of the mailbox is in its index.
     header: Option<MailboxHeader>,
+    /// What neither the index nor the list tells.
+    pub made_up: MadeUp,
 }
 
 impl DboxMailbox {
-    /// The mailbox of this index; `dir` holds its messages, `header` names the extension with its header.
+    /// The mailbox of this index, in the directory of `mails`; `header` names the extension with its header.
+    /// What is lost of its identity is taken from `listed`.
     pub fn new(
         name: &MailboxName,
-        dir: &Dir,
-        path: BString,
+        mails: &Mails,
         index: Index,
         header: &str,
+        listed: Option<Listed>,
         found: Found<'_>,
     ) -> Self {
+        let (dir, listed) = (&mails.dir, listed.unwrap_or_default());
         let header = index
             .extension(header)
             .and_then(|ext| header_of(&ext.header));
         let guid = header.and_then(|header| MailboxGuid::new(header.mailbox_guid));
         if guid.is_none() {
-            found(Finding::new(&DBOX_GUID, "a new one is made"));
+            let detail = match listed.guid {
+                Some(_) => format!("that of {LIST} is taken"),
+                None => "a new one is made".into(),
+            };
+            found(Finding::new(&DBOX_GUID, detail));
         }
-        if index.uid_validity == 0 && !index.uids.is_empty() {
-            let why = "there is no UIDVALIDITY; it becomes 1, and clients load all messages again";
-            found(Finding::new(&INDEX_BROKEN, why));
+        let uidvalidity = UidValidity::new(index.uid_validity);
+        if uidvalidity.is_none() && !index.uids.is_empty() {
+            found(without_uidvalidity(listed));
         }
+        let guid = guid.or(listed.guid);
+        let uidvalidity = uidvalidity.or(listed.uidvalidity);
         let acl = dir.read_if_there(side_files::ACL, side_files::MOST);
         let acl = acl.unwrap_or_else(|error| {
             found(Finding::new(&ACL_UNREADABLE, error.chain()).path(side_files::ACL));
@@ -81,8 +92,11 @@ impl DboxMailbox {
             name: name.clone(),
             selectable: true,
             guid: guid.unwrap_or_else(|| names::made_guid(dir, name)),
-            uidvalidity: UidValidity::new(index.uid_validity).unwrap_or(UidValidity::ONE),
-            uidnext: index.next_uid,
+            uidvalidity: uidvalidity.unwrap_or(UidValidity::ONE),
+            uidnext: uidvalidity
+                .and_then(|value| listed.uidnext_of(value.get()))
+                .unwrap_or(0)
+                .max(index.next_uid),
             first_recent: index.first_recent_uid,
             highest_modseq: index.highest_modseq,
             keywords: index.keyword_names(),
@@ -91,25 +105,20 @@ impl DboxMailbox {
         Self {
             mailbox,
             index,
-            path,
+            path: mails.path.clone(),
             access: dir.own_stat().ok().map(Access::from),
             header,
+            made_up: MadeUp {
+                uids: false,
+                guid: guid.is_none(),
+                uidvalidity: uidvalidity.is_none(),
+            },
         }
     }
 
     /// The first word of the mailbox's header, where it has one.
     pub fn first_word(&self) -> Option<u32> {
         self.header.map(|header| header.first_word.get())
-    }
-
-    /// What the index does not tell.
-    pub fn made_up(&self) -> MadeUp {
-        let guid = self.header.map(|header| header.mailbox_guid);
-        MadeUp {
-            uids: false,
-            guid: guid.and_then(MailboxGuid::new).is_none(),
-            uidvalidity: UidValidity::new(self.index.uid_validity).is_none(),
-        }
     }
 
     /// False where the index has no GUID for the mailbox.
@@ -337,6 +346,21 @@ impl DboxMailbox {
             None => finding.path(path),
         }
     }
+}
+
+fn without_uidvalidity(listed: Listed) -> Finding {
+    match listed.uidvalidity {
+        Some(_) => Finding::new(
+            &INDEX_BROKEN,
+            format!("there is no UIDVALIDITY; that of {LIST} is taken"),
+        ),
+        None => Finding::new(&INDEX_UIDVALIDITY, "it becomes 1"),
+    }
+}
+
+/// True for a finding in an index that may have cost it a message.
+pub fn casts_doubt(finding: &Finding) -> bool {
+    finding.rule != &INDEX_PENDING_EXPUNGE
 }
 
 /// The GUID that the index of a mailbox has for it, in either format.

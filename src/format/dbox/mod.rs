@@ -55,13 +55,14 @@ pub use layout::{
     CACHE, FileHeader, INDEX, LOG, MAILBOXES, MAILS, MESSAGE_HEADER, METADATA_MAGIC, MailboxHeader,
     file_header, message_header, read_message_header,
 };
-pub use mailbox::{About, DboxMailbox};
+pub use mailbox::{About, DboxMailbox, casts_doubt};
 pub use metadata::{Key, Metadata};
 pub use names::{HOLDS, name_problem};
 pub use places::{Mails, Places};
 pub use recalled::{RECALLED_FROM, Recall, not_stored};
 pub use repair::{
-    FoundMessage, Looked, found_message, if_readable, look, look_at, mended_by_a_new_index,
+    FoundMessage, Looked, found_message, if_readable, look, look_at, lost_with,
+    mended_by_a_new_index,
 };
 pub use stored::{Extent, Refused, StoredMessage};
 pub use tree::{OnlyAbove, Tree, finish_account, make_mailbox, stamp_tree};

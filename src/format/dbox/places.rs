@@ -21,7 +21,7 @@ use crate::format::mailbox_list::Listed;
 use crate::format::{Elsewhere, OpenOptions};
 use crate::model::MailboxName;
 use crate::report::Finding;
-use crate::report::catalogue::{DBOX_ALT, INDEX_BEHIND, INDEX_LOG_GAP, INDEX_LOG_LOST};
+use crate::report::catalogue::{DBOX_ALT, INDEX_BEHIND, INDEX_LOG_GAP, INDEX_LOG_LOST, INDEX_LOST};
 use crate::store::Found;
 
 use super::index::DATE_SAVE;
@@ -56,7 +56,7 @@ pub struct Mails {
     /// The place of messages of an sdbox that were moved.
     pub alt: Option<Dir>,
     /// What the server's list of mailboxes tells of it.
-    pub(super) listed: Option<Listed>,
+    pub listed: Option<Listed>,
 }
 
 impl Places {
@@ -205,12 +205,23 @@ fn beneath(dir: Option<Dir>, names: &[BString]) -> Result<Option<Dir>> {
     })
 }
 
-/// To a dbox its index is data.
-fn as_data(mut finding: Finding) -> Finding {
-    if finding.rule == &INDEX_LOG_GAP {
-        finding.rule = &INDEX_LOG_LOST;
+/// To a dbox its index is data: what cannot be read of it and its log is lost.
+fn as_data(
+    found: Found<'_>,
+    load: impl FnOnce(Found<'_>) -> Result<Option<Index>>,
+) -> Result<Option<Index>> {
+    let mut findings = Vec::new();
+    let index = load(&mut |finding| findings.push(finding))?;
+    let is_unread = |detail: &String| { index.iter() }.any(|index| index.unread.contains(detail));
+    for mut finding in findings {
+        if finding.rule == &INDEX_LOG_GAP {
+            finding.rule = &INDEX_LOG_LOST;
+        } else if is_unread(&finding.detail) {
+            finding.rule = &INDEX_LOST;
+        }
+        found(finding);
     }
-    finding
+    Ok(index)
 }
 
 impl Mails {
@@ -237,8 +248,10 @@ impl Mails {
         let Some((dir, path)) = &self.index else {
             return Ok(None);
         };
-        let mut told = |finding: Finding| found(DboxMailbox::within(as_data(finding), name, path));
-        let index = dovecot_index::load_checked(dir, INDEX, holds_up, &mut told)?;
+        let mut told = |finding: Finding| found(DboxMailbox::within(finding, name, path));
+        let index = as_data(&mut told, |found| {
+            dovecot_index::load_checked(dir, INDEX, holds_up, found)
+        })?;
         if index.is_some() && dir.stat_if_there(LOG)?.is_none() {
             told(Finding::new(&INDEX_LOG_LOST, "there is none").path(LOG));
         }
@@ -251,11 +264,8 @@ impl Mails {
 
     /// The list is written behind the index: it never knows a UID before it.
     fn is_behind(&self, index: &Index) -> Option<String> {
-        let listed = self.listed?;
-        let is_of_it = listed.uidvalidity?.get() == index.uid_validity;
-        let (known, listed) = (index.next_uid, listed.uidnext?);
-        (is_of_it && known < listed)
-            .then(|| format!("the list has UIDNEXT {listed}, the index {known}"))
+        let (known, listed) = (index.next_uid, self.listed?.uidnext_of(index.uid_validity)?);
+        (known < listed).then(|| format!("the list has UIDNEXT {listed}, the index {known}"))
     }
 
     /// Where there is no index, what its log says of messages that are there.
@@ -268,8 +278,10 @@ impl Mails {
         let Some((dir, path)) = &self.index else {
             return Ok(None);
         };
-        let mut told = |finding: Finding| found(DboxMailbox::within(as_data(finding), name, path));
-        dovecot_index::load_over(dir, INDEX, there, &mut told)
+        let mut told = |finding: Finding| found(DboxMailbox::within(finding, name, path));
+        as_data(&mut told, |found| {
+            dovecot_index::load_over(dir, INDEX, there, found)
+        })
     }
 
     /// Saved dates by place, where the cache tells them.

@@ -149,6 +149,17 @@ pub fn if_readable<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
     }
 }
 
+/// What is lost with what a finding of a mailbox names.
+pub fn lost_with(finding: &Finding) -> String {
+    match (&finding.place.path, finding.rule == &rules::INDEX_LOST) {
+        (Some(path), true) => {
+            let file = path.rsplit('/').next().unwrap_or_default();
+            format!("what {file} said: {}", finding.detail)
+        }
+        _ => finding.detail.clone(),
+    }
+}
+
 /// True for a finding of a mailbox that it no longer has when its index is written anew.
 pub fn mended_by_a_new_index(rule: &'static Rule) -> bool {
     let mended = [
@@ -157,7 +168,9 @@ pub fn mended_by_a_new_index(rule: &'static Rule) -> bool {
         &rules::INDEX_LOG,
         &rules::INDEX_LOG_GAP,
         &rules::INDEX_LOG_LOST,
+        &rules::INDEX_LOST,
         &rules::INDEX_MISSING,
+        &rules::INDEX_UIDVALIDITY,
         &rules::DBOX_RECOVERED,
         &rules::DBOX_GUID,
     ];

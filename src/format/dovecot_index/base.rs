@@ -4,8 +4,10 @@ use zerocopy::little_endian::U32;
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::index::Extension;
+use super::keywords;
 use super::layout::{
-    BASE_HEADER_LEAST, BaseHeader, ExtHeader, LITTLE_ENDIAN, RECORD_FIELDS_AT, RECORD_MOST,
+    BASE_HEADER_LEAST, BaseHeader, DELETED, ExtHeader, KEYWORDS, LITTLE_ENDIAN, RECORD_FIELDS_AT,
+    RECORD_MOST, SEEN,
 };
 use crate::bytes::{Cursor, Decode};
 
@@ -23,6 +25,8 @@ pub(super) struct Map {
     pub flags: Vec<u8>,
     /// In the order of their ids.
     pub extensions: Vec<Extension>,
+    /// What could not be read of it.
+    pub unread: Vec<String>,
 }
 
 impl Map {
@@ -37,7 +41,14 @@ impl Map {
             uids: Vec::new(),
             flags: Vec::new(),
             extensions: Vec::new(),
+            unread: Vec::new(),
         }
+    }
+
+    /// Which log goes on from it, and where.
+    pub fn log_place(&self) -> (u32, usize) {
+        let offset = self.header.log_file_head_offset.get() as usize;
+        (self.header.log_file_seq.get(), offset)
     }
 
     /// Bytes of all extension fields of one message.
@@ -49,7 +60,15 @@ impl Map {
 
 /// Reads a whole file. What is wrong but leaves something to use goes to `complain`.
 pub(super) fn read(bytes: &[u8], complain: &mut dyn FnMut(Decode)) -> Result<Map, Decode> {
-    read_behind(read_header(bytes)?, bytes, complain)
+    let mut is_whole = true;
+    let map = read_behind(read_header(bytes)?, bytes, &mut |broken| {
+        is_whole = false;
+        complain(broken);
+    })?;
+    if is_whole {
+        compare_counts(&map, complain);
+    }
+    Ok(map)
 }
 
 /// Reads what is behind the base header, by this one.
@@ -133,6 +152,11 @@ fn read_extension(
     }
     extension.reset_id = header.reset_id.get();
     extension.record_align = header.record_align.get();
+    if extension.name == KEYWORDS
+        && let Some(fault) = keywords::fault_in(&extension.header)
+    {
+        complain(cursor.broken(fault.field, fault.why));
+    }
     if map.extensions.iter().any(|ext| ext.name == extension.name) {
         complain(cursor.broken("extension name", "stands there twice"));
     }
@@ -192,22 +216,41 @@ fn read_records(
         let why = format!("{claimed} told, {over} more left out");
         complain(cursor.broken("records", why));
     }
-    fill_columns(records.chunks_exact(size), map, fields, || {
-        complain(cursor.broken(
-            "records",
-            "UIDs do not ascend or are above next_uid; such records are left out",
-        ));
-    });
+    let left_out = fill_columns(records.chunks_exact(size), map, fields);
+    if left_out > 0 {
+        let why = format!("UIDs of {left_out} do not ascend or are above next_uid: left out");
+        complain(cursor.broken("records", why));
+    }
     Ok(())
 }
 
+/// Servers keep these counts exact: where they are not, flags of some message are damaged.
+fn compare_counts(map: &Map, complain: &mut dyn FnMut(Decode)) {
+    let header = &map.header;
+    for (bit, told, at, field) in [
+        (SEEN, header.seen_messages_count, 40, "seen messages"),
+        (
+            DELETED,
+            header.deleted_messages_count,
+            44,
+            "deleted messages",
+        ),
+    ] {
+        let real = map.flags.iter().filter(|flags| **flags & bit != 0).count();
+        if told.get() as usize != real {
+            let why = format!("{told} told, {real} here");
+            complain(Decode { at, field, why });
+        }
+    }
+}
+
+/// How many records are left out.
 fn fill_columns<'a>(
     records: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
     map: &mut Map,
     fields: &Fields,
-    disordered: impl FnOnce(),
-) {
-    let (count, mut last, mut in_order) = (records.len(), 0, true);
+) -> usize {
+    let (count, mut last, mut left_out) = (records.len(), 0, 0);
     let below = believed_next_uid(records.clone(), map.header.next_uid.get());
     map.uids.reserve_exact(count);
     map.flags.reserve_exact(count);
@@ -218,7 +261,7 @@ fn fill_columns<'a>(
     for record in records {
         let uid = uid_of(record);
         if uid <= last || uid >= below {
-            in_order = false;
+            left_out += 1;
             continue;
         }
         last = uid;
@@ -230,9 +273,7 @@ fn fill_columns<'a>(
             extension.column.extend_from_slice(field);
         }
     }
-    if !in_order {
-        disordered();
-    }
+    left_out
 }
 
 fn uid_of(record: &[u8]) -> u32 {

@@ -6,8 +6,8 @@
 //!                          that does not fit is where the records begin
 //! records                  as long as the fields need; UIDs ascend to the end of the file
 //! ```
-//! Nothing is taken from the header that is not said by something else too. UIDVALIDITY is not taken,
-//! but where the log tells it.
+//! Nothing is taken from the header that is not said by something else too. UIDVALIDITY is taken only where the log
+//! tells it, or what stands around it in the header is right.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -50,6 +50,10 @@ pub(super) fn load(
     let ours = logs_of(&header, &map, logs, found);
     let newest = ours.as_ref().and_then(|ours| ours.last());
     map.header.indexid = newest.map_or(header.indexid, |log| log.header.indexid);
+    if newest.is_some() && surrounds_uidvalidity(&header, &map.header) {
+        map.header.uid_validity = header.uid_validity;
+        map.header.next_uid = header.next_uid;
+    }
     tell(
         found,
         &INDEX_BROKEN,
@@ -67,6 +71,14 @@ pub(super) fn load(
     index.origin = Origin::Damaged;
     tell_requested(&index, &ours, found);
     Some((index, is_whole))
+}
+
+/// True where what stands around UIDVALIDITY in the damaged header is right: before it the indexid, as in the log,
+/// and behind it UIDNEXT and the count of messages.
+fn surrounds_uidvalidity(header: &BaseHeader, sound: &BaseHeader) -> bool {
+    header.indexid == sound.indexid
+        && header.next_uid >= sound.next_uid
+        && header.messages_count == sound.messages_count
 }
 
 fn what_is_used(map: &Map, logs: Option<&[&Log<'_>]>) -> String {

@@ -36,6 +36,8 @@ pub struct Index {
     pub requested_expunges: Vec<u32>,
     /// What all this was read from.
     pub origin: Origin,
+    /// What could not be read, and no log or copy tells: details of findings.
+    pub unread: Vec<String>,
     /// Names that `keywords_header` holds; bits above mean nothing.
     pub(super) keyword_count: u32,
 }
@@ -113,6 +115,14 @@ impl Index {
             index.extensions.push(keywords);
         }
         index
+    }
+
+    /// Forgets what a field of a message says.
+    pub fn clear(&mut self, name: &str, nth: usize) {
+        let mut all = self.extensions.iter_mut();
+        if let Some(extension) = all.find(|ext| ext.name == name) {
+            extension.record_mut(nth).fill(0);
+        }
     }
 
     /// Leaves messages out but for these; returns their UIDs.

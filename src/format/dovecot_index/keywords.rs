@@ -17,6 +17,11 @@ pub(super) fn names_in(header: &[u8]) -> Vec<BString> {
     names
 }
 
+/// What is wrong with a list of names.
+pub(super) fn fault_in(header: &[u8]) -> Option<Decode> {
+    collect(&mut Cursor::new(header), &mut Vec::new()).err()
+}
+
 fn collect(cursor: &mut Cursor<'_>, names: &mut Vec<BString>) -> Result<(), Decode> {
     let count = cursor.u32("keyword count")?;
     let slots: &[KeywordSlot] = cursor.records("keyword offsets", count.into())?;

@@ -62,6 +62,26 @@ pub mod kind {
     pub const BOUNDARY: u32 = 0x8_0000;
     pub const ATTRIBUTE_UPDATE: u32 = 0x10_0000;
 
+    /// True for what a server writes.
+    pub const fn is_known(kind: u32) -> bool {
+        let others = matches!(
+            kind,
+            EXPUNGE
+                | APPEND
+                | FLAG_UPDATE
+                | HEADER_UPDATE
+                | KEYWORD_UPDATE
+                | KEYWORD_RESET
+                | EXPUNGE_GUID
+                | MODSEQ_UPDATE
+                | INDEX_DELETED
+                | INDEX_UNDELETED
+                | BOUNDARY
+                | ATTRIBUTE_UPDATE
+        );
+        others || is_of_extension(kind)
+    }
+
     /// True for what changes an extension, other than a keyword.
     pub const fn is_of_extension(kind: u32) -> bool {
         matches!(

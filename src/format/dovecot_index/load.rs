@@ -4,6 +4,7 @@ use zerocopy::FromBytes;
 use zerocopy::little_endian::U64;
 
 use super::base::{self, Map};
+use super::complete;
 use super::damaged;
 use super::index::Index;
 use super::layout::MODSEQ;
@@ -48,14 +49,16 @@ pub fn load_checked(
         part.read(dir, found)?;
     }
     let mut told = Vec::new();
-    let index = files.assemble(&mut |finding| told.push(finding));
-    let salvaged = match index {
+    let index = match files.assemble(&mut |finding| told.push(finding)) {
         None if files.index.seen => salvage(dir, &mut files, holds_up, &mut told)?,
-        _ => None,
+        Some(damaged) if !damaged.unread.is_empty() => {
+            Some(complete::or_better(dir, &mut files, damaged, &mut told)?)
+        }
+        index => index,
     };
     told.into_iter().for_each(&mut *found);
-    if let Some(index) = index.or(salvaged) {
-        return Ok(Some(index));
+    if index.is_some() {
+        return Ok(index);
     }
     if files.index.seen || files.log_2.seen || files.log.seen {
         files.backup.read(dir, found)?;
@@ -125,6 +128,8 @@ pub(super) struct Files {
     pub log_2: Part,
     pub log: Part,
     pub backup: Part,
+    /// Log and offset that are in the index.
+    pub reach: (u32, usize),
 }
 
 impl Files {
@@ -139,12 +144,14 @@ impl Files {
             log_2: part(".log.2"),
             log: part(".log"),
             backup: part(".backup"),
+            reach: (0, 0),
         }
     }
 
     /// Index and logs; the index's bytes are dropped on the way.
     pub fn assemble(&mut self, found: Found<'_>) -> Option<Index> {
         let map = read_map(&mut self.index, found);
+        self.reach = map.as_ref().map(Map::log_place).unwrap_or_default();
         let logs = read_logs([&self.log_2, &self.log], found);
         match map {
             Some(map) => Some(go_on(map, &logs, found)),
@@ -166,12 +173,17 @@ pub(super) fn tell(found: Found<'_>, rule: &'static Rule, name: &str, detail: im
     found(Finding::new(rule, detail).path(name));
 }
 
-fn read_map(part: &mut Part, found: Found<'_>) -> Option<Map> {
+pub(super) fn read_map(part: &mut Part, found: Found<'_>) -> Option<Map> {
     let bytes = part.bytes.take()?;
-    let mut complain = |broken: Decode| tell(found, &INDEX_BROKEN, &part.name, broken.to_string());
-    base::read(&bytes, &mut complain)
-        .map_err(&mut complain)
-        .ok()
+    let mut unread = Vec::new();
+    let mut complain = |broken: Decode| {
+        unread.push(broken.to_string());
+        tell(found, &INDEX_BROKEN, &part.name, broken.to_string());
+    };
+    let map = base::read(&bytes, &mut complain).map_err(&mut complain);
+    let mut map = map.ok()?;
+    map.unread = unread;
+    Some(map)
 }
 
 /// The logs that can be read, in their order.
@@ -207,17 +219,18 @@ pub(super) fn of_index<'l, 'a>(
     ours
 }
 
-fn go_on(map: Map, logs: &[Log<'_>], found: Found<'_>) -> Index {
+pub(super) fn go_on(map: Map, logs: &[Log<'_>], found: Found<'_>) -> Index {
     let logs = of_index(logs.iter(), map.header.indexid.get(), found);
-    let base = (
-        map.header.log_file_seq.get(),
-        map.header.log_file_head_offset.get() as usize,
-    );
+    let base = map.log_place();
     replay(Replay::new(map), base, &logs, found)
 }
 
 /// Without an index: the newest log that starts from an empty mailbox has it all.
-fn from_nothing(logs: &[Log<'_>], broken_index: bool, found: Found<'_>) -> Option<Index> {
+pub(super) fn from_nothing(
+    logs: &[Log<'_>],
+    broken_index: bool,
+    found: Found<'_>,
+) -> Option<Index> {
     let starts = |log: &&Log<'_>| log.header.prev_file_seq.get() == 0;
     let Some(first) = logs.iter().rfind(starts) else {
         if let Some(log) = logs.last() {
@@ -319,23 +332,34 @@ fn tell_older(seq: u32, logs: &[&Log<'_>], found: Found<'_>) {
 
 pub(super) fn apply(replay: &mut Replay, log: &Log<'_>, from: usize, found: Found<'_>) {
     let mut faults = Faults::default();
-    let torn = replay.run(log, from, &mut faults);
+    replay.run(log, from, &mut faults);
+    let mut unread = Vec::new();
     if from > log.len() {
-        let why = format!(
+        unread.push(format!(
             "ends at byte {}, the index was written after byte {from}",
             log.len()
-        );
-        tell(found, &INDEX_LOG, &log.name, why);
+        ));
     }
-    if let Some(torn) = torn {
-        tell(found, &INDEX_LOG, &log.name, torn.to_string());
+    if let Some(passed) = faults.passed {
+        tell(found, &INDEX_LOG, &log.name, passed.why.to_string());
+    }
+    for hole in faults.holes {
+        if hole.is_half_record {
+            tell(found, &INDEX_LOG, &log.name, hole.why.to_string());
+        } else {
+            unread.push(format!("{}; unreadable up to byte {}", hole.why, hole.to));
+        }
     }
     if let Some(first) = faults.first {
         let more = match faults.count {
             1 => String::new(),
             count => format!(" (the first of {count} such records)"),
         };
-        tell(found, &INDEX_LOG, &log.name, format!("{first}{more}"));
+        unread.push(format!("{first}{more}"));
+    }
+    for what in unread {
+        tell(found, &INDEX_LOG, &log.name, &what);
+        replay.note_unread(what);
     }
     for unknown in faults.unknown {
         let why = format!("records of kind {unknown:#x}");

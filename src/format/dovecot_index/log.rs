@@ -4,7 +4,7 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use super::layout::{
     Append, AtomicInc, CLIENT_FLAGS, ExtIntro, FlagUpdate, LITTLE_ENDIAN, LOG_HEADER_LEAST,
-    LogHeader, MODSEQ, ModseqUpdate, RecordHeader, decode_offset, kind,
+    LogHeader, MODSEQ, ModseqUpdate, RecordHeader, UidRange, decode_offset, kind,
 };
 use crate::bytes::{Cursor, Decode};
 
@@ -84,14 +84,16 @@ impl<'a> Log<'a> {
         Records {
             bytes: self.bytes,
             at,
-            torn: None,
+            holes: Vec::new(),
         }
     }
 
-    /// The mailbox's highest modseq at the end of this log, at least 1.
+    /// The mailbox's highest modseq at the end of this log, at least 1. It is not lower for what cannot be
+    /// read: no client must miss a change.
     pub fn highest_modseq(&self) -> u64 {
         let mut highest = self.header.initial_modseq.get();
-        for record in self.records(self.start()) {
+        let mut records = self.records(self.start());
+        for record in records.by_ref() {
             highest = match record.kind {
                 kind::EXT_INTRO if highest == 0 => u64::from(introduces_modseq(&record)),
                 kind::MODSEQ_UPDATE => highest.max(modseq_of(&record)),
@@ -99,7 +101,9 @@ impl<'a> Log<'a> {
                 _ => highest,
             };
         }
-        highest.max(1)
+        let unread: usize = records.holes().iter().map(Hole::len).sum();
+        let most = (unread / SHORTEST_CHANGE) as u64;
+        highest.max(1).saturating_add(most)
     }
 
     fn counts(&self, record: &Record<'_>) -> bool {
@@ -184,7 +188,7 @@ entries! {
     FlagUpdate: "flag update",
     ModseqUpdate: "modseq update",
     super::layout::ExpungeGuid: "expunge",
-    super::layout::UidRange: "uid ranges",
+    UidRange: "uid ranges",
 }
 
 impl<'a> Record<'a> {
@@ -204,12 +208,42 @@ pub(super) fn rest_of<'a, T: Entry>(body: &mut Cursor<'a>) -> (&'a [T], usize) {
     (entries.unwrap_or_default(), over)
 }
 
-/// The records of a log, up to its end or to the first that is not wholly there.
+/// Bytes of a log that are no records.
+#[derive(Debug)]
+pub(super) struct Hole {
+    /// Where they begin.
+    pub from: usize,
+    /// Where the next record begins, or the end of the file.
+    pub to: usize,
+    /// What was expected there.
+    pub why: Decode,
+    /// A record that was being written when the server stopped: it never counted.
+    pub is_half_record: bool,
+}
+
+impl Hole {
+    fn len(&self) -> usize {
+        if self.is_half_record {
+            0
+        } else {
+            self.to - self.from
+        }
+    }
+}
+
+/// Records that follow each other; so many are no accident.
+const CHAIN: usize = 3;
+/// Several records that count together.
+const TRANSACTION: &str = "transaction";
+/// A record with one change that counts for modseqs.
+const SHORTEST_CHANGE: usize = size_of::<RecordHeader>() + size_of::<UidRange>();
+
+/// The records of a log, up to its end. Behind damage it goes on with the next that hold up.
 #[derive(Debug)]
 pub(super) struct Records<'a> {
     bytes: &'a [u8],
     at: usize,
-    torn: Option<Decode>,
+    holes: Vec<Hole>,
 }
 
 impl<'a> Records<'a> {
@@ -218,24 +252,32 @@ impl<'a> Records<'a> {
         self.at
     }
 
-    /// Why the records ended before the file did.
-    pub fn torn(self) -> Option<Decode> {
-        self.torn
+    /// How often something was passed over so far.
+    pub fn holes_so_far(&self) -> usize {
+        self.holes.len()
     }
 
-    fn read(&self) -> Result<(usize, Record<'a>), Decode> {
-        let mut cursor = Cursor::starting_at(self.bytes, self.at);
+    /// What was passed over.
+    pub fn holes(self) -> Vec<Hole> {
+        self.holes
+    }
+
+    fn read(&self, at: usize) -> Result<(usize, Record<'a>), Decode> {
+        let mut cursor = Cursor::starting_at(self.bytes, at);
         let header: &RecordHeader = cursor.record("record header")?;
         let size = decode_offset(header.size).unwrap_or(0) as usize;
         if size < size_of::<RecordHeader>() {
             let why = "not completely written";
-            return Err(Cursor::starting_at(self.bytes, self.at).broken("record size", why));
+            return Err(Cursor::starting_at(self.bytes, at).broken("record size", why));
+        }
+        if header.kind.get() & kind::MASK == 0 {
+            return Err(Cursor::starting_at(self.bytes, at).broken("record kind", "is none"));
         }
         cursor.take("record", size - size_of::<RecordHeader>())?;
-        let end = self.at + size;
-        let body = Cursor::starting_at(&self.bytes[..end], self.at + size_of::<RecordHeader>());
+        let end = at + size;
+        let body = Cursor::starting_at(&self.bytes[..end], at + size_of::<RecordHeader>());
         let record = Record {
-            at: self.at,
+            at,
             kind: header.kind.get() & kind::MASK,
             external: header.kind.get() & kind::EXTERNAL != 0,
             body,
@@ -250,7 +292,55 @@ impl<'a> Records<'a> {
             return Ok(());
         }
         let size = record.body.clone().u32("transaction size")? as usize;
-        Cursor::starting_at(self.bytes, record.at).skip("transaction", size)
+        Cursor::starting_at(self.bytes, record.at).skip(TRANSACTION, size)
+    }
+
+    /// Passes over what is no record.
+    fn pass_over(&mut self, why: Decode) {
+        let from = self.at;
+        let next = match why.field {
+            // Its parts are records, and are not to be applied.
+            TRANSACTION => None,
+            _ => self.next_that_holds_up(from),
+        };
+        self.at = next.unwrap_or(self.bytes.len());
+        self.holes.push(Hole {
+            from,
+            to: self.at,
+            is_half_record: next.is_none() && self.is_half_record(from, &why),
+            why,
+        });
+    }
+
+    /// A server writes the size last, and a file may end before the record does.
+    fn is_half_record(&self, at: usize, why: &Decode) -> bool {
+        let mut cursor = Cursor::starting_at(self.bytes, at);
+        let Ok(header) = cursor.record::<RecordHeader>("record header") else {
+            return self.bytes[at..].iter().any(|byte| *byte != 0);
+        };
+        let is_sized = header.size == [0; 4] || decode_offset(header.size).is_some();
+        let is_known = kind::is_known(header.kind.get() & kind::MASK);
+        why.field == TRANSACTION || (is_known && is_sized)
+    }
+
+    fn next_that_holds_up(&self, from: usize) -> Option<usize> {
+        let places = (from + 1).next_multiple_of(4)..self.bytes.len();
+        { places.step_by(4) }.find(|at| self.holds_up(*at))
+    }
+
+    /// True where a record begins, others behind it up to the end or as many as are no accident.
+    fn holds_up(&self, at: usize) -> bool {
+        let mut at = at;
+        for _ in 0..CHAIN {
+            match self.read(at) {
+                Ok((end, record)) if kind::is_known(record.kind) => at = end,
+                _ => return false,
+            }
+            if at == self.bytes.len() {
+                return true;
+            }
+        }
+        true
     }
 }
 
@@ -258,18 +348,15 @@ impl<'a> Iterator for Records<'a> {
     type Item = Record<'a>;
 
     fn next(&mut self) -> Option<Record<'a>> {
-        if self.at >= self.bytes.len() || self.torn.is_some() {
-            return None;
-        }
-        match self.read() {
-            Ok((end, record)) => {
-                self.at = end;
-                Some(record)
-            }
-            Err(torn) => {
-                self.torn = Some(torn);
-                None
+        while self.at < self.bytes.len() {
+            match self.read(self.at) {
+                Ok((end, record)) => {
+                    self.at = end;
+                    return Some(record);
+                }
+                Err(why) => self.pass_over(why),
             }
         }
+        None
     }
 }

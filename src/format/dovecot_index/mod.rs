@@ -34,6 +34,7 @@
 
 mod base;
 mod cache;
+mod complete;
 mod correct;
 mod damaged;
 mod generation;

@@ -20,7 +20,7 @@ use super::base::Map;
 use super::index::{Extension, Index, Origin};
 use super::keywords::Names;
 use super::layout::{Append, BaseHeader, ExpungeGuid, FlagUpdate, KEYWORDS, UidRange, kind};
-use super::log::{Log, Record, padded, rest_of};
+use super::log::{Hole, Log, Record, padded, rest_of};
 use crate::bytes::{Cursor, Decode};
 use requests::Request;
 
@@ -36,6 +36,10 @@ pub(super) struct Faults {
     pub count: usize,
     /// Kinds that are not known.
     pub unknown: BTreeSet<u32>,
+    /// Bytes that are no records, and should have been applied.
+    pub holes: Vec<Hole>,
+    /// The first of those before.
+    pub passed: Option<Hole>,
 }
 
 /// The extension that updates are for.
@@ -61,6 +65,8 @@ pub(super) struct Replay {
     /// Extension fields of one message, and header data of all: kept below their limits.
     width: usize,
     how: How,
+    /// Behind a hole, in which others may have come: so many extensions have the ids that the log means.
+    certain_ids: Option<usize>,
 }
 
 /// What is known of the index that a log changes.
@@ -89,6 +95,7 @@ impl Replay {
             deleted: false,
             width: map.width(),
             how: How::Exactly,
+            certain_ids: None,
             map,
         }
     }
@@ -132,6 +139,11 @@ impl Replay {
         self.map.extensions.iter().find(|ext| ext.name == name)
     }
 
+    /// Notes what cannot be had of an index or a log.
+    pub fn note_unread(&mut self, what: String) {
+        self.map.unread.push(what);
+    }
+
     /// Messages there are.
     pub fn messages(&self) -> usize {
         self.gone.iter().filter(|gone| !**gone).count()
@@ -143,34 +155,28 @@ impl Replay {
     }
 
     /// Applies what a log has from `from` on. What was applied before is looked at for requests.
-    pub fn run(&mut self, log: &Log<'_>, from: usize, faults: &mut Faults) -> Option<Decode> {
+    pub fn run(&mut self, log: &Log<'_>, from: usize, faults: &mut Faults) {
         self.selected = None;
-        let mut records = log.records(log.start());
-        self.run_records(log.seq(), &mut records, from, faults);
-        let stopped = records.at();
-        let torn = records.torn();
-        if torn.is_some() && stopped < from {
-            // What is broken is in the index already; the place to go on is known.
-            self.run_records(log.seq(), &mut log.records(from), from, faults);
+        let mut before = log.records(log.start());
+        while let Some(record) = { before.next() }.filter(|record| record.at < from) {
+            self.look_for_requests(log.seq(), &record);
         }
-        torn
-    }
-
-    fn run_records(
-        &mut self,
-        seq: u32,
-        records: &mut dyn Iterator<Item = Record<'_>>,
-        from: usize,
-        faults: &mut Faults,
-    ) {
-        for record in records {
-            if record.at < from {
-                self.look_for_requests(seq, &record);
-            } else if let Err(fault) = self.apply(seq, &record, faults) {
+        // What is broken there is in the index already.
+        faults.passed = { before.holes().into_iter() }.find(|hole| hole.from < from);
+        let mut records = log.records(from);
+        let mut holes = 0;
+        while let Some(record) = records.next() {
+            if records.holes_so_far() > holes {
+                holes = records.holes_so_far();
+                self.selected = None;
+                self.certain_ids.get_or_insert(self.map.extensions.len());
+            }
+            if let Err(fault) = self.apply(log.seq(), &record, faults) {
                 faults.first.get_or_insert(fault);
                 faults.count += 1;
             }
         }
+        faults.holes = records.holes();
     }
 
     fn apply(&mut self, seq: u32, record: &Record<'_>, faults: &mut Faults) -> Applied {
@@ -210,7 +216,8 @@ impl Replay {
     }
 
     /// Positions of the messages in a range of UIDs.
-    fn span(&self, uid1: u32, uid2: u32) -> Range<usize> {
+    fn span(&self, range: UidRange) -> Range<usize> {
+        let (uid1, uid2) = (range.uid1.get(), range.uid2.get());
         let start = self.map.uids.partition_point(|uid| *uid < uid1);
         let end = self.map.uids.partition_point(|uid| *uid <= uid2);
         start..end.max(start)
@@ -245,20 +252,22 @@ impl Replay {
     fn update_flags(&mut self, body: &mut Cursor<'_>) -> Applied {
         let (updates, over) = rest_of::<FlagUpdate>(body);
         for update in updates {
-            let span = self.span(update.range.uid1.get(), update.range.uid2.get());
+            let span = self.span(update.range);
             for flags in &mut self.map.flags[span] {
                 *flags = *flags & !update.remove | update.add;
             }
         }
+        are_ranges(body, updates.iter().map(|update| &update.range))?;
         nothing_left(body, over)
     }
 
     fn expunge(&mut self, body: &mut Cursor<'_>) -> Applied {
         let (ranges, over) = rest_of::<UidRange>(body);
         for range in ranges {
-            let span = self.span(range.uid1.get(), range.uid2.get());
+            let span = self.span(*range);
             self.gone[span].fill(true);
         }
+        are_ranges(body, ranges)?;
         nothing_left(body, over)
     }
 
@@ -322,6 +331,7 @@ impl Replay {
             deleted: self.deleted,
             requested_expunges,
             origin: Origin::Index,
+            unread: self.map.unread,
             keyword_count: 0,
         };
         index.keyword_count = u32::try_from(index.keyword_names().len()).unwrap_or(u32::MAX);
@@ -359,6 +369,17 @@ pub(super) fn retain<T: Copy>(column: &mut Vec<T>, size: usize, gone: &[bool]) {
         to += size;
     }
     column.truncate(to);
+}
+
+/// No server writes others: zeros are what is left of a change.
+fn are_ranges<'r>(body: &Cursor<'_>, ranges: impl IntoIterator<Item = &'r UidRange>) -> Applied {
+    let is_one = |range: &&UidRange| range.uid1.get() > 0 && range.uid1 <= range.uid2;
+    match { ranges.into_iter() }.find(|range| !is_one(range)) {
+        None => Ok(()),
+        Some(UidRange { uid1, uid2 }) => {
+            Err(body.broken("uid range", format!("{uid1} to {uid2} is none")))
+        }
+    }
 }
 
 fn nothing_left(body: &Cursor<'_>, over: usize) -> Applied {

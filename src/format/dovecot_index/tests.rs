@@ -3,6 +3,7 @@
 mod damage;
 mod damaged;
 mod golden;
+mod holes;
 mod replay;
 mod round_trip;
 mod salvage;

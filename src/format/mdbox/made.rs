@@ -1,14 +1,17 @@
 //! What is left of a mailbox without an index, or with a damaged one.
 
 use zerocopy::FromBytes;
+use zerocopy::little_endian::U32;
 
 use super::layout::{GUID, HEADER, MAIL, MailRecord};
+use super::map::Place;
 use super::read::Mdbox;
+use super::unnamed::{is_led_to, mapped_place};
 use crate::error::Result;
-use crate::format::dbox::{DboxMailbox, Mails};
+use crate::format::dbox::{DboxMailbox, INDEX, Mails};
 use crate::format::dovecot_index::{Index, Origin};
 use crate::model::MailboxName;
-use crate::report::catalogue::{MDBOX_INDEX_MISSING, MDBOX_LOST};
+use crate::report::catalogue::{DBOX_RECOVERED, INDEX_LOST, MDBOX_INDEX_MISSING, MDBOX_LOST};
 use crate::report::{Finding, counted};
 use crate::store::Found;
 
@@ -26,15 +29,35 @@ pub(super) fn load(
         let enough = held.len() * 2 >= index.uids.len();
         is_whole && index.extension(HEADER).is_some() && !held.is_empty() && enough
     };
-    let index = mails.load(name, &mut holds_up, found)?;
-    Ok(index.map(|mut index| {
-        if index.origin == Origin::Damaged {
-            leave_out_lost(&mut index, &held, &mut |finding| {
-                found(DboxMailbox::within(finding, name, &mails.path));
-            });
-        }
-        index
-    }))
+    let Some(mut index) = mails.load(name, &mut holds_up, found)? else {
+        return Ok(None);
+    };
+    let mut told = |finding| found(DboxMailbox::within(finding, name, &mails.path));
+    if index.origin == Origin::Damaged {
+        leave_out_lost(&mut index, &held, &mut told);
+    }
+    tell_empty_records(&index, &mut told);
+    Ok(Some(index))
+}
+
+/// No server writes a record without map UID and saved date: a part of it is gone, and perhaps more.
+fn tell_empty_records(index: &Index, found: Found<'_>) {
+    let Some(mail) = index.extension(MAIL) else {
+        return;
+    };
+    let is_empty = |nth: &usize| {
+        let record = MailRecord::read_from_prefix(mail.record(*nth));
+        record.is_ok_and(|(record, _)| record.map_uid.get() == 0 || record.save_date.get() == 0)
+    };
+    let empty: Vec<_> = (0..index.uids.len()).filter(is_empty).collect();
+    if let Some(first) = empty.first() {
+        let records = counted(empty.len() as u64, "record");
+        let detail = format!(
+            "{records} with zeros where map UID and saved date are, the first is of UID {}",
+            index.uids[*first]
+        );
+        found(Finding::new(&INDEX_LOST, detail).path(INDEX));
+    }
 }
 
 /// The UIDs of those messages of an index that the map has, or the storage files under their GUIDs.
@@ -62,6 +85,66 @@ fn leave_out_lost(index: &mut Index, stored: &[u32], found: Found<'_>) {
         let detail =
             format!("{lost} that neither map nor storage files have, the first is UID {first}");
         found(Finding::new(&MDBOX_LOST, detail));
+    }
+}
+
+/// Leaves out of an index in doubt what leads nowhere, and takes in what no index has: at the end, with new UIDs.
+/// Those are returned.
+pub(super) fn complete(
+    store: &Mdbox,
+    nth: usize,
+    mails: &Mails,
+    index: &mut Index,
+    found: Found<'_>,
+) -> Vec<(Place, [u8; 16])> {
+    if belongs_to_map(store, index) {
+        forget_damaged_guids(store, index);
+    }
+    let led_to = (0..index.uids.len()).filter(|nth| is_led_to(store, index, *nth));
+    let led_to: Vec<_> = led_to.map(|nth| index.uids[nth]).collect();
+    let lost = index.keep(|uid| led_to.binary_search(&uid).is_ok());
+    if let Some(first) = lost.first() {
+        let records = counted(lost.len() as u64, "record");
+        let detail = format!("{records} without map UID and GUID, the first is of UID {first}");
+        found(Finding::new(&INDEX_LOST, detail).path(INDEX));
+    }
+    let mut unnamed = store.unnamed(nth);
+    let listed = mails
+        .listed
+        .and_then(|listed| listed.uidnext_of(index.uid_validity));
+    let first = index.next_uid.max(listed.unwrap_or(1));
+    let uids: Vec<_> = (first..u32::MAX).take(unnamed.len()).collect();
+    unnamed.truncate(uids.len());
+    index.take_in(&uids);
+    if let Some(first) = uids.first() {
+        let messages = counted(uids.len() as u64, "message");
+        let detail = format!("{messages} that no index names, with new UIDs from {first} on");
+        found(Finding::new(&DBOX_RECOVERED, detail));
+    }
+    unnamed
+}
+
+fn belongs_to_map(store: &Mdbox, index: &Index) -> bool {
+    let map = store.storage.map.as_ref().filter(|map| !map.is_in_doubt());
+    let told = index.extension(HEADER);
+    let told = told.and_then(|ext| U32::read_from_prefix(&ext.header).ok());
+    map.zip(told)
+        .is_some_and(|(map, (told, _))| told.get() == map.uid_validity())
+}
+
+/// A GUID that no message has is none, where the map leads to a message.
+fn forget_damaged_guids(store: &Mdbox, index: &mut Index) {
+    let scan = store.storage.scan();
+    for nth in 0..index.uids.len() {
+        let guid = index.extension(GUID).map(|ext| ext.record(nth));
+        let guid = guid.and_then(|guid| <[u8; 16]>::try_from(guid).ok());
+        let is_nowhere = guid.is_some_and(|guid| scan.find(&guid).is_none());
+        let place = mapped_place(store, index, nth);
+        let is_there =
+            || place.is_some_and(|place| scan.message_at((place.file_id, place.at)).is_some());
+        if is_nowhere && is_there() {
+            index.clear(GUID, nth);
+        }
     }
 }
 

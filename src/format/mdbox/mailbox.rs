@@ -16,7 +16,7 @@ use crate::digest::Facts;
 use crate::disk::{Dir, File};
 use crate::error::Result;
 use crate::format::dbox::{
-    About, DboxMailbox, Extent, Key, Mails, Refused, StoredMessage, guid_128,
+    About, DboxMailbox, Extent, Key, Mails, Refused, StoredMessage, casts_doubt, guid_128,
 };
 use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
 use crate::report::catalogue as rules;
@@ -27,8 +27,12 @@ pub(super) struct MdboxMailbox<'a> {
     store: &'a Mdbox,
     nth: usize,
     pub(super) dbox: DboxMailbox,
-    /// Where the messages are, in a mailbox without an index; else the map says it.
-    pub(super) made: Option<Vec<(Place, [u8; 16])>>,
+    /// It has no index.
+    pub(super) is_made: bool,
+    /// Its index may not name all that it has.
+    pub(super) in_doubt: bool,
+    /// The last of its messages, which no index names: where they are, and their GUIDs.
+    unnamed: Vec<(Place, [u8; 16])>,
     /// Messages that were found in another way: where, and what is to be said of that until it is.
     notes: Mutex<Notes>,
 }
@@ -50,28 +54,38 @@ impl<'a> MdboxMailbox<'a> {
         found: Found<'_>,
     ) -> Result<Self> {
         let name = &store.tree.names[nth];
-        let index = made::load(store, name, mails, found)?;
+        let mut in_doubt = false;
+        let index = made::load(store, name, mails, &mut |finding| {
+            in_doubt |= casts_doubt(&finding);
+            found(finding);
+        })?;
         let mut told = |finding: Finding| found(DboxMailbox::within(finding, name, &mails.path));
-        let made = index.is_none().then(|| {
-            store
-                .storage
-                .scan()
-                .first_saved_to(&store.storage_name(nth))
-        });
-        let index = index.unwrap_or_else(|| {
-            let messages = made.as_ref().map_or(0, Vec::len);
-            if messages > 0 {
-                told(missing_index(messages));
+        let is_made = index.is_none();
+        let (index, unnamed) = match index {
+            Some(mut index) if in_doubt => {
+                let unnamed = made::complete(store, nth, mails, &mut index, &mut told);
+                (index, unnamed)
             }
-            made_from(messages)
-        });
-        let path = mails.path.clone();
-        let dbox = DboxMailbox::new(name, &mails.dir, path, index, HEADER, &mut told);
+            Some(index) => (index, Vec::new()),
+            None => {
+                let unnamed = store.unnamed(nth);
+                let listed = mails.listed.and_then(|listed| listed.messages);
+                if !unnamed.is_empty() || listed.is_some_and(|messages| messages > 0) {
+                    told(missing_index(unnamed.len()));
+                }
+                (made_from(unnamed.len()), unnamed)
+            }
+        };
+        // New UIDs under an old UIDVALIDITY would show clients the wrong messages.
+        let listed = mails.listed.filter(|_| !is_made || unnamed.is_empty());
+        let dbox = DboxMailbox::new(name, mails, index, HEADER, listed, &mut told);
         let this = Self {
             store,
             nth,
             dbox,
-            made,
+            is_made,
+            in_doubt: in_doubt || is_made,
+            unnamed,
             notes: Mutex::default(),
         };
         this.compare_with_map(name, found);
@@ -95,22 +109,34 @@ impl<'a> MdboxMailbox<'a> {
         }
     }
 
+    /// Where a message is that no index names, and its GUID.
+    pub(super) fn unnamed(&self, nth: usize) -> Option<(Place, [u8; 16])> {
+        let named = self.len() - self.unnamed.len();
+        self.unnamed.get(nth.checked_sub(named)?).copied()
+    }
+
     pub(super) fn record(&self, nth: usize) -> Option<MailRecord> {
+        if self.unnamed(nth).is_some() {
+            return None;
+        }
         let record = self.dbox.index.extension(MAIL)?.record(nth);
         let (record, _) = MailRecord::read_from_prefix(record).ok()?;
         Some(record)
     }
 
-    /// The map UIDs of all messages.
-    pub(super) fn map_uids(&self) -> impl Iterator<Item = u32> + '_ {
-        let records = (0..self.len()).filter_map(|nth| self.record(nth));
-        records.map(|record| record.map_uid.get())
+    /// Where in the map its messages are.
+    fn mapped(&self) -> impl Iterator<Item = usize> + '_ {
+        let map = self.store.storage.map.as_ref();
+        (0..self.len()).filter_map(move |nth| match self.unnamed(nth) {
+            Some((place, _)) => self.store.named().position(place),
+            None => map?.position(self.record(nth)?.map_uid.get()),
+        })
     }
 
     /// The GUID in short, as the index has it.
     pub(super) fn guid(&self, nth: usize) -> Option<[u8; 16]> {
-        if let Some(made) = &self.made {
-            return Some(made[nth].1);
+        if let Some((_, guid)) = self.unnamed(nth) {
+            return Some(guid);
         }
         let record = self.dbox.index.extension(GUID)?.record(nth);
         let guid = <[u8; 16]>::try_from(record).ok()?;
@@ -119,8 +145,8 @@ impl<'a> MdboxMailbox<'a> {
 
     /// Where the index and the map say that a message is.
     fn place(&self, nth: usize) -> Result<Place, Astray> {
-        if let Some(made) = &self.made {
-            return Ok(made[nth].0);
+        if let Some((place, _)) = self.unnamed(nth) {
+            return Ok(place);
         }
         let astray = |why: String| (&rules::MDBOX_MAP, why);
         let map_uid = self.record(nth).map_or(0, |record| record.map_uid.get());
@@ -376,15 +402,14 @@ impl MailboxSource for MdboxMailbox<'_> {
         for nth in noted {
             self.tell_note(nth, found);
         }
-        let map_uids = self.map_uids();
-        self.store.conclude(self.nth, map_uids, found);
+        self.store.conclude(self.nth, self.mapped(), found);
     }
 
     fn made_up(&self) -> MadeUp {
-        let uids = self.made.is_some() && !self.is_empty();
+        let uids = self.is_made && !self.is_empty();
         MadeUp {
             uids,
-            ..self.dbox.made_up()
+            ..self.dbox.made_up
         }
     }
 

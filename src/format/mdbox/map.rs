@@ -12,6 +12,7 @@ use crate::store::Found;
 #[derive(Debug)]
 pub(super) struct Map {
     index: Index,
+    is_in_doubt: bool,
 }
 
 /// Where a stored message is.
@@ -28,10 +29,19 @@ pub(super) struct Place {
 impl Map {
     /// Reads index and log; `None` where there is neither, or nothing that can be used.
     pub(super) fn read(dir: &Dir, found: Found<'_>) -> Result<Option<Self>> {
-        let index = dovecot_index::load(dir, MAP, found)?;
+        let mut is_in_doubt = false;
+        let index = dovecot_index::load(dir, MAP, &mut |finding| {
+            is_in_doubt = true;
+            found(finding);
+        })?;
         let usable =
             index.filter(|index| index.extension(MAP_PLACE).is_some() || index.uids.is_empty());
-        Ok(usable.map(|index| Self { index }))
+        Ok(usable.map(|index| Self { index, is_in_doubt }))
+    }
+
+    /// Something is wrong with it.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.is_in_doubt
     }
 
     /// What ties the mailboxes to this map.

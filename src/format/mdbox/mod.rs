@@ -25,6 +25,7 @@ mod read;
 mod repair;
 pub mod scan;
 mod storage;
+mod unnamed;
 mod write;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Reads an mdbox account, as we or a live Dovecot left it.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bstr::BString;
 
@@ -9,6 +9,7 @@ use super::layout::{MAP, MAP_LOG, STORAGE, file_name};
 use super::mailbox::MdboxMailbox;
 use super::map::Map;
 use super::storage::Storage;
+use super::unnamed::Named;
 use crate::digest::Digest;
 use crate::disk::Dir;
 use crate::error::{Error, Result};
@@ -45,6 +46,7 @@ pub(super) fn open_typed(root: Dir, options: &OpenOptions, found: Found<'_>) -> 
         root,
         tree,
         storage,
+        named: OnceLock::new(),
     })
 }
 
@@ -69,6 +71,8 @@ pub(super) struct Mdbox {
     pub tree: Tree,
     pub storage: Storage,
     seen: Mutex<Seen>,
+    /// Read at the first question.
+    named: OnceLock<Named>,
 }
 
 /// Which stored messages the mailboxes name, mailbox by mailbox.
@@ -112,6 +116,11 @@ impl Mdbox {
         opened.transpose()
     }
 
+    /// Which stored messages the indexes name.
+    pub(super) fn named(&self) -> &Named {
+        self.named.get_or_init(|| Named::read(self))
+    }
+
     /// The name of a mailbox as the metadata of messages has it.
     pub(super) fn storage_name(&self, nth: usize) -> BString {
         self.tree.storage_name(nth)
@@ -121,19 +130,15 @@ impl Mdbox {
     pub(super) fn conclude(
         &self,
         nth: usize,
-        map_uids: impl Iterator<Item = u32>,
+        mapped: impl Iterator<Item = usize>,
         found: Found<'_>,
     ) {
         let mut seen = self.seen();
         if !seen.mailboxes.insert(nth) {
             return;
         }
-        if let Some(map) = &self.storage.map {
-            for map_uid in map_uids {
-                if let Some(place) = map.position(map_uid) {
-                    seen.refs[place] += 1;
-                }
-            }
+        for place in mapped {
+            seen.refs[place] += 1;
         }
         if seen.mailboxes.len() == self.tree.selectable().count() {
             if self.tree.is_partly_hidden {

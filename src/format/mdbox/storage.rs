@@ -43,6 +43,7 @@ pub(super) struct StorageFile {
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     by_guid: HashMap<[u8; 16], Place>,
+    by_place: HashMap<(u32, u64), (Place, [u8; 16])>,
     /// By the mailbox that they were first saved to, in the order of the files.
     by_mailbox: BTreeMap<BString, Vec<(Place, [u8; 16])>>,
     /// Bytes that are no message.
@@ -59,13 +60,14 @@ impl Scan {
         self.by_guid.get(guid).copied()
     }
 
-    /// The messages that were first saved to this mailbox, each GUID once.
-    pub(super) fn first_saved_to(&self, storage_name: &[u8]) -> Vec<(Place, [u8; 16])> {
-        let all = self.by_mailbox.get(storage_name);
-        let all = all.into_iter().flatten();
-        all.filter(|(place, guid)| self.by_guid.get(guid) == Some(place))
-            .copied()
-            .collect()
+    /// The message that begins at file and offset, if one does.
+    pub(super) fn message_at(&self, at: (u32, u64)) -> Option<(Place, [u8; 16])> {
+        self.by_place.get(&at).copied()
+    }
+
+    /// The messages that were first saved to this mailbox.
+    pub(super) fn first_saved_to(&self, storage_name: &[u8]) -> &[(Place, [u8; 16])] {
+        self.by_mailbox.get(storage_name).map_or(&[], Vec::as_slice)
     }
 
     fn enter(&mut self, file_id: u32, message: scan::Message) {
@@ -79,6 +81,7 @@ impl Scan {
             return;
         };
         self.by_guid.entry(guid).or_insert(place);
+        self.by_place.insert((file_id, place.at), (place, guid));
         let name = message.first_mailbox.unwrap_or_else(|| "INBOX".into());
         self.by_mailbox.entry(name).or_default().push((place, guid));
     }

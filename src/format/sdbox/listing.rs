@@ -14,7 +14,6 @@ use crate::format::dbox::Mails;
 use crate::format::dovecot_index::{Index, Origin};
 use crate::report::catalogue::{
     DBOX_ALT, DBOX_LOST, DBOX_ORPHAN, DBOX_RECOVERED, DBOX_STRAY, INDEX_MISSING,
-    INDEX_PENDING_EXPUNGE,
 };
 use crate::report::{Finding, counted};
 use crate::store::Found;
@@ -49,11 +48,6 @@ fn list_one(dir: &Dir, found: Found<'_>) -> Result<Vec<u32>> {
 fn is_servers_own(name: &[u8]) -> bool {
     let begins: [&[u8]; 3] = [b"dovecot", b".temp.", b"fts-"];
     begins.iter().any(|begin| name.starts_with(begin))
-}
-
-/// True for what may have cost the index a message.
-pub(super) fn casts_doubt(finding: &Finding) -> bool {
-    finding.rule != &INDEX_PENDING_EXPUNGE
 }
 
 /// What the numbers in the file names tell.

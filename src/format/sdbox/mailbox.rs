@@ -10,7 +10,7 @@ use crate::digest::Facts;
 use crate::disk::{Dir, File};
 use crate::error::Result;
 use crate::format::dbox::{
-    About, DboxMailbox, Extent, MESSAGE_HEADER, Mails, Places, Refused, StoredMessage,
+    About, DboxMailbox, Extent, MESSAGE_HEADER, Mails, Places, Refused, StoredMessage, casts_doubt,
 };
 use crate::format::dovecot_index::{Index, Origin};
 use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
@@ -41,7 +41,7 @@ impl SdboxMailbox {
         let mut in_doubt = false;
         let mut holds_up = |index: &Index, _| listing::holds_up(index, &files);
         let index = mails.load(name, &mut holds_up, &mut |finding| {
-            in_doubt |= listing::casts_doubt(&finding);
+            in_doubt |= casts_doubt(&finding);
             found(finding);
         })?;
         let mut index = match index {
@@ -64,11 +64,10 @@ impl SdboxMailbox {
         listing::compare(&mut index, &files, in_doubt, &mut |finding| {
             found(within(finding));
         });
-        let path = mails.path.clone();
         let saved = mails.saved_dates(&index, name, found)?;
         let mut told = |finding| found(within(finding));
         Ok(Self {
-            dbox: DboxMailbox::new(name, &mails.dir, path, index, HEADER, &mut told),
+            dbox: DboxMailbox::new(name, &mails, index, HEADER, mails.listed, &mut told),
             saved,
             places: Arc::clone(places),
             mails,
@@ -210,7 +209,7 @@ impl MailboxSource for SdboxMailbox {
     fn conclude(&self, _: Found<'_>) {}
 
     fn made_up(&self) -> MadeUp {
-        self.dbox.made_up()
+        self.dbox.made_up
     }
 
     fn tells_saved(&self, nth: usize) -> bool {

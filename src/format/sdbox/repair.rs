@@ -26,12 +26,12 @@ use crate::disk::{Dir, NewFile};
 use crate::error::{Error, Result};
 use crate::format::dbox::{
     CACHE, INDEX, Identities, LOG, Looked, MailboxIndex, Own, RECALLED_FROM, Tree, if_readable,
-    look, mended_by_a_new_index, not_stored,
+    look, lost_with, mended_by_a_new_index, not_stored,
 };
 use crate::format::dovecot_index::{Generation, Index, Origin};
 use crate::format::{OpenOptions, RepairOptions};
 use crate::model::{Flags, Message};
-use crate::report::catalogue::{DBOX_LOST, DBOX_ORPHAN};
+use crate::report::catalogue::{DBOX_LOST, DBOX_ORPHAN, DBOX_RECOVERED, INDEX_LOST};
 use crate::report::{Finding, counted};
 use crate::store::{Found, MailboxSource};
 
@@ -110,9 +110,19 @@ impl Repair<'_> {
             if mended_by_a_new_index(finding.rule) {
                 seen.code(finding.rule.code);
                 seen.changed = true;
-            } else if finding.rule == &DBOX_LOST {
+            }
+            let is_lost = match mailbox.dbox.index.origin {
+                // What is known of them is told below.
+                Origin::Log(_) | Origin::Nothing => false,
+                Origin::Index | Origin::Damaged => finding.rule == &DBOX_RECOVERED,
+            };
+            if is_lost {
+                seen.lost
+                    .push(format!("flags and keywords of {}", finding.detail));
+            }
+            if [&DBOX_LOST, &INDEX_LOST].contains(&finding.rule) {
                 seen.code(finding.rule.code);
-                seen.lost.push(finding.detail.clone());
+                seen.lost.push(lost_with(finding));
             }
         }
         self.note_orphans(nth, &findings);

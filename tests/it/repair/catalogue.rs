@@ -28,9 +28,11 @@ use Asked::{Losing, Plainly, With};
 const MENDED: &[(&str, Asked)] = &[
     ("index.broken", Plainly),
     ("index.indexid", Plainly),
-    ("index.log", Plainly),
+    ("index.log", Losing),
     ("index.log-gap", Plainly),
     ("index.log-lost", Plainly),
+    ("index.lost", Losing),
+    ("index.uidvalidity", Losing),
     ("index.missing", Losing),
     ("dbox.guid", Losing),
     ("dbox.lost", Losing),

@@ -25,6 +25,8 @@ pub const RECIPES: &[Recipe] = &[
     ("index.log", index_log),
     ("index.log-gap", index_log_gap),
     ("index.log-lost", index_log_lost),
+    ("index.lost", index_lost),
+    ("index.uidvalidity", index_uidvalidity),
     ("index.missing", index_missing),
     ("dbox.guid", index_missing),
     ("dbox.lost", dbox_lost),
@@ -130,6 +132,19 @@ fn index_broken() -> Damaged {
     let damaged = sdbox();
     fs::write(damaged.mails("Sent", "dovecot.index"), vec![7; 400]).unwrap();
     damaged
+}
+
+/// Flags that were set later than this follow it.
+fn index_lost() -> Damaged {
+    let damaged = sdbox();
+    let log = damaged.mails("Sent", LOG);
+    damaged.changed(&log, |bytes| bytes[256..512].fill(0))
+}
+
+fn index_uidvalidity() -> Damaged {
+    let damaged = index_missing();
+    let list = damaged.at("dovecot.list.index.log");
+    damaged.without(&[list])
 }
 
 /// The one mailbox of the samples that has an index and not only a log.

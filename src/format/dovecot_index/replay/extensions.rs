@@ -7,7 +7,7 @@ use super::super::index::Extension;
 use super::super::keywords::Names;
 use super::super::layout::{AtomicInc, ExtIntro, KEYWORDS, RECORD_MOST, UidRange};
 use super::super::log::{next_intro, padded, rest_of};
-use super::{Applied, COLUMNS_MOST, How, Replay, Selected, nothing_left};
+use super::{Applied, COLUMNS_MOST, How, Replay, Selected, are_ranges, nothing_left};
 use crate::bytes::{Cursor, Decode};
 
 /// Header data of all extensions together at most.
@@ -29,7 +29,7 @@ impl Replay {
     fn introduce(&mut self, intro: &ExtIntro, name: &[u8]) -> Result<(), String> {
         let id = match intro.ext_id.get() {
             u32::MAX => self.named(name)?,
-            id if (id as usize) < self.map.extensions.len() => id as usize,
+            id if (id as usize) < self.ids() => id as usize,
             id => return Err(format!("there is no extension {id}")),
         };
         if id == self.map.extensions.len() {
@@ -49,6 +49,11 @@ impl Replay {
             ignored,
         });
         Ok(())
+    }
+
+    /// Ids below mean the extensions that are known.
+    fn ids(&self) -> usize {
+        self.certain_ids.unwrap_or(self.map.extensions.len())
     }
 
     /// The id of the extension of that name, or the next free one.
@@ -177,9 +182,11 @@ impl Replay {
 
     pub(super) fn update_records(&mut self, body: &mut Cursor<'_>) -> Applied {
         let selected = self.selected(body)?;
+        let mut all_are_some = true;
         while !selected.ignored && !body.is_empty() {
             let uid = body.u32("uid")?;
             let data = padded(body, "extension record", selected.record_size.into())?;
+            all_are_some &= uid != 0;
             let Some(nth) = self.position(uid) else {
                 continue;
             };
@@ -189,7 +196,10 @@ impl Replay {
             field[..known].copy_from_slice(&data[..known]);
             field[known..].fill(0);
         }
-        Ok(())
+        if all_are_some {
+            return Ok(());
+        }
+        Err(body.broken("extension record", "one is of UID 0"))
     }
 
     pub(super) fn increment_records(&mut self, body: &mut Cursor<'_>) -> Applied {
@@ -223,7 +233,7 @@ impl Replay {
         let (byte, mask) = (bit / 8, 1 << (bit % 8));
         let (ranges, over) = rest_of::<UidRange>(body);
         for range in ranges {
-            for nth in self.span(range.uid1.get(), range.uid2.get()) {
+            for nth in self.span(*range) {
                 let field = self.map.extensions[id].record_mut(nth);
                 match field.get_mut(byte) {
                     Some(bits) if adds => *bits |= mask,
@@ -232,6 +242,7 @@ impl Replay {
                 }
             }
         }
+        are_ranges(body, ranges)?;
         nothing_left(body, over)
     }
 
@@ -262,10 +273,11 @@ impl Replay {
 
     pub(super) fn reset_keywords(&mut self, body: &mut Cursor<'_>) -> Applied {
         let (ranges, over) = rest_of::<UidRange>(body);
+        are_ranges(body, ranges)?;
         let mut all = self.map.extensions.iter();
         if let Some(id) = all.position(|ext| ext.name == KEYWORDS) {
             for range in ranges {
-                for nth in self.span(range.uid1.get(), range.uid2.get()) {
+                for nth in self.span(*range) {
                     self.map.extensions[id].record_mut(nth).fill(0);
                 }
             }

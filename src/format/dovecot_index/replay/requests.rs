@@ -8,8 +8,7 @@ use super::Replay;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request {
     place: (u32, u32),
-    uid1: u32,
-    uid2: u32,
+    range: UidRange,
 }
 
 impl Replay {
@@ -24,19 +23,18 @@ impl Replay {
     }
 
     fn request(&mut self, place: (u32, u32), ranges: &[UidRange]) {
-        let requests = ranges.iter().map(|range| Request {
-            place,
-            uid1: range.uid1.get(),
-            uid2: range.uid2.get(),
-        });
-        self.requests.extend(requests);
+        let ranges = ranges.iter().copied();
+        self.requests
+            .extend(ranges.map(|range| Request { place, range }));
     }
 
     fn request_by_guid(&mut self, place: (u32, u32), expunges: &[ExpungeGuid]) {
         let requests = expunges.iter().map(|expunge| Request {
             place,
-            uid1: expunge.uid.get(),
-            uid2: expunge.uid.get(),
+            range: UidRange {
+                uid1: expunge.uid,
+                uid2: expunge.uid,
+            },
         });
         self.requests.extend(requests);
     }
@@ -48,7 +46,7 @@ impl Replay {
             if request.place < self.tail {
                 continue;
             }
-            for nth in self.span(request.uid1, request.uid2) {
+            for nth in self.span(request.range) {
                 if !self.gone[nth] {
                     self.gone[nth] = true;
                     uids.push(self.map.uids[nth]);

@@ -1,6 +1,6 @@
 //! What the mailboxes name, and new indexes for those that are damaged.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use bstr::BString;
@@ -17,9 +17,10 @@ use crate::error::Result;
 use crate::format::dbox::record::seconds;
 use crate::format::dbox::{
     CACHE, INDEX, Looked, MailboxIndex, Mails, Own, RECALLED_FROM, UNKNOWN_UIDS, guid_128,
-    if_readable, look_at, mended_by_a_new_index, not_stored,
+    if_readable, look_at, lost_with, mended_by_a_new_index, not_stored,
 };
 use crate::format::dovecot_index::Generation;
+use crate::format::mailbox_list::LIST;
 use crate::model::{self, Message, Uid};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, counted};
@@ -40,13 +41,13 @@ pub(super) struct Mailbox {
     pub entries: Vec<Entry>,
     /// The map that it was written for.
     pub map: u32,
-    /// It has no index: its messages are those that were first saved to it.
+    /// It has no index.
     pub made: bool,
     pub codes: Vec<&'static str>,
     pub lost: Vec<String>,
     /// It needs a new index.
     pub changed: bool,
-    /// Its keywords, where a conversion wrote them.
+    /// Its keywords: those of the index, and those that a conversion wrote.
     pub keywords: Vec<BString>,
 }
 
@@ -60,11 +61,20 @@ pub(super) struct Entry {
     pub place: Option<Place>,
     /// Only a part of it is sound.
     pub wounded: bool,
+    /// No index has it: it was first saved to the mailbox.
+    pub unnamed: bool,
     /// A conversion wrote that the mailbox has it, and under which UID.
     pub recalled: bool,
     /// Which stored message it is.
     pub map_uid: u32,
     pub guid: [u8; 16],
+}
+
+impl Entry {
+    /// Nobody knows its UID.
+    fn is_new(&self) -> bool {
+        self.unnamed && !self.recalled
+    }
 }
 
 impl Mailbox {
@@ -96,7 +106,7 @@ impl Repair<'_> {
             findings.push(finding);
         })?;
         let mut read = self.read_mailbox(nth, &mailbox, &findings);
-        if read.made {
+        if read.made || read.entries.iter().any(|entry| entry.unnamed) {
             self.recall(&mut read, &mails)?;
         }
         Ok(Some(read))
@@ -112,20 +122,21 @@ impl Repair<'_> {
             nth,
             entries: Vec::new(),
             map: mailbox.dbox.first_word().unwrap_or(0),
-            made: mailbox.made.is_some(),
+            made: mailbox.is_made,
             codes: Vec::new(),
             lost: Vec::new(),
-            changed: mailbox.made.is_some(),
-            keywords: Vec::new(),
+            changed: mailbox.is_made,
+            keywords: mailbox.dbox.mailbox.keywords.clone(),
         };
         for finding in findings {
             let missing = finding.rule == &rules::MDBOX_INDEX_MISSING;
             if missing || mended_by_a_new_index(finding.rule) {
                 read.code(finding.rule.code);
                 read.changed = true;
-            } else if finding.rule == &rules::MDBOX_LOST {
+            }
+            if [&rules::MDBOX_LOST, &rules::INDEX_LOST].contains(&finding.rule) {
                 read.code(finding.rule.code);
-                read.lost.push(finding.detail.clone());
+                read.lost.push(lost_with(finding));
             }
         }
         let mut scratch = Vec::new();
@@ -153,6 +164,7 @@ impl Repair<'_> {
             message,
             place,
             wounded,
+            unnamed: mailbox.unnamed(at).is_some(),
             recalled: false,
             map_uid,
         };
@@ -197,10 +209,13 @@ impl Repair<'_> {
             return Ok(());
         }
         let mut missing = Vec::new();
-        let mut held: HashMap<_, _> = { read.entries.drain(..) }
+        let entries = read.entries.drain(..);
+        let (held, mut entries): (Vec<_>, Vec<_>) = entries.partition(|entry| entry.unnamed);
+        let mut held: HashMap<_, _> = { held.into_iter() }
             .map(|entry| (entry.guid, entry))
             .collect();
-        for known in known {
+        let told: HashSet<_> = entries.iter().map(|entry| entry.message.uid).collect();
+        for known in known.iter().filter(|known| !told.contains(&known.uid)) {
             let guid = guid_128(known.guid());
             let entry = match held.remove(&guid) {
                 Some(mut entry) => {
@@ -209,11 +224,14 @@ impl Repair<'_> {
                     entry.recalled = true;
                     Some(entry)
                 }
+                // What an index does not name may have been expunged.
+                None if !read.made => continue,
                 None => self.store.storage.scan().find(&guid).map(|place| Entry {
-                    at: read.entries.len(),
+                    at: entries.len(),
                     message: known.message(&mut read.keywords),
                     place: Some(place),
                     wounded: false,
+                    unnamed: true,
                     recalled: true,
                     map_uid: 0,
                     guid,
@@ -222,11 +240,12 @@ impl Repair<'_> {
             if entry.is_none() {
                 missing.push(known.uid);
             }
-            read.entries.extend(entry);
+            entries.extend(entry);
         }
         let mut new: Vec<_> = held.into_values().collect();
         new.sort_by_key(|entry| entry.at);
-        read.entries.extend(new);
+        entries.extend(new);
+        read.entries = entries;
         let name = &tree.names[read.nth];
         let lost = not_stored(mails, name, missing, tree.places.alt_is_missing())?;
         read.lost.extend(lost);
@@ -266,23 +285,22 @@ impl Repair<'_> {
         if !belongs {
             mailbox.code(rules::MDBOX_MAP_UIDVALIDITY.code);
         }
-        let made = mailbox.made && !mailbox.entries.is_empty();
-        let recalled = mailbox
-            .entries
-            .iter()
-            .filter(|entry| entry.recalled)
-            .count();
-        let new = mailbox.entries.len() - recalled;
+        let entries = &mailbox.entries;
+        let recalled = entries.iter().filter(|entry| entry.recalled).count();
+        let new = entries.iter().filter(|entry| entry.is_new()).count();
         let (tree, lost) = (&store.tree, &mut mailbox.lost);
-        if made && recalled == 0 {
+        lost.extend(not_there(&mails, entries.len()).filter(|_| read.in_doubt));
+        let anew = mailbox.made && new > 0 && recalled == 0;
+        if anew {
             lost.push("UIDs, flags and keywords: no index, log or copy of one is left".into());
-        } else if made && new > 0 {
+        } else if new > 0 {
             let new = counted(new as u64, "message");
-            let why =
-                format!("UIDs, flags and keywords of {new} that {RECALLED_FROM} does not know");
-            lost.push(why);
+            let that = match recalled {
+                0 => "no index names".into(),
+                _ => format!("{RECALLED_FROM} does not know"),
+            };
+            lost.push(format!("UIDs, flags and keywords of {new} that {that}"));
         }
-        let anew = made && recalled == 0;
         let (mut identity, mut does) =
             self.identities
                 .of(tree, mailbox.nth, &read.dbox, anew, lost);
@@ -291,9 +309,9 @@ impl Repair<'_> {
             does.push(format!(
                 "UIDs, flags and keywords of {count} from {RECALLED_FROM}"
             ));
-            identity.keywords = std::mem::take(&mut mailbox.keywords);
         }
-        if made {
+        identity.keywords = std::mem::take(&mut mailbox.keywords);
+        if new > 0 || mailbox.made {
             number_anew(&mut mailbox.entries, &mut identity.uidnext);
         }
         let messages = counted(mailbox.entries.len() as u64, "message");
@@ -354,12 +372,22 @@ impl Repair<'_> {
     }
 }
 
+/// A list that is behind the index may count what was expunged since; so may this line.
+fn not_there(mails: &Mails, there: usize) -> Option<String> {
+    let listed = mails.listed?.messages? as usize;
+    let missing = listed.checked_sub(there).filter(|missing| *missing > 0)?;
+    Some(format!(
+        "{missing} of {}, as {LIST} counts them: expunged since then, or lost",
+        counted(listed as u64, "message")
+    ))
+}
+
 /// Nobody knows which UIDs they had. Above those that are known, some may have come and gone.
 fn number_anew(entries: &mut [Entry], next: &mut u32) {
-    let known = entries.iter().filter(|entry| entry.recalled);
+    let known = entries.iter().filter(|entry| !entry.is_new());
     let highest = known.map(|entry| entry.message.uid.get()).max();
     let first = highest.map_or(1, |uid| uid.max(*next - 1).saturating_add(UNKNOWN_UIDS));
-    let new = entries.iter_mut().filter(|entry| !entry.recalled);
+    let new = entries.iter_mut().filter(|entry| entry.is_new());
     for (entry, uid) in new.zip(first..) {
         entry.message.uid = Uid::new(uid).unwrap_or(entry.message.uid);
     }

@@ -126,11 +126,9 @@ impl Repair<'_> {
         if self.store.storage.map.is_none() {
             self.map.uid_validity = self.uid_validity_of_mailboxes();
         }
-        let all = self.mailboxes.iter_mut();
-        let (made, told): (Vec<_>, Vec<_>) = all.partition(|mailbox| mailbox.made);
-        for mailbox in told {
+        for mailbox in &mut self.mailboxes {
             let ours = mailbox.map == self.map.uid_validity;
-            for entry in &mut mailbox.entries {
+            for entry in mailbox.entries.iter_mut().filter(|entry| !entry.unnamed) {
                 let Some(place) = entry.place else { continue };
                 let wanted = if ours { entry.map_uid } else { 0 };
                 let map_uid = self.map.name(wanted, place);
@@ -141,9 +139,13 @@ impl Repair<'_> {
         let named = self.is_partly_hidden.then(|| self.map.stored.clone());
         let old = self.store.storage.map.as_ref();
         let told: Told = old.into_iter().flat_map(places).collect();
-        for mailbox in made {
+        let is_in_doubt = old.is_some_and(Map::is_in_doubt);
+        for mailbox in &mut self.mailboxes {
             let map = &mut self.map;
             mailbox.entries.retain_mut(|entry| {
+                if !entry.unnamed {
+                    return true;
+                }
                 let Some(place) = entry.place else {
                     return false;
                 };
@@ -154,7 +156,7 @@ impl Repair<'_> {
                 let named = map.at(place).and_then(|uid| map.stored.get(&uid));
                 let named = named.map_or(0, |stored| stored.refs);
                 // Where the map counts nobody, the message was expunged.
-                let has_it = if wanted > 0 {
+                let has_it = if wanted > 0 && !is_in_doubt {
                     refs > named
                 } else {
                     named == 0 || entry.recalled

@@ -39,6 +39,7 @@ impl Repair<'_> {
                 message: found.message(uid),
                 place: Some(place),
                 wounded: false,
+                unnamed: false,
                 recalled: false,
                 map_uid,
                 guid,

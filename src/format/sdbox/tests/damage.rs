@@ -196,7 +196,10 @@ fn a_mailbox_without_an_index_has_the_uids_of_its_files() {
         fs::remove_file(mails.join(name)).unwrap();
     }
     let told = read(temp.path());
-    assert_eq!(told.codes(), ["index.missing", "dbox.guid", "index.broken"]);
+    assert_eq!(
+        told.codes(),
+        ["index.missing", "dbox.guid", "index.uidvalidity"]
+    );
     let detail = &told.findings[0].detail;
     assert!(
         detail.contains("2 message files") && detail.contains("INDEX="),

@@ -16,7 +16,9 @@ fn an_index_with_a_damaged_header_still_tells_flags_keywords_and_saved_dates() {
         fs::write(mails.join("dovecot.index"), index).unwrap();
         let told = read(temp.path());
         // The header has nothing else but the UIDVALIDITY.
-        assert_eq!(told.codes(), ["index.broken"; 3], "{count}");
+        let mut codes = vec!["index.broken", "index.broken", "index.uidvalidity"];
+        codes.truncate(if count < 64 { 2 } else { 3 });
+        assert_eq!(told.codes(), codes, "{count}");
         assert!(
             told.findings[1]
                 .detail
@@ -99,7 +101,7 @@ fn a_log_that_is_left_alone_tells_flags_and_no_message_without_a_file() {
         "index.missing",
         "dbox.lost",
         "dbox.guid",
-        "index.broken",
+        "index.uidvalidity",
     ];
     assert_eq!(told.codes(), codes);
     assert!(told.findings[1].detail.contains("since the log begins"));
