@@ -89,15 +89,18 @@ impl Identities {
             does.push("UIDs, flags and keywords from the records of the damaged index".into());
         }
         let mut known = self.remembered.of(&tree.storage_name(nth), &identity.name);
-        if uids_are_made {
-            // Other UIDs under an old UIDVALIDITY would show clients the wrong messages.
+        let is_listed = |from| from == mailbox_list::LIST;
+        if uids_are_made && !known.uidnext.is_some_and(|(_, from)| is_listed(from)) {
+            // UIDs that others had would show clients the wrong messages.
             (known.uidvalidity, known.uidnext) = (None, None);
         }
         if mailbox.index.uid_validity == 0 {
             match known.uidvalidity {
                 Some((value, from)) => {
                     identity.uidvalidity = value;
-                    identity.uidnext = identity.uidnext.saturating_add(UNKNOWN_UIDS);
+                    let told = known.uidnext.map_or(0, |(next, _)| next);
+                    let told = if uids_are_made { told } else { 0 };
+                    identity.uidnext = identity.uidnext.max(told).saturating_add(UNKNOWN_UIDS);
                     does.push(format!(
                         "UIDVALIDITY from {from}; UIDNEXT {UNKNOWN_UIDS} higher, for messages that came and went"
                     ));

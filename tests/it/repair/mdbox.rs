@@ -193,7 +193,7 @@ fn a_mailbox_without_index_keeps_its_messages_and_gets_a_new_uidvalidity() {
     );
     let after = assert_sound("a_mailbox_without_index", &damaged);
     let (was, is) = (before.mailbox("INBOX"), after.mailbox("INBOX"));
-    // The UIDs are new: under the old UIDVALIDITY, clients would show the wrong messages.
+    // The list does not tell the UIDNEXT of INBOX: under the old UIDVALIDITY, clients would show the wrong messages.
     assert_eq!(is.guid, was.guid);
     assert!(is.uidvalidity > was.uidvalidity);
     let bodies = |mailbox: &crate::harness::store::Mailbox| {
@@ -211,6 +211,20 @@ fn a_mailbox_without_index_keeps_its_messages_and_gets_a_new_uidvalidity() {
     for name in ["Sent", "Trash", "Projects/Sub one"] {
         assert_eq!(after.mailbox(name), before.mailbox(name));
     }
+}
+
+#[test]
+fn where_the_list_tells_uidnext_new_uids_come_above_it_under_the_old_uidvalidity() {
+    let before = read(&sample());
+    let damaged = sample();
+    let log = damaged.mails("Sent", "dovecot.index.log");
+    let damaged = damaged.without(&[log]);
+    damaged.repair().exits(1);
+    let after = assert_sound("where_the_list_tells_uidnext", &damaged);
+    let (was, is) = (before.mailbox("Sent"), after.mailbox("Sent"));
+    assert_eq!(is.uidvalidity, was.uidvalidity);
+    assert_eq!(is.messages.len(), was.messages.len());
+    assert!(is.messages.keys().all(|uid| *uid >= was.uidnext));
 }
 
 #[test]

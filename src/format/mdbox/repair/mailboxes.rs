@@ -312,7 +312,10 @@ impl Repair<'_> {
         }
         identity.keywords = std::mem::take(&mut mailbox.keywords);
         if new > 0 || mailbox.made {
-            number_anew(&mut mailbox.entries, &mut identity.uidnext);
+            let listed = mails.listed.and_then(|listed| listed.uidvalidity);
+            let is_kept = !anew || listed == Some(identity.uidvalidity);
+            let least = if is_kept { identity.uidnext } else { 1 };
+            number_anew(&mut mailbox.entries, least, &mut identity.uidnext);
         }
         let messages = counted(mailbox.entries.len() as u64, "message");
         does.insert(0, format!("a new index of {messages}"));
@@ -382,11 +385,12 @@ fn not_there(mails: &Mails, there: usize) -> Option<String> {
     ))
 }
 
-/// Nobody knows which UIDs they had. Above those that are known, some may have come and gone.
-fn number_anew(entries: &mut [Entry], next: &mut u32) {
+/// Nobody knows which UIDs they had. Above those that are known, some may have come and gone; without any, they
+/// begin with the `least`.
+fn number_anew(entries: &mut [Entry], least: u32, next: &mut u32) {
     let known = entries.iter().filter(|entry| !entry.is_new());
     let highest = known.map(|entry| entry.message.uid.get()).max();
-    let first = highest.map_or(1, |uid| uid.max(*next - 1).saturating_add(UNKNOWN_UIDS));
+    let first = highest.map_or(least, |uid| uid.max(*next - 1).saturating_add(UNKNOWN_UIDS));
     let new = entries.iter_mut().filter(|entry| entry.is_new());
     for (entry, uid) in new.zip(first..) {
         entry.message.uid = Uid::new(uid).unwrap_or(entry.message.uid);
