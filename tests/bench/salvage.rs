@@ -50,6 +50,9 @@ const OF_MDBOX: &[Damage] = &[
     ("the map lost", |store, _| {
         lose(&store.join("storage"), "dovecot.map.index")
     }),
+    ("4 KiB zeroed in the map", |store, random| {
+        zero_in(&store.join("storage/dovecot.map.index"), random, 4096)
+    }),
     ("garbage in the map's header", garbage),
     ("the map of the day before", |store, _| {
         older(&store.join("storage"), "dovecot.map.index")
@@ -72,6 +75,15 @@ const OF_SDBOX: &[Damage] = &[
 
 const OF_BOTH: &[Damage] = &[
     ("the INBOX log torn in the middle", torn_log),
+    ("512 bytes zeroed in the INBOX log", |store, random| {
+        zero_in(&inbox(store).join("dovecot.index.log"), random, 512)
+    }),
+    ("64 bytes zeroed in the INBOX index", |store, random| {
+        zero_in(&inbox(store).join("dovecot.index"), random, 64)
+    }),
+    ("4 KiB zeroed in the INBOX index", |store, random| {
+        zero_in(&inbox(store).join("dovecot.index"), random, 4096)
+    }),
     ("garbage in the header of the INBOX index", |store, _| {
         change(&inbox(store).join("dovecot.index"), |bytes| {
             bytes[..64].fill(0xa5);
@@ -161,10 +173,16 @@ fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
 }
 
 fn zero(store: &Path, random: &mut Random, len: usize) -> Result<()> {
-    let path = storage_file(store, random)?;
-    let size = usize::try_from(fs::metadata(&path)?.len())?;
-    let at = usize::try_from(random.below((size - len) as u64))?;
-    change(&path, |bytes| bytes[at..at + len].fill(0))
+    zero_in(&storage_file(store, random)?, random, len)
+}
+
+fn zero_in(path: &Path, random: &mut Random, len: usize) -> Result<()> {
+    let size = usize::try_from(fs::metadata(path)?.len())?;
+    let at = usize::try_from(random.below(size.saturating_sub(len).max(1) as u64))?;
+    change(path, |bytes| {
+        let to = bytes.len().min(at + len);
+        bytes[at..to].fill(0);
+    })
 }
 
 /// Zeroes over one of the places that begin so.
