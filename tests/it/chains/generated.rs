@@ -17,11 +17,39 @@ use proptest::prelude::*;
 
 use crate::harness::store::{Mailbox, Message};
 
+/// The highest there is to Dovecot; the number behind it is the last UIDNEXT.
+const HIGHEST_UID: u32 = u32::MAX - 1;
+
 /// An account.
 #[derive(Debug, Clone)]
 pub struct Account {
     mailboxes: BTreeMap<Vec<String>, Box_>,
     subscribed: BTreeSet<usize>,
+    /// There is no such mailbox any more.
+    subscribed_before: BTreeSet<Vec<String>>,
+}
+
+/// What the formats on the way have a place for.
+#[derive(Debug, Clone, Copy)]
+pub struct Held {
+    /// Saved dates and CONDSTORE's counter.
+    pub all: bool,
+    /// Dates before 1970, and after 2106.
+    pub all_dates: bool,
+}
+
+impl Held {
+    fn date(self, date: i64) -> i64 {
+        if self.all_dates {
+            date
+        } else {
+            in_32_bits(date)
+        }
+    }
+}
+
+fn in_32_bits(date: i64) -> i64 {
+    date.clamp(0, u32::MAX.into())
 }
 
 #[derive(Debug, Clone)]
@@ -32,8 +60,9 @@ struct Box_ {
     expunged_last: u32,
     /// So many of the last messages are recent.
     recent: usize,
+    highest_modseq: u64,
     keywords: BTreeSet<String>,
-    acl: bool,
+    acl: Option<Vec<u8>>,
     messages: Vec<Mail>,
 }
 
@@ -44,8 +73,8 @@ struct Mail {
     flags: u8,
     /// One bit a keyword.
     keywords: u32,
-    received: u32,
-    saved: u32,
+    received: i64,
+    saved: i64,
     guid: Guid,
     pop3: (Option<String>, Option<u32>),
     body: Body,
@@ -86,11 +115,27 @@ fn level() -> impl Strategy<Value = String> {
     names.prop_filter("a name of its own", fits)
 }
 
+/// Names from the top down.
+fn levels() -> impl Strategy<Value = Vec<String>> {
+    let below_inbox = level().prop_map(|level| vec!["INBOX".into(), level]);
+    prop_oneof![6 => vec(level(), 1..4), 1 => below_inbox]
+}
+
+/// Before 1970, after 2038, and after the last second that 32 bits can tell.
+fn date() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        6 => any::<u32>().prop_map(i64::from),
+        1 => i64::from(i32::MIN)..0,
+        1 => i64::from(u32::MAX) - 1..10_000_000_000,
+    ]
+}
+
 fn guid() -> impl Strategy<Value = Guid> {
     prop_oneof![
         2 => any::<[u8; 16]>().prop_map(Guid::Hex),
         2 => any::<(u32, u32)>().prop_map(|(secs, number)| Guid::BaseName(secs, number)),
         1 => "[!-~]{1,40}".prop_map(Guid::Text),
+        1 => "[!-~äß台€]{100,300}".prop_map(Guid::Text),
         1 => Just(Guid::Same),
     ]
 }
@@ -99,17 +144,19 @@ fn body() -> impl Strategy<Value = Body> {
     prop_oneof![
         3 => vec((any::<String>(), any::<bool>()), 0..30).prop_map(Body::Lines),
         2 => vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(0), Just(1), any::<u8>()], 0..200).prop_map(Body::Bytes),
+        1 => Just(Body::Bytes(Vec::new())),
+        1 => vec(("[ -~]{10000,11000}", any::<bool>()), 1..4).prop_map(Body::Lines),
         1 => (vec(any::<u8>(), 1..100), 1usize..8000).prop_map(|(piece, times)| Body::Long(piece, times)),
     ]
 }
 
 fn mail() -> impl Strategy<Value = Mail> {
-    let gap = prop_oneof![3 => Just(0), 2 => 0u32..100, 1 => 0u32..400_000_000];
+    let gap = prop_oneof![6 => Just(0), 4 => 0u32..100, 2 => 0u32..400_000_000, 1 => 0..u32::MAX];
     let pop3 = (
         option::weighted(0.2, "[!-~]{1,60}"),
         option::weighted(0.2, any::<u32>()),
     );
-    let dates = (any::<u32>(), any::<u32>());
+    let dates = (date(), date());
     (gap, 0u8..32, any::<u32>(), dates, guid(), pop3, body()).prop_map(
         |(gap, flags, keywords, (received, saved), guid, pop3, body)| Mail {
             gap,
@@ -125,41 +172,50 @@ fn mail() -> impl Strategy<Value = Mail> {
 }
 
 fn mailbox() -> impl Strategy<Value = Box_> {
-    let numbers = (1u32.., any::<[u8; 16]>(), 0u32..1000, 0usize..4);
-    let keywords =
-        btree_set("[A-Z$][a-z0-9]{0,12}", 0..26).prop_filter("case means nothing", |names| {
-            let lower: BTreeSet<_> = names.iter().map(|name| name.to_lowercase()).collect();
-            lower.len() == names.len()
-        });
-    (numbers, keywords, any::<bool>(), vec(mail(), 0..8)).prop_map(
-        |((uidvalidity, mut guid, expunged_last, recent), keywords, acl, messages)| {
-            guid[0] |= 1;
-            Box_ {
-                uidvalidity,
-                guid,
-                expunged_last,
-                recent,
-                keywords,
-                acl,
-                messages,
-            }
-        },
-    )
+    let numbers = (
+        (1u32.., any::<[u8; 16]>()),
+        prop_oneof![0u32..1000, any::<u32>()],
+        0usize..4,
+        prop_oneof![Just(1), 1u64..1 << 50],
+    );
+    let keyword = prop_oneof![4 => "[A-Z$][a-z0-9]{0,12}", 1 => "[!#$&'+-\\[^-z|~äß台]{1,60}"];
+    let keywords = btree_set(keyword, 0..26).prop_filter("case means nothing", |names| {
+        let lower: BTreeSet<_> = names.iter().map(|name| name.to_lowercase()).collect();
+        lower.len() == names.len()
+    });
+    let acl = option::of(vec(any::<u8>(), 0..80));
+    (numbers, keywords, acl, vec(mail(), 0..8)).prop_map(|(numbers, keywords, acl, messages)| {
+        let ((uidvalidity, mut guid), expunged_last, recent, highest_modseq) = numbers;
+        guid[0] |= 1;
+        Box_ {
+            uidvalidity,
+            guid,
+            expunged_last,
+            recent,
+            highest_modseq,
+            keywords,
+            acl,
+            messages,
+        }
+    })
 }
 
 /// Any account that every format can hold.
 pub fn account() -> impl Strategy<Value = Account> {
-    let others = btree_map(vec(level(), 1..4), mailbox(), 0..5);
-    (mailbox(), others, btree_set(0usize..6, 0..4)).prop_map(
-        |(inbox, mut mailboxes, subscribed)| {
+    let others = btree_map(levels(), mailbox(), 0..5);
+    let subscribed = (btree_set(0usize..6, 0..4), btree_set(levels(), 0..3));
+    (mailbox(), others, subscribed).prop_map(
+        |(inbox, mut mailboxes, (subscribed, mut subscribed_before))| {
             mailboxes.insert(vec!["INBOX".into()], inbox);
             // No identity twice.
             for (nth, mailbox) in (0..).zip(mailboxes.values_mut()) {
                 mailbox.guid[15] = nth;
             }
+            subscribed_before.retain(|name| !mailboxes.contains_key(name));
             Account {
                 mailboxes,
                 subscribed,
+                subscribed_before,
             }
         },
     )
@@ -193,10 +249,11 @@ impl Box_ {
     /// UIDs and GUIDs of the messages.
     fn identities(&self) -> Vec<(u32, BString)> {
         let (mut uid, mut guid) = (0_u32, BString::from("first"));
-        let messages = self.messages.iter();
+        let highest = HIGHEST_UID - u32::try_from(self.messages.len()).unwrap();
+        let messages = (highest + 1..).zip(&self.messages);
         messages
-            .map(|mail| {
-                uid += 1 + mail.gap;
+            .map(|(highest, mail)| {
+                uid = uid.saturating_add(1 + mail.gap).min(highest);
                 guid = match &mail.guid {
                     Guid::Hex(bytes) => data_encoding::HEXLOWER.encode(bytes).into(),
                     Guid::BaseName(secs, number) => format!("{secs}.M{number}P1.host").into(),
@@ -210,7 +267,7 @@ impl Box_ {
 
     fn uidnext(&self) -> u32 {
         let last = self.identities().last().map_or(0, |(uid, _)| *uid);
-        last + 1 + self.expunged_last
+        (last + 1).saturating_add(self.expunged_last)
     }
 
     fn first_recent(&self) -> u32 {
@@ -227,10 +284,6 @@ impl Box_ {
             .collect()
     }
 
-    fn acl(&self) -> Option<Vec<u8>> {
-        self.acl.then(|| b"user=friend lrs\n".to_vec())
-    }
-
     /// The messages in the words of the model, with their bodies.
     fn messages(&self) -> Vec<(model::Message, Vec<u8>)> {
         let mails = self.messages.iter().zip(self.identities());
@@ -243,8 +296,8 @@ impl Box_ {
                     keywords: (0..count)
                         .filter(|bit| mail.keywords >> bit & 1 == 1)
                         .collect(),
-                    received: mail.received.into(),
-                    saved: Some(mail.saved.into()),
+                    received: mail.received,
+                    saved: Some(mail.saved),
                     guid,
                     pop3_uidl: mail.pop3.0.as_deref().map(BString::from),
                     pop3_order: mail.pop3.1,
@@ -276,9 +329,9 @@ impl Account {
                 uidvalidity: UidValidity::new(mailbox.uidvalidity).unwrap(),
                 uidnext: mailbox.uidnext(),
                 first_recent: mailbox.first_recent(),
-                highest_modseq: 1,
+                highest_modseq: mailbox.highest_modseq,
                 keywords: mailbox.names(),
-                acl: mailbox.acl(),
+                acl: mailbox.acl.clone(),
             };
             let mut writer = account.mailbox(&whole).unwrap();
             let turns = Turns::default();
@@ -312,7 +365,14 @@ impl Account {
     fn subscribed(&self) -> impl Iterator<Item = &Vec<String>> {
         let names: Vec<_> = self.mailboxes.keys().collect();
         let chosen = self.subscribed.iter();
-        chosen.filter_map(move |nth| names.get(*nth).copied())
+        let there = chosen.filter_map(move |nth| names.get(*nth).copied());
+        there.chain(&self.subscribed_before)
+    }
+
+    /// A message was received when a dbox has no number for it.
+    pub fn has_odd_dates(&self) -> bool {
+        let mut messages = self.mailboxes.values().flat_map(|it| &it.messages);
+        messages.any(|mail| mail.received != in_32_bits(mail.received))
     }
 
     /// The names that are subscribed.
@@ -320,18 +380,17 @@ impl Account {
         self.subscribed().map(|levels| levels.join("/")).collect()
     }
 
-    /// What must come back; names above others come with the tree. Where not all formats hold saved
-    /// dates, none is compared.
-    pub fn expected(&self, with_saved: bool) -> BTreeMap<String, Mailbox> {
+    /// What must come back; names above others come with the tree.
+    pub fn expected(&self, held: Held) -> BTreeMap<String, Mailbox> {
         let mailboxes = self.mailboxes.iter();
         mailboxes
-            .map(|(levels, mailbox)| (levels.join("/"), mailbox.expected(with_saved)))
+            .map(|(levels, mailbox)| (levels.join("/"), mailbox.expected(held)))
             .collect()
     }
 }
 
 impl Box_ {
-    fn expected(&self, with_saved: bool) -> Mailbox {
+    fn expected(&self, held: Held) -> Mailbox {
         let messages = self.messages().into_iter().map(|(message, body)| {
             let names = message
                 .keywords
@@ -340,8 +399,11 @@ impl Box_ {
             let told = Message {
                 flags: message.flags.names().collect(),
                 keywords: names.collect(),
-                received: message.received,
-                saved: message.saved.filter(|_| with_saved),
+                received: held.date(message.received),
+                saved: message
+                    .saved
+                    .filter(|_| held.all)
+                    .map(|date| held.date(date)),
                 guid: message.guid,
                 pop3_uidl: message.pop3_uidl,
                 pop3_order: message.pop3_order,
@@ -355,8 +417,8 @@ impl Box_ {
             uidnext: self.uidnext(),
             first_recent: self.first_recent(),
             guid: MailboxGuid::new(self.guid).unwrap().to_string(),
-            highest_modseq: 1,
-            acl: self.acl().map(BString::from),
+            highest_modseq: if held.all { self.highest_modseq } else { 1 },
+            acl: self.acl.clone().map(BString::from),
             messages: messages.collect(),
         }
     }
