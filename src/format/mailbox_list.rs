@@ -14,6 +14,7 @@ use bstr::{BString, ByteSlice};
 use super::dovecot_index::{self, Index};
 use super::names;
 use crate::disk::Dir;
+use crate::error::Result;
 use crate::model::{Flags, MailboxGuid, MailboxName, UidValidity};
 use crate::report::catalogue::MAILBOX_GONE;
 use crate::report::{Finding, counted};
@@ -78,20 +79,30 @@ pub fn tell(gone: &[(BString, Listed)], utf8: bool, found: Found<'_>) {
 
 /// Mailboxes with messages that are in the list and not there, under no name. A server takes a
 /// mailbox out of its list when it deletes it; one that it gives another name stands there under the old one
-/// until a client asks for the list. `guids` are those of the mailboxes that are there.
+/// until a client asks for the list. `there` are the mailboxes that are there, and `guid_of` tells a GUID of
+/// each: an error where it cannot be read.
 pub fn gone(
     listed: &BTreeMap<BString, Listed>,
-    there: &BTreeSet<BString>,
-    guids: impl FnOnce() -> BTreeSet<MailboxGuid>,
+    there: &BTreeMap<BString, usize>,
+    guid_of: impl Fn(usize) -> Result<Option<MailboxGuid>>,
 ) -> Vec<(BString, Listed)> {
     let mut gone: Vec<_> = { listed.iter() }
-        .filter(|(path, listed)| listed.held_mail(path) && !there.contains(*path))
+        .filter(|(path, listed)| listed.held_mail(path) && !there.contains_key(*path))
         .map(|(path, listed)| (path.clone(), *listed))
         .collect();
-    if !gone.is_empty() {
-        let guids = guids();
-        gone.retain(|(_, listed)| listed.guid.is_none_or(|guid| !guids.contains(&guid)));
+    if gone.is_empty() {
+        return gone;
     }
+    let mut guids = BTreeSet::new();
+    for (path, nth) in there {
+        match guid_of(*nth) {
+            Ok(guid) => guids.extend(guid),
+            // It may be any of them under a new name.
+            Err(_) if !listed.contains_key(path) => return Vec::new(),
+            Err(_) => {}
+        }
+    }
+    gone.retain(|(_, listed)| listed.guid.is_none_or(|guid| !guids.contains(&guid)));
     gone
 }
 

@@ -154,7 +154,7 @@ impl Identities {
         let known = self.remembered.highest_uidvalidity();
         let highest = *self.highest.get_or_insert_with(|| {
             let all = tree.selectable();
-            let told = all.filter_map(|nth| Some(tree.index_of(nth)?.uid_validity));
+            let told = all.filter_map(|nth| Some(tree.index_of(nth).ok()??.uid_validity));
             told.max().unwrap_or(0).max(known)
         });
         let last = self.last.max(highest).max(self.now);

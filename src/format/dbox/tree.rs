@@ -96,18 +96,19 @@ impl Tree {
         if self.is_partly_hidden {
             return Vec::new();
         }
-        let there = self.selectable().map(|nth| self.storage_name(nth));
-        mailbox_list::gone(&self.listed, &there.collect(), || {
-            let indexes = self.selectable().filter_map(|nth| self.index_of(nth));
-            indexes.filter_map(|index| mailbox_guid(&index)).collect()
+        let there = self.selectable().map(|nth| (self.storage_name(nth), nth));
+        mailbox_list::gone(&self.listed, &there.collect(), |nth| {
+            let index = self.index_of(nth)?;
+            Ok(index.and_then(|index| mailbox_guid(&index)))
         })
     }
 
     /// The index of the `nth` mailbox, for who only wants to know what it is.
-    pub fn index_of(&self, nth: usize) -> Option<Index> {
-        let mails = self.mails(nth, &mut |_| ()).ok()??;
-        let loaded = mails.load(&self.names[nth], &mut |_, _| false, &mut |_| ());
-        loaded.ok()?
+    pub fn index_of(&self, nth: usize) -> Result<Option<Index>> {
+        let Some(mails) = self.mails(nth, &mut |_| ())? else {
+            return Ok(None);
+        };
+        mails.load(&self.names[nth], &mut |_, _| false, &mut |_| ())
     }
 
     /// Where the `nth` mailbox lies; `None` for a name that only stands above others.

@@ -18,7 +18,8 @@ use crate::model::{
     Account, Flags, Mailbox, MailboxGuid, MailboxName, Message, QuotaLimits, Uid, UidValidity,
 };
 use crate::report::catalogue::{
-    ACCOUNT_TWO_STORES, MAILBOX_GUID_TWICE, QUOTA_BROKEN, QUOTA_STALE, SUBSCRIPTIONS_UNREADABLE,
+    ACCOUNT_TWO_STORES, MAILBOX_GUID_TWICE, MAILBOX_UNREADABLE, QUOTA_BROKEN, QUOTA_STALE,
+    SUBSCRIPTIONS_UNREADABLE,
 };
 use crate::report::{Finding, counted as number_of};
 use crate::store::{Claims, Found, MailboxSource, Opened, Source};
@@ -74,8 +75,12 @@ pub(super) fn open_typed(root: Dir, options: &OpenOptions, found: Found<'_>) -> 
         let help = "name the directory of the account, the one that holds cur and new".into();
         return Err(Error::Missing { what, help });
     }
-    let (names, folders): (Vec<_>, Vec<_>) =
-        folders::find(&root, &options, found)?.into_iter().unzip();
+    let mut is_partly_hidden = false;
+    let folders = folders::find(&root, &options, &mut |finding| {
+        is_partly_hidden |= finding.rule == &MAILBOX_UNREADABLE;
+        found(finding);
+    })?;
+    let (names, folders): (Vec<_>, Vec<_>) = folders.into_iter().unzip();
     let mut this = Maildir {
         now: options.now,
         account: Account::default(),
@@ -90,7 +95,9 @@ pub(super) fn open_typed(root: Dir, options: &OpenOptions, found: Found<'_>) -> 
     };
     this.read_account(found);
     this.read_identities(found);
-    this.tell_gone(found);
+    if !is_partly_hidden {
+        this.tell_gone(found);
+    }
     if this
         .root
         .stat("mailboxes")
@@ -201,13 +208,30 @@ impl Maildir {
         }
     }
 
+    /// Where the uidlist and the keywords of a folder lie.
+    fn lists(&self, folder: &Folder) -> Result<Dir> {
+        match &self.options.control {
+            Some(control) => control.descend(&folder.side),
+            None => self.folder(folder),
+        }
+    }
+
     fn tell_gone(&self, found: Found<'_>) {
         let list = self.options.index.as_ref().unwrap_or(&self.root);
-        let listed = |folder: &Folder| folder.selectable.then(|| self.listed_as(folder));
-        let there: BTreeSet<_> = self.folders.iter().filter_map(listed).collect();
-        let guids = || self.identities.iter().filter_map(|it| it.guid).collect();
-        let gone = mailbox_list::gone(&mailbox_list::read(list), &there, guids);
+        let selectable = { self.folders.iter().enumerate() }.filter(|(_, it)| it.selectable);
+        let there = selectable.map(|(nth, folder)| (self.listed_as(folder), nth));
+        let listed = mailbox_list::read(list);
+        let gone = mailbox_list::gone(&listed, &there.collect(), |nth| self.guid_of(nth));
         mailbox_list::tell(&gone, self.options.utf8, found);
+    }
+
+    fn guid_of(&self, nth: usize) -> Result<Option<MailboxGuid>> {
+        let guid = self.identities[nth].guid;
+        let dir = self.lists(&self.folders[nth]);
+        match dir.and_then(|dir| dir.file(UIDLISTS[0])) {
+            Err(error) if guid.is_none() && !error.is_not_found() => Err(error),
+            _ => Ok(guid),
+        }
     }
 
     /// What a folder is called in the server's list, `/` between levels.
@@ -342,11 +366,7 @@ impl Maildir {
     }
 
     fn header(&self, folder: &Folder) -> uidlist::Uidlist {
-        let dir = match &self.options.control {
-            Some(control) => control.descend(&folder.side),
-            None => self.folder(folder),
-        };
-        let Ok(dir) = dir else {
+        let Ok(dir) = self.lists(folder) else {
             return uidlist::Uidlist::default();
         };
         let first_bytes = |name: &str| {
@@ -381,11 +401,7 @@ impl Maildir {
     fn collect_letter_names(&self) -> BTreeMap<u32, BTreeSet<BString>> {
         let mut all: BTreeMap<u32, BTreeSet<BString>> = BTreeMap::new();
         for folder in &self.folders {
-            let dir = match &self.options.control {
-                Some(control) => control.descend(&folder.side),
-                None => self.folder(folder),
-            };
-            let named = dir
+            let named = { self.lists(folder) }
                 .and_then(|dir| keywords::read(&dir, &dir))
                 .unwrap_or_default();
             for (letter, name) in (0..LETTERS).zip(named.letters) {

@@ -1,9 +1,16 @@
 //! A whole mailbox is gone: what still knows of it says so.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
 use serde_json::json;
 
+use super::hidden::{give, set_mode};
 use super::{Damaged, lost};
-use crate::harness::dovecot::Server;
+use crate::harness::dovecot::{Dovecot, Server};
+use crate::harness::maildir::scratch;
+use crate::harness::run::{Ran, Run};
 use crate::harness::tree::copy;
 
 const FORMATS: [&str; 3] = ["maildir", "sdbox", "mdbox"];
@@ -70,6 +77,124 @@ fn a_mailbox_that_a_client_deleted_or_renamed_is_not_gone() {
         let ran = used.without(&[bin]).inspect();
         ran.exits(1)
             .says("mailbox.gone", &json!({"mailbox": "Trash"}));
+    }
+}
+
+/// Mailboxes with a message each, and the server's list of them.
+fn in_levels(server: &Server) -> Dovecot {
+    let empty = scratch();
+    let dovecot = server.serve("maildir:LAYOUT=fs", empty.path());
+    for mailbox in ["Sent", "Trash", "Lists/ä", "INBOX/Sub", "a.b"] {
+        dovecot.ask(&["mailbox", "create", mailbox]);
+        dovecot.deliver(mailbox, b"Subject: x\n\ntext\n");
+    }
+    dovecot.ask(&["mailbox", "status", "all", "*"]);
+    dovecot
+}
+
+/// `command` on the store of a server, by a user for whom modes hold.
+fn run(command: &str, location: &str) -> Ran {
+    let temp = scratch();
+    let args = [command, "--json", "--offline", location];
+    let args = args
+        .iter()
+        .filter(|arg| command == "repair" || **arg != "--offline");
+    Run::new(temp.path()).unprivileged().args(args).done()
+}
+
+#[test]
+fn a_mailbox_in_directories_is_gone_only_if_its_directory_is() {
+    let Some(server) = Server::here("a_mailbox_in_directories_is_gone_only_if_its_directory_is")
+    else {
+        return;
+    };
+    let dovecot = in_levels(&server);
+    let location = format!("maildir:{}:LAYOUT=fs", dovecot.mail().display());
+    assert_eq!(run("inspect", &location).exits(0).codes(), [""; 0]);
+    dovecot.ask(&["mailbox", "delete", "Sent"]);
+    dovecot.ask(&["mailbox", "rename", "Trash", "Bin"]);
+    assert_eq!(run("inspect", &location).exits(0).codes(), [""; 0]);
+    for (mailbox, folder) in [
+        ("Lists/ä", "Lists/&AOQ-"),
+        ("INBOX/Sub", "INBOX/Sub"),
+        ("a.b", "a.b"),
+        ("Trash", "Bin"),
+    ] {
+        let aside = dovecot.home().join("aside");
+        let folder = dovecot.mail().join(folder);
+        fs::rename(&folder, &aside).unwrap();
+        let ran = run("inspect", &location).exits(1);
+        let said = json!({"mailbox": mailbox, "detail": "it had 1 message"});
+        ran.says("mailbox.gone", &said);
+        fs::rename(&aside, &folder).unwrap();
+    }
+}
+
+/// What is said of a store in which this file or folder cannot be read; it can be again then.
+fn without_rights(store: &Path, keys: &str, hidden: &str) -> [Ran; 2] {
+    give(store);
+    let hidden = store.join(hidden);
+    let mode = fs::metadata(&hidden).unwrap().permissions().mode();
+    set_mode(&hidden, 0o000);
+    let location = format!("{}{keys}", store.display());
+    let ran = ["inspect", "repair"].map(|command| run(command, &location).exits(1));
+    set_mode(&hidden, mode);
+    ran
+}
+
+#[test]
+fn a_mailbox_that_cannot_be_read_is_not_gone() {
+    let Some(server) = Server::here("a_mailbox_that_cannot_be_read_is_not_gone") else {
+        return;
+    };
+    for hidden in ["Lists", "Lists/&AOQ-", "Lists/&AOQ-/cur", "INBOX", "Sent"] {
+        let dovecot = in_levels(&server);
+        for ran in without_rights(&dovecot.mail(), ":LAYOUT=fs", hidden) {
+            assert!(!ran.findings("mailbox.unreadable").is_empty(), "{ran}");
+            assert_eq!(ran.findings("mailbox.gone").len(), 0, "{hidden}: {ran}");
+        }
+    }
+    for (format, hidden) in [
+        ("maildir", ".Trash"),
+        ("maildir", ".Trash/cur"),
+        ("sdbox", "mailboxes/Trash"),
+        ("sdbox", "mailboxes/Trash/dbox-Mails"),
+        ("mdbox", "mailboxes/Trash"),
+        ("mdbox", "mailboxes/Trash/dbox-Mails"),
+    ] {
+        let sample = Damaged::sample(format);
+        for ran in without_rights(&sample.store(), "", hidden) {
+            assert_eq!(ran.findings("mailbox.unreadable").len(), 1, "{ran}");
+            assert_eq!(ran.findings("mailbox.gone").len(), 0, "{ran}");
+        }
+    }
+}
+
+#[test]
+fn a_mailbox_that_may_be_there_under_a_name_that_cannot_be_read_is_not_gone() {
+    let test = "a_mailbox_that_may_be_there_under_a_name_that_cannot_be_read_is_not_gone";
+    let Some(server) = Server::here(test) else {
+        return;
+    };
+    for (location, hidden) in [
+        ("maildir", ".Bin"),
+        ("maildir", ".Bin/dovecot-uidlist"),
+        ("maildir:LAYOUT=fs", "Bin"),
+        ("maildir:LAYOUT=fs", "Bin/dovecot-uidlist"),
+        ("sdbox", "mailboxes/Bin"),
+        ("sdbox", "mailboxes/Bin/dbox-Mails"),
+        ("sdbox", "mailboxes/Bin/dbox-Mails/dovecot.index.log"),
+        ("mdbox", "mailboxes/Bin/dbox-Mails"),
+    ] {
+        let dovecot = server.serve(location, scratch().path());
+        dovecot.ask(&["mailbox", "create", "Trash"]);
+        dovecot.deliver("Trash", b"Subject: x\n\ntext\n");
+        dovecot.ask(&["mailbox", "status", "all", "*"]);
+        dovecot.ask(&["mailbox", "rename", "Trash", "Bin"]);
+        let keys = location.split_once(':').map_or("", |_| ":LAYOUT=fs");
+        for ran in without_rights(&dovecot.mail(), keys, hidden) {
+            assert_eq!(ran.findings("mailbox.gone").len(), 0, "{hidden}: {ran}");
+        }
     }
 }
 

@@ -12,12 +12,12 @@ use crate::harness::run::{NOBODY, Ran, Run, is_root};
 use crate::harness::store::Store;
 use crate::harness::tree::tree;
 
-fn set_mode(path: &Path, mode: u32) {
+pub fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
 /// Gives all of it to the user whom modes hold for.
-fn give(store: &Path) {
+pub fn give(store: &Path) {
     if is_root() {
         for path in tree(store).into_keys().map(|path| store.join(path)) {
             lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
