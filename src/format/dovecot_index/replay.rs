@@ -234,9 +234,9 @@ impl Replay {
             if self.how == How::Again && uid < next {
                 continue;
             }
-            if uid < next || uid == 0 {
+            let Some(above) = uid.checked_add(1).filter(|_| uid >= next.max(1)) else {
                 return Err(body.broken("append", format!("UID {uid}, but next is {next}")));
-            }
+            };
             if (self.map.uids.len() + 1) * self.width > COLUMNS_MOST {
                 return Err(body.broken("append", "the extension fields take too much memory"));
             }
@@ -244,7 +244,7 @@ impl Replay {
             self.map.flags.push(new.flags);
             self.gone.push(false);
             self.map.extensions.iter_mut().for_each(Extension::grow);
-            self.map.header.next_uid = uid.saturating_add(1).into();
+            self.map.header.next_uid = above.into();
         }
         nothing_left(body, over)
     }

@@ -93,6 +93,15 @@ fn messages_are_appended_flagged_and_expunged() {
 }
 
 #[test]
+fn no_uid_is_appended_that_has_none_above_it() {
+    let highest = u32::MAX - 1;
+    let (index, found) = after_finding(&[append(&[highest]), append(&[u32::MAX, u32::MAX])]);
+    assert_eq!(index.uids, [1, 2, highest]);
+    assert_eq!(index.next_uid, u32::MAX);
+    assert_eq!(found, ["index.log"]);
+}
+
+#[test]
 fn an_expunge_that_was_only_requested_counts_and_is_told() {
     let (index, found) = after_finding(&[record(EXPUNGE, &[2, 2])]);
     assert_eq!(
