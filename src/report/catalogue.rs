@@ -210,6 +210,9 @@ rules! {
     MAILDIR_EMPTIED = "maildir.emptied", Error,
         "not one file is left of the messages that the mailbox's lists know: they were lost, or removed beneath the server",
         "look in a backup for the files; if they are gone on purpose, let a client open the mailbox once";
+    MAILDIR_LOST = "maildir.lost", Error,
+        "the uidlist and the server's index have a message that was not expunged, and its file is gone: it was lost, or removed beneath the server",
+        "look in a backup for the named file; if it is gone on purpose, let a client open the mailbox once; else repair takes it out of the list";
     MAILDIR_TMP = "maildir.tmp", Info,
         "files in tmp/ are unfinished deliveries; they are never mail",
         "remove those that are older than 36 hours; with fresh ones, stop deliveries first";
@@ -278,8 +281,8 @@ rules! {
         "messages came after the uidlist was last written; they get the next UIDs, as Dovecot would give them",
         "nothing";
     UIDLIST_LOST = "uidlist.lost", Warning,
-        "the uidlist and the index know messages whose files are gone",
-        "look in a backup for the named files";
+        "files are gone that the uidlist names, and an index that is older, or not whole, knows their messages",
+        "look in a backup for the named files, if nobody expunged them";
     UIDLIST_EXPUNGED = "uidlist.expunged", Info,
         "the uidlist still names files that were expunged",
         "nothing";

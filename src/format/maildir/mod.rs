@@ -30,6 +30,7 @@ mod folders;
 mod keywords;
 mod links;
 mod listing;
+mod lost;
 mod mailbox;
 mod names;
 mod notes;

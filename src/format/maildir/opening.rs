@@ -21,6 +21,8 @@ use crate::store::Found;
 
 /// Deliveries are done or dead after this.
 const STALE_TMP: i64 = 36 * 3600;
+/// The index of a mailbox.
+pub(super) const INDEX: &str = "dovecot.index";
 /// UIDs from here on are negative numbers to some clients.
 const HIGH_UID: u32 = 1 << 31;
 
@@ -58,7 +60,12 @@ impl Opening<'_, '_> {
         (self.found)(Finding::new(rule, detail).mailbox(self.name));
     }
 
-    fn tell_at(&mut self, rule: &'static Rule, path: impl AsRef<[u8]>, detail: impl Into<String>) {
+    pub(super) fn tell_at(
+        &mut self,
+        rule: &'static Rule,
+        path: impl AsRef<[u8]>,
+        detail: impl Into<String>,
+    ) {
         (self.found)(Finding::new(rule, detail).mailbox(self.name).path(path));
     }
 
@@ -75,7 +82,7 @@ impl Opening<'_, '_> {
         }
     }
 
-    fn index_dir(&self) -> Result<Option<Dir>> {
+    pub(super) fn index_dir(&self) -> Result<Option<Dir>> {
         self.store.index_dir(self.folder, self.dir)
     }
 
@@ -85,7 +92,7 @@ impl Opening<'_, '_> {
         };
         let (name, folder) = (self.name, self.folder);
         let found = &mut *self.found;
-        let loaded = dovecot_index::load(&dir, "dovecot.index", &mut |finding| {
+        let loaded = dovecot_index::load(&dir, INDEX, &mut |finding| {
             found(placed(finding, name, folder));
         });
         match loaded {
@@ -277,7 +284,8 @@ impl Opening<'_, '_> {
             self.tell_at(&rules::UIDLIST_DUPLICATE, &path, detail);
         }
         let is_empty = listing.len() == 0;
-        self.tell_missing_files(&joined.without_file, is_empty, index, &path);
+        let missing = (&joined.without_file[..], is_empty);
+        self.tell_missing_files(missing, (list, bytes), index, &path);
         self.forget_reappeared(listing, index, &path);
         if list.rows.is_empty() && list.version == 0 && listing.len() > 0 {
             let detail = counted(listing.len() as u64, "message");
@@ -301,32 +309,6 @@ impl Opening<'_, '_> {
             self.tell_at(&rules::MAILDIR_UIDVALIDITY, path, detail);
         }
         same
-    }
-
-    /// Without `cur` nobody expunged anything: a server keeps it.
-    fn tell_missing_files(
-        &mut self,
-        uids: &[u32],
-        is_empty: bool,
-        index: Option<&Index>,
-        path: &BString,
-    ) {
-        let without_cur = is_empty && matches!(self.dir.stat_if_there("cur"), Ok(None));
-        let known =
-            |uid: &&u32| without_cur || index.is_some_and(|index| index.position(**uid).is_some());
-        let (lost, expunged): (Vec<&u32>, Vec<&u32>) = uids.iter().partition(known);
-        let rule_of_lost = if is_empty {
-            &rules::MAILDIR_EMPTIED
-        } else {
-            &rules::UIDLIST_LOST
-        };
-        for (rule, uids) in [(rule_of_lost, lost), (&rules::UIDLIST_EXPUNGED, expunged)] {
-            if let Some(first) = uids.first() {
-                let lines = counted(uids.len() as u64, "line");
-                let detail = format!("{lines} without a file, first uid {first}");
-                self.tell_at(rule, path, detail);
-            }
-        }
     }
 
     /// A message that the index knows as expunged is a new one, if its file is there again.
@@ -353,8 +335,7 @@ impl Opening<'_, '_> {
         index: Option<&Index>,
         path: &BString,
     ) -> Joined {
-        let highest = list.rows.last().map_or(0, |row| row.uid);
-        let next = list.next_uid.max(highest.saturating_add(1)).max(1);
+        let next = list.uidnext();
         let next = next.max(index.map_or(1, |index| index.next_uid));
         let before = self
             .store

@@ -114,6 +114,7 @@ impl Fate {
 /// A new uidlist no longer has it.
 fn is_of_the_list(rule: &'static Rule) -> bool {
     let mended = [
+        &rules::MAILDIR_LOST,
         &rules::UIDLIST_BROKEN,
         &rules::UIDLIST_TRUNCATED,
         &rules::UIDLIST_DUPLICATE,
@@ -145,9 +146,8 @@ impl<'s> Repair<'s> {
         if !codes.is_empty() || fates.iter().any(Fate::changes) {
             codes.sort_unstable();
             codes.dedup();
-            let gone = |finding: &&Finding| finding.rule == &rules::UIDLIST_LOST;
-            let gone = { findings.iter() }.filter(gone).map(|it| it.detail.clone());
-            let lost: Vec<_> = gone
+            let lost: Vec<_> = { findings.iter() }
+                .filter_map(rows::gone)
                 .chain(fates.iter().filter_map(|fate| fate.lost.clone()))
                 .collect();
             self.write_list(&mailbox, folder, &fates, (codes, lost));

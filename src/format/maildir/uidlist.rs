@@ -43,6 +43,14 @@ pub struct Uidlist {
     pub faults: Faults,
 }
 
+impl Uidlist {
+    /// Above all UIDs that were given out, as far as the list tells: its header may lag.
+    pub fn uidnext(&self) -> u32 {
+        let highest = self.rows.last().map_or(0, |row| row.uid);
+        self.next_uid.max(highest.saturating_add(1)).max(1)
+    }
+}
+
 /// What is wrong with a uidlist.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Faults {

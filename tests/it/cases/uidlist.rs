@@ -224,11 +224,8 @@ fn a_listed_file_that_is_gone_was_expunged_or_is_lost_as_the_index_says() {
     );
     std::fs::remove_dir_all(account.destination()).unwrap();
     let (ran, _) = account.converted();
-    let ran = ran.exits(0);
-    ran.says(
-        "uidlist.lost",
-        &json!({"severity": "warning", "detail": "1 line without a file, first uid 2"}),
-    );
+    ran.exits(1)
+        .says("maildir.lost", &json!({"severity": "error", "uid": 2}));
 }
 
 #[test]

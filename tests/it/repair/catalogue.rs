@@ -56,6 +56,7 @@ const MENDED: &[(&str, Asked)] = &[
     ("maildir.vsize-mismatch", Plainly),
     ("maildir.duplicate-name", Plainly),
     ("maildir.missing-dir", Plainly),
+    ("maildir.lost", Losing),
     ("maildir.keyword-unnamed", Plainly),
     ("maildir.date", With("--dates")),
     ("uidlist.broken", Plainly),

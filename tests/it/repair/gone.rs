@@ -253,7 +253,127 @@ fn a_new_uidlist_does_not_forget_that_files_are_gone() {
         .without(&[one])
         .changed(&list, |bytes| bytes.push(b'x'));
     let ran = damaged.repair().exits(1);
-    assert_eq!(lost(&ran), ["1 line without a file, first uid 24"], "{ran}");
+    assert_eq!(
+        lost(&ran),
+        ["uid 24: cur/1580000003.M3P300.lab is gone"],
+        "{ran}"
+    );
+}
+
+/// A Maildir whose server knows a message, and whose file is gone.
+fn without_a_file() -> Damaged {
+    without("maildir", "cur/1580000003.M3P300.lab:2,")
+}
+
+#[test]
+fn a_message_that_list_and_index_have_and_no_file_is_an_error_to_every_command() {
+    let damaged = without_a_file();
+    let said = json!({
+        "mailbox": "INBOX", "uid": 24, "path": "cur/1580000003.M3P300.lab", "severity": "error",
+    });
+    damaged.inspect().exits(1).says("maildir.lost", &said);
+    let copy = format!("sdbox:{}", damaged.at("../copy").display());
+    let ran = damaged.run("convert", &[&copy]).exits(1);
+    assert_eq!(ran.summary()["verdict"], "no-go");
+    ran.says("maildir.lost", &said);
+    let ran = damaged.run("verify", &[&copy]).exits(1);
+    ran.says("maildir.lost", &said);
+    assert_eq!(ran.records_of("difference").len(), 0, "{ran}");
+}
+
+#[test]
+fn quiet_hides_warnings_and_no_error() {
+    let damaged = without_a_file();
+    let location = format!("maildir:{}", damaged.store().display());
+    let copy = format!("sdbox:{}", damaged.at("../copy").display());
+    for args in [
+        &["inspect", "-q", &location][..],
+        &["convert", "-q", &location, &copy],
+        &["verify", "-q", &location, &copy],
+    ] {
+        let ran = Run::new(&damaged.at("..")).args(args).done().exits(1);
+        assert!(ran.stdout.contains("maildir.lost"), "{ran}");
+        assert!(!ran.stdout.contains("warning"), "{ran}");
+    }
+}
+
+#[test]
+fn an_index_that_is_not_of_today_makes_no_error_of_a_file_that_is_gone() {
+    type Change = fn(&mut Vec<u8>);
+    let changes: [(&str, &str, Change); 3] = [
+        ("the list is newer", "dovecot-uidlist", |bytes| {
+            bytes.extend(b"90 :1590000000.M9P9.lab\n");
+        }),
+        ("the list is another one", "dovecot-uidlist", |bytes| {
+            let at = bytes.iter().position(|byte| *byte == b'V').unwrap();
+            bytes[at + 1] ^= 1;
+        }),
+        ("the log is not whole", "dovecot.index.log", |bytes| {
+            bytes.truncate(bytes.len() - 4);
+        }),
+    ];
+    for (what, file, change) in changes {
+        let damaged = without_a_file();
+        let file = damaged.at(file);
+        let ran = damaged.changed(&file, change).inspect();
+        assert!(ran.findings("maildir.lost").is_empty(), "{what}: {ran}");
+    }
+    let damaged = without_a_file();
+    let files = ["dovecot.index", "dovecot.index.log"];
+    let files = files.map(|file| damaged.at(file));
+    let files = files.into_iter().filter(|file| file.exists());
+    let ran = { damaged.without(&files.collect::<Vec<_>>()) }
+        .inspect()
+        .exits(0);
+    assert!(ran.findings("maildir.lost").is_empty(), "{ran}");
+}
+
+#[test]
+fn what_a_server_expunged_and_moved_is_not_lost() {
+    let Some(server) = Server::here("what_a_server_expunged_and_moved_is_not_lost") else {
+        return;
+    };
+    let dovecot = server.serve("maildir", Damaged::sample("maildir").store());
+    let not_lost = |what: &str| {
+        let used = Damaged::new("maildir", |store| copy(&dovecot.mail(), store));
+        let ran = used.inspect();
+        for code in ["maildir.lost", "maildir.emptied", "uidlist.lost"] {
+            assert!(ran.findings(code).is_empty(), "{what}: {ran}");
+        }
+    };
+    for nth in 0..3 {
+        dovecot.deliver("INBOX", format!("Subject: {nth}\n\nx\n").as_bytes());
+    }
+    not_lost("saved");
+    dovecot.ask(&["expunge", "mailbox", "INBOX", "1"]);
+    not_lost("one expunged");
+    dovecot.ask(&["move", "Trash", "mailbox", "INBOX", "2:3"]);
+    not_lost("moved");
+    let mut imap = dovecot.imap();
+    imap.send("SELECT INBOX");
+    imap.send("STORE 1:2 +FLAGS (\\Deleted)");
+    imap.send("EXPUNGE");
+    not_lost("expunged in a session that is still open");
+    drop(imap);
+    dovecot.ask(&["expunge", "mailbox", "Trash", "all"]);
+    not_lost("all expunged");
+    dovecot.force_resync();
+    not_lost("resynced");
+    dovecot.ask(&["expunge", "mailbox", "INBOX", "all"]);
+    not_lost("nothing left");
+}
+
+#[test]
+fn a_repair_takes_a_lost_message_out_of_the_list_and_says_so() {
+    let damaged = without_a_file();
+    let ran = damaged.repair().exits(1);
+    assert_eq!(
+        lost(&ran),
+        ["uid 24: cur/1580000003.M3P300.lab is gone"],
+        "{ran}"
+    );
+    damaged.inspect().exits(0);
+    damaged.repair().exits(0);
 }
 
 fn zero_the_second_half(bytes: &mut [u8]) {

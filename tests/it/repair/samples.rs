@@ -50,6 +50,7 @@ pub const RECIPES: &[Recipe] = &[
     ("maildir.vsize-mismatch", maildir_vsize),
     ("maildir.duplicate-name", maildir_twice),
     ("maildir.missing-dir", maildir_missing_dir),
+    ("maildir.lost", maildir_lost),
     ("maildir.keyword-unnamed", maildir_letter),
     ("maildir.date", maildir_date),
     ("uidlist.broken", uidlist_broken),
@@ -424,6 +425,13 @@ fn uidlist_renumbered() -> Damaged {
     let list = "3 V1700000000 N2\nrub :1700000001.M1P1.host\n";
     put(&damaged, "dovecot-uidlist", list);
     damaged
+}
+
+/// A file that the uidlist and the server's index have.
+fn maildir_lost() -> Damaged {
+    let sample = Damaged::sample("maildir");
+    let file = sample.at("cur/1580000003.M3P300.lab:2,");
+    sample.without(&[file])
 }
 
 /// A file time of 1970, and a name that knows better.

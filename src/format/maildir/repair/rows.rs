@@ -9,7 +9,8 @@ use super::super::read::UIDLISTS;
 use super::super::uidlist::{self, word};
 use super::{Fate, Repair};
 use crate::disk::plan::{About, Act};
-use crate::report::counted;
+use crate::report::catalogue::{MAILDIR_LOST, UIDLIST_LOST};
+use crate::report::{Finding, counted};
 use crate::store::MailboxSource;
 
 /// True where the words of a line tell other sizes.
@@ -54,6 +55,15 @@ fn row(mailbox: &MaildirMailbox<'_>, at: usize, fate: &Fate, out: &mut Vec<u8>) 
         None => out.extend_from_slice(listing.base(at)),
     }
     out.push(b'\n');
+}
+
+/// What a new list no longer tells of messages whose files are gone.
+pub(super) fn gone(finding: &Finding) -> Option<String> {
+    if finding.rule == &UIDLIST_LOST {
+        return Some(finding.detail.clone());
+    }
+    let (uid, path) = (finding.place.uid?, finding.place.path.as_ref()?);
+    (finding.rule == &MAILDIR_LOST).then(|| format!("uid {uid}: {path} is gone"))
 }
 
 impl Repair<'_> {
