@@ -166,6 +166,9 @@ pub struct OpenOptions {
     /// UIDNEXT of mailboxes as an earlier pass left them at the destination: a UID that was made up
     /// then is never made up again for another message.
     pub uidnext_before: BTreeMap<String, u32>,
+    /// The account that an earlier pass made of this one: a message to which no server gave a UID has the
+    /// one that it has there.
+    pub earlier: Option<Dir>,
 }
 
 /// A place that a location may name, and that matters only where something lies there.
@@ -225,6 +228,7 @@ impl OpenOptions {
             utf8: self.utf8,
             now: self.now,
             uidnext_before: self.uidnext_before.clone(),
+            earlier: again(&self.earlier)?,
         })
     }
 }

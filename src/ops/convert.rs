@@ -83,6 +83,7 @@ pub fn account(
         Some(head) => head.made_up_from.clone(),
         None => target.uidnext_before(),
     };
+    open.earlier = target.earlier()?;
     let found = &mut |finding| teller.found(finding);
     repair::tell_begun(job.from, &job.source, &open, teller);
     let source = (job.from.open)(job.source.again()?, &open, found)?;
@@ -145,6 +146,7 @@ fn as_it_was_left(
     };
     let mut open = job.open.again()?;
     open.uidnext_before = head.made_up_from.clone();
+    open.earlier = target.earlier()?;
     let source = (job.from.open)(job.source.again()?, &open, &mut |_| ())?;
     let stamp = hex(&source.stamp()?);
     if !target.is_made_of(&stamp, options) {

@@ -145,6 +145,17 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// The account that lies there, if it is one that we made.
+    pub fn earlier(&self) -> Result<Option<Dir>> {
+        let Some((parent, name)) = self.place.parent_if_there()? else {
+            return Ok(None);
+        };
+        match &self.previous {
+            Previous::Nothing => Ok(None),
+            Previous::Ours(..) => parent.dir(&name).map(Some),
+        }
+    }
+
     /// Says what lies there, and what to do.
     fn occupied(&self, why: &str, help: &str) -> Error {
         Error::Occupied {

@@ -6,7 +6,8 @@ use std::io::Write;
 use serde_json::json;
 
 use crate::harness::maildir::{Maildir, mail, name};
-use crate::harness::run::Run;
+use crate::harness::run::{Ran, Run};
+use crate::harness::store::Store;
 
 fn gz(plain: &[u8]) -> Vec<u8> {
     let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -69,6 +70,71 @@ fn a_source_that_has_lost_much_since_the_last_pass_is_said() {
         "account.fewer",
         &json!({"severity": "warning", "detail": detail}),
     );
+}
+
+/// Verifies the account against what was made of it.
+fn verify(account: &Maildir, target: &str) -> Ran {
+    let args = ["verify", "--json", &account.location(), target];
+    Run::new(account.temp()).args(args).done()
+}
+
+#[test]
+fn a_message_that_no_uidlist_names_has_the_same_uid_in_every_pass() {
+    for format in ["sdbox", "mdbox", "maildir"] {
+        let mut account = Maildir::five_and_one();
+        let place = account.temp().join("copy");
+        let target = format!("{format}:{}", place.display());
+        // The later ones have the older names: each would come before those that have UIDs.
+        let steps: [(&[usize], Option<usize>, &[(u32, usize)]); 4] = [
+            (&[8, 9], None, &[(6, 8), (7, 9)]),
+            (&[7], None, &[(6, 8), (7, 9), (8, 7)]),
+            (&[], Some(8), &[(7, 9), (8, 7)]),
+            (&[6], Some(7), &[(7, 9), (9, 6)]),
+        ];
+        for (came, went, wanted) in steps {
+            for nth in came {
+                account = account.new_message("INBOX", &name(*nth), mail(&nth.to_string()));
+            }
+            if let Some(nth) = went {
+                account = account.without(&format!("new/{}", name(nth)));
+            }
+            account.convert_to(&target).done().exits(0);
+            let subjects = Store::of(format, &place, "").subjects("INBOX");
+            let wanted = wanted.iter().map(|(uid, nth)| (*uid, nth.to_string()));
+            assert_eq!(subjects[5..], wanted.collect::<Vec<_>>(), "{format}");
+            let ran = verify(&account, &target);
+            let mut differences = ran.records_of("difference").into_iter();
+            assert!(differences.all(|it| it["code"] == "mode"), "{ran}");
+        }
+    }
+}
+
+#[test]
+fn a_mailbox_that_has_no_uidlist_is_the_same_one_in_every_pass() {
+    let account = Maildir::five_and_one().without("dovecot-uidlist");
+    let (_, first) = account.converted();
+    let account = account.new_message("INBOX", &name(0), mail("number 0"));
+    let (_, second) = account.converted();
+    let (first, second) = (first.mailbox("INBOX"), second.mailbox("INBOX"));
+    assert_eq!(first.uidvalidity, second.uidvalidity);
+    for (uid, message) in &first.messages {
+        assert_eq!(message.subject(), second.messages[uid].subject());
+    }
+    assert_eq!(second.messages[&6].subject(), "number 0");
+}
+
+#[test]
+fn a_uid_that_a_server_has_given_since_goes_before_that_of_an_earlier_pass() {
+    let account = Maildir::five_and_one()
+        .new_message("INBOX", &name(6), mail("sixth"))
+        .new_message("INBOX", &name(7), mail("seventh"));
+    account.convert().exits(0);
+    let rows: Vec<_> = (1..=5).map(|nth| (nth, name(nth as usize))).collect();
+    let rows = [&rows[..], &[(6, name(7)), (7, name(6))]].concat();
+    let account = account.uidlist("INBOX", 8, &rows);
+    let (_, store) = account.converted();
+    assert_eq!(store.message("INBOX", 6).subject(), "seventh");
+    verify(&account, &account.target()).exits(0);
 }
 
 #[test]

@@ -1,14 +1,16 @@
 //! The files of one mailbox, joined with its uidlist: a few bytes a message, names in one place.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use bstr::BString;
 
 use super::filename::{Info, arrival_order, base, has_foreign_info, info};
-use super::uidlist::{Row, Uidlist};
+use super::uidlist::{Row, Uidlist, word};
 use crate::disk::{Dir, Kind};
 use crate::error::{Error, Result};
+use crate::format::names::made_message_guid;
 
 /// Which of the two directories a file lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -279,9 +281,37 @@ impl Listing {
         self.slots[nth].uid = 0;
     }
 
+    /// The message that is known in all copies by this: by what the uidlist says, or else by its name.
+    pub fn guid(&self, nth: usize) -> BString {
+        match word(self.words(nth), b'G') {
+            Some(guid) if !guid.is_empty() => guid.into(),
+            _ if self.slots[nth].twin => made_message_guid(self.name(nth)).into(),
+            _ => self.base(nth).into(),
+        }
+    }
+
+    /// Gives messages without a UID the one that `known` has for their GUIDs, if it is not below `least`.
+    pub fn give_known_uids(&mut self, least: u32, known: impl Fn(&[u8]) -> Option<u32>) -> u64 {
+        let mut taken: BTreeSet<u32> = self.slots.iter().map(|slot| slot.uid).collect();
+        let mut given = 0;
+        for nth in 0..self.len() {
+            if self.slots[nth].uid != 0 {
+                continue;
+            }
+            let uid = known(&self.guid(nth)).filter(|uid| *uid >= least);
+            if let Some(uid) = uid.filter(|uid| taken.insert(*uid)) {
+                self.slots[nth].uid = uid;
+                given += 1;
+            }
+        }
+        given
+    }
+
     /// Gives UIDs from `next` on to all without one, in the order of arrival, and puts all in UID
     /// order. A message for which no UID is left is taken out.
     pub fn give_uids(&mut self, next: u32) -> Given {
+        let mut taken: Vec<u32> = self.slots.iter().map(|slot| slot.uid).collect();
+        taken.sort_unstable();
         let mut slots = std::mem::take(&mut self.slots);
         slots.sort_by(|a, b| {
             let listed = (a.uid == 0).cmp(&(b.uid == 0));
@@ -293,6 +323,9 @@ impl Listing {
         });
         let (mut given, mut next) = (Given::default(), next);
         slots.retain_mut(|slot| {
+            while slot.uid == 0 && taken.binary_search(&next).is_ok() {
+                next += 1;
+            }
             if slot.uid == 0 && next == u32::MAX {
                 given.refused += 1;
                 return false;
@@ -304,7 +337,9 @@ impl Listing {
             }
             true
         });
-        given.next = next;
+        slots.sort_by_key(|slot| slot.uid);
+        let above = taken.last().map_or(1, |uid| uid.saturating_add(1));
+        given.next = next.max(above);
         self.slots = slots;
         given
     }

@@ -85,11 +85,18 @@ impl<'a> MaildirMailbox<'a> {
             dir: &dir,
             found,
             links: Links::default(),
+            uidvalidity,
         };
         let control = opening.control()?;
         let index = opening.index()?;
         let (list, bytes, list_name) = opening.uidlist(control.as_ref());
         let index = index.filter(|index| opening.belongs(index, &list, list_name));
+        let told = list
+            .uidvalidity
+            .or(index.as_ref().map(|index| index.uid_validity))
+            .and_then(UidValidity::new);
+        let uidvalidity = told.unwrap_or(uidvalidity);
+        opening.uidvalidity = uidvalidity;
         let mut listing = opening.listing()?;
         opening.tell_oddities(&mut listing, &list, &bytes);
         let cached_dates = opening.cached_dates(index.as_ref())?;
@@ -111,16 +118,11 @@ impl<'a> MaildirMailbox<'a> {
             opening.tell(&rules::ACL_UNREADABLE, error.chain());
             None
         });
-        let told = list
-            .uidvalidity
-            .or(index.as_ref().map(|index| index.uid_validity))
-            .and_then(UidValidity::new);
         let made_up = MadeUp {
             uids: list.version == 0 && listing.len() > 0,
             guid: guid.is_none(),
             uidvalidity: told.is_none(),
         };
-        let uidvalidity = told.unwrap_or(uidvalidity);
         let mailbox = Mailbox {
             name: name.clone(),
             selectable: true,
@@ -305,13 +307,7 @@ impl<'a> MaildirMailbox<'a> {
 
     /// What it is known by in all copies.
     pub(super) fn guid(&self, nth: usize) -> BString {
-        match word(self.listing.words(nth), b'G') {
-            Some(guid) if !guid.is_empty() => guid.into(),
-            _ if self.listing.slot(nth).twin => {
-                names::made_message_guid(self.listing.name(nth)).into()
-            }
-            _ => self.listing.base(nth).into(),
-        }
+        self.listing.guid(nth)
     }
 
     fn flags_and_keywords(

@@ -14,7 +14,9 @@ use super::uidlist::{self, Uidlist};
 use crate::disk::{Dir, Kind, Stat};
 use crate::error::Result;
 use crate::format::dovecot_index::{self, Cache, Index};
-use crate::model::MailboxName;
+use crate::format::names::made_message_guid;
+use crate::format::tally::GivenUids;
+use crate::model::{MailboxName, UidValidity};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, Rule, counted, escape};
 use crate::store::Found;
@@ -34,6 +36,7 @@ pub(super) struct Opening<'o, 'f> {
     pub(super) dir: &'o Dir,
     pub(super) found: Found<'f>,
     pub(super) links: Links,
+    pub(super) uidvalidity: UidValidity,
 }
 
 /// What the join of files, uidlist and index gave.
@@ -337,15 +340,20 @@ impl Opening<'_, '_> {
     ) -> Joined {
         let next = list.uidnext();
         let next = next.max(index.map_or(1, |index| index.next_uid));
-        let before = self
-            .store
-            .options
-            .uidnext_before
-            .get(&self.name.to_string());
-        let made_up_from = next.max(before.copied().unwrap_or(1));
-        let given = listing.give_uids(made_up_from);
-        if given.given > 0 && list.version != 0 {
-            let detail = counted(given.given, "message");
+        let earlier = self.store.given(self.name);
+        let earlier = earlier.filter(|given| given.uidvalidity == self.uidvalidity.get());
+        let known = |guid: &[u8]| {
+            let made = || made_message_guid(guid);
+            let uid = |given: &GivenUids| given.uid(guid).or_else(|| given.uid(made().as_bytes()));
+            earlier.and_then(uid)
+        };
+        let again = listing.give_known_uids(next, known);
+        let before = &self.store.options.uidnext_before;
+        let before = before.get(&self.name.to_string()).copied();
+        let before = before.or(earlier.map(|given| given.uidnext));
+        let given = listing.give_uids(next.max(before.unwrap_or(1)));
+        if given.given + again > 0 && list.version != 0 {
+            let detail = counted(given.given + again, "message");
             if list.faults.lines > 0 {
                 self.tell_at(&rules::UIDLIST_RENUMBERED, path, detail);
             } else {

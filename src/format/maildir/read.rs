@@ -13,6 +13,7 @@ use crate::digest::{Digest, Facts};
 use crate::disk::{Dir, Kind};
 use crate::error::{Error, Result};
 use crate::format::stamp::Stamper;
+use crate::format::tally::{Given, GivenUids, shown};
 use crate::format::{OpenOptions, mailbox_list, names, side_files};
 use crate::model::{
     Account, Flags, Mailbox, MailboxGuid, MailboxName, Message, QuotaLimits, Uid, UidValidity,
@@ -42,6 +43,8 @@ pub(super) struct Maildir {
     counted: Mutex<Counted>,
     /// Names that the account's folders have for each letter.
     letter_names: OnceLock<BTreeMap<u32, BTreeSet<BString>>>,
+    /// What an earlier pass remembers, read at the first question.
+    given: OnceLock<Given>,
 }
 
 /// What the messages add up to, mailbox by mailbox.
@@ -88,6 +91,7 @@ pub(super) fn open_typed(root: Dir, options: &OpenOptions, found: Found<'_>) -> 
         believed: None,
         counted: Mutex::default(),
         letter_names: OnceLock::new(),
+        given: OnceLock::new(),
         root,
         options,
         names,
@@ -199,6 +203,13 @@ impl Maildir {
             .get_or_init(|| self.collect_letter_names());
         let mut names = all.get(&letter)?.iter();
         names.next().filter(|_| names.next().is_none()).cloned()
+    }
+
+    /// The UIDs that an earlier pass gave in a mailbox.
+    pub(super) fn given(&self, name: &MailboxName) -> Option<&GivenUids> {
+        let earlier = self.options.earlier.as_ref()?;
+        let given = self.given.get_or_init(|| Given::read(earlier));
+        given.of_mailbox(&shown(name))
     }
 
     pub(super) fn folder(&self, folder: &Folder) -> Result<Dir> {
@@ -350,7 +361,9 @@ impl Maildir {
         }
         let mut guids = BTreeSet::new();
         for (header, name) in headers.iter().zip(&self.names) {
-            let uidvalidity = header.uidvalidity.and_then(UidValidity::new);
+            let uidvalidity = { header.uidvalidity }
+                .or_else(|| self.given(name).map(|given| given.uidvalidity))
+                .and_then(UidValidity::new);
             let uidvalidity = uidvalidity.unwrap_or_else(|| {
                 last = last.saturating_add(1);
                 UidValidity::new(last).unwrap_or(UidValidity::ONE)

@@ -24,6 +24,7 @@
 //! destination account; its head line says in which state source and destination were left, and there the
 //! sums stand in the lines of the mailboxes.
 
+mod given;
 mod head;
 mod lines;
 mod prints;
@@ -35,6 +36,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use given::{Given, GivenUids};
 pub use head::Head;
 pub use lines::{AccountLine, MailboxLine, SumLine, message_text, text, time};
 pub use prints::{AccountPrint, Body, BodyPrint, Envelope, MailboxPrint, MessagePrint, shown};

@@ -85,6 +85,10 @@ pub fn account(
         which: Some(which),
     });
     let rooms = [parties[0].room(), parties[1].room()];
+    let [source, destination] = &mut parties;
+    if let (Party::Store(source), Party::Store(destination)) = (source, destination) {
+        source.open.earlier = Some(destination.root.again()?);
+    }
     let sources = [parties[0].source(voices[0])?, parties[1].source(voices[1])?];
     let same_format = rooms[0].map(|room| room.name) == rooms[1].map(|room| room.name);
     let access = same_format && sources.iter().all(Option::is_some);
