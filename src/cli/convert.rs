@@ -17,7 +17,8 @@ use super::stores::{self, Context};
 ///
 /// The new account is built beside its place, read back, compared with the source message by message,
 /// synced, and renamed into place. SOURCE is never written to. Run it again: nothing is done where
-/// nothing changed, and a store that someone else has written to is not touched.
+/// nothing changed, a store that someone else has written to is not touched, and one with mail that is lost
+/// at the source is kept.
 ///
 /// Exit status: 0 all carried and proven; 1 something needs a person; 73 the destination holds
 /// something that is not ours.
@@ -39,6 +40,9 @@ pub struct Convert {
     /// Begin another storage file of an mdbox above this size, such as 10M
     #[arg(long, value_name = "SIZE", default_value = "10M", value_parser = size)]
     rotate_size: u64,
+    /// Replace an account of an earlier pass although the source has lost mail that it has
+    #[arg(long)]
+    accept_loss: bool,
 }
 
 /// The coat of messages at the destination.
@@ -111,6 +115,7 @@ impl Convert {
             owner: self.owner,
             now: context.now_u32(),
             form,
+            accept_loss: self.accept_loss,
         };
         let exit = run.each(&found.accounts, |account, teller, workers| {
             let root = stores::open(&account.place)?;

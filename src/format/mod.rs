@@ -3,7 +3,7 @@
 //! ```text
 //! rooms     maildir  sdbox  mdbox               a whole store each; no room imports another
 //! shelves   dbox  dovecot_index  compress       file formats
-//!           mailbox_list  side_files  names  received  stamp  writing  pour
+//!           mailbox_list  mailbox_log  side_files  names  received  stamp  writing  pour
 //! apart     tally                               fingerprints of a store, in a file
 //!           location                            what names a store on the command line
 //! ```
@@ -15,6 +15,7 @@ pub mod dovecot_index;
 mod golden;
 pub mod location;
 pub mod mailbox_list;
+pub mod mailbox_log;
 pub mod maildir;
 pub mod mdbox;
 pub mod names;

@@ -10,9 +10,10 @@ use std::time::Instant;
 use super::carry::{self, CarriedMailbox};
 use super::left_behind::{self, LeftBehind};
 use super::load::Load;
+use super::loss::Pass;
 use super::plan_keywords::KeywordPlan;
 use super::prove::{self, Pair};
-use super::staging::{Previous, Staging, Target};
+use super::staging::{Earlier, Previous, Staging, Target};
 use super::teller::Teller;
 use super::users::Place;
 use super::workers::Workers;
@@ -37,6 +38,10 @@ const BYTES_PER_MESSAGE: u64 = 200;
 const AS_LEFT: &str =
     "the destination: the source is as at the last pass, and the destination was not read again";
 
+/// Of an account that an earlier pass made, and that the source has less than.
+const AS_KEPT: &str =
+    "the destination: it is kept as an earlier pass left it, and was not read again";
+
 /// What a conversion can be told.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
@@ -48,6 +53,8 @@ pub struct Options {
     pub now: u32,
     /// The form of the destination.
     pub form: Form,
+    /// Replace an account of an earlier pass although mail that it has is lost at the source.
+    pub accept_loss: bool,
 }
 
 /// One account to convert.
@@ -90,7 +97,11 @@ pub fn account(
     teller.started(|| source.estimate());
     let stamp = hex(&source.stamp()?);
     let path = path_of(source.as_ref());
-    target.check_source(job.user, &path, || inbox_of(source.as_ref()))?;
+    let is_moved = target.is_moved(job.user, &path, || inbox_of(source.as_ref()))?;
+    if let (true, Previous::Ours(head, _)) = (is_moved, &target.previous) {
+        let detail = format!("{}, at the last pass {}", path, head.source);
+        teller.found(Finding::new(&rules::ACCOUNT_ELSEWHERE, detail));
+    }
     if let Previous::Ours(head, mailboxes) = &target.previous
         && target.is_made_of(&stamp, options)
     {
@@ -101,7 +112,7 @@ pub fn account(
             return Ok(unchanged(teller, head, mailboxes, started));
         }
     }
-    let run = Run::new(
+    let mut run = Run::new(
         &job,
         (source.as_ref(), &open),
         stamp,
@@ -109,6 +120,9 @@ pub fn account(
         teller,
         workers,
     );
+    if same.is_none() {
+        run.earlier = target.made_before(is_moved)?;
+    }
     run.tell_account();
     let mut line = if options.dry_run || same.is_some() {
         // What needed a person the last time still does: it is read and said again, not written.
@@ -245,6 +259,8 @@ struct Run<'a> {
     options: &'a Options,
     teller: &'a Teller<'a>,
     workers: &'a Workers,
+    /// What an earlier pass made, which is not to be replaced by less.
+    earlier: Option<Earlier>,
 }
 
 impl<'a> Run<'a> {
@@ -272,6 +288,7 @@ impl<'a> Run<'a> {
             options,
             teller,
             workers,
+            earlier: None,
         }
     }
 }
@@ -333,18 +350,48 @@ impl Run<'_> {
     }
 
     fn dry(&self, place: &Place) -> Result<UserLine> {
-        let mut sums = Vec::new();
-        self.each_mailbox(|_, name, source| {
+        let mut all = Vec::new();
+        self.each_mailbox(|nth, name, source| {
             let load = self.load(source, name);
             let carried = carry::mailbox(source, name, None, load, self.teller, self.workers)?;
             if carried.mailbox.selectable {
                 self.teller.watch().on(Event::MailboxDone(&carried.line));
-                sums.push(sum(&carried));
+                all.push((nth, carried));
             }
             Ok(())
         })?;
+        let sums: Vec<_> = selectable(&all).map(sum).collect();
         self.tell_space(place, &sums);
+        self.loses(&all)?;
         Ok(self.line(&sums, None))
+    }
+
+    /// True where less would take the place of what an earlier pass made, though nobody deleted the rest.
+    fn loses(&self, carried: &[(usize, CarriedMailbox)]) -> Result<bool> {
+        let Some(earlier) = self.earlier.as_ref().filter(|_| !self.options.accept_loss) else {
+            return Ok(false);
+        };
+        let form = OpenOptions::of(&self.options.form);
+        let copy = (self.to.open)(earlier.dir.again()?, &form, &mut |_| ()).ok();
+        let pass = Pass {
+            earlier: &earlier.dir,
+            copy: copy.as_deref(),
+            source: self.source,
+            names: &self.names,
+            carried: { selectable(carried) }
+                .map(|it| (it.line.mailbox.as_str(), it))
+                .collect(),
+            counts: &self.teller.counts(),
+            is_moved: earlier.is_moved,
+        };
+        let Some(loss) = pass.loss()? else {
+            return Ok(false);
+        };
+        if earlier.is_moved {
+            return Err(earlier.of_another(&loss));
+        }
+        self.teller.found(Finding::new(&rules::ACCOUNT_KEPT, loss));
+        Ok(true)
     }
 
     fn tell_space(&self, place: &Place, sums: &[MailboxSum]) {
@@ -370,6 +417,10 @@ impl Run<'_> {
         let staging = target.begin()?;
         let done = self.build(&staging, owner, mode);
         match done {
+            Ok(line) if line.digest.destination.is_none() => {
+                staging.abandon();
+                Ok(self.kept(line))
+            }
             Ok(line) if self.teller.counts().all_differences() > 0 => {
                 // What does not read back as it was written is nobody's store.
                 staging.abandon();
@@ -384,6 +435,13 @@ impl Run<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// The account that an earlier pass made stays in its place.
+    fn kept(&self, mut line: UserLine) -> UserLine {
+        line.digest.destination = self.earlier.as_ref().map(|it| it.digest.clone());
+        line.not_compared.push(AS_KEPT.into());
+        line
     }
 
     /// Who the destination belongs to, where that is not this process anyway; and its mode.
@@ -413,6 +471,7 @@ impl Run<'_> {
         Ok((None, mode))
     }
 
+    /// Without a digest of the destination where it is not to take its place.
     fn build(&self, staging: &Staging<'_>, owner: Option<Owner>, mode: u32) -> Result<UserLine> {
         let create = self.to.create.ok_or_else(|| Error::Usage {
             what: format!("{} cannot be written", self.to.name),
@@ -427,6 +486,10 @@ impl Run<'_> {
         let destination = create(staging.dir.again()?, &options)?;
         let carried = self.carry(destination.as_ref())?;
         self.tell_change();
+        if self.loses(&carried)? {
+            let sums: Vec<_> = selectable(&carried).map(sum).collect();
+            return Ok(self.line(&sums, None));
+        }
         let last = carried
             .iter()
             .map(|(_, carried)| carried.line.uidvalidity)

@@ -5,6 +5,7 @@ pub mod convert;
 pub mod inspect;
 mod left_behind;
 mod load;
+mod loss;
 pub mod manifest;
 mod notes;
 mod plan_keywords;

@@ -38,6 +38,44 @@ pub enum Previous {
     Ours(Box<Head>, Vec<MailboxLine>),
 }
 
+/// An account that an earlier pass made.
+#[derive(Debug)]
+pub struct Earlier {
+    /// Where it lies.
+    pub dir: Dir,
+    /// Its digest.
+    pub digest: String,
+    /// The source lies in another place than it did then.
+    pub is_moved: bool,
+    source: String,
+    place: Place,
+}
+
+impl Earlier {
+    /// It was made of another account: it has what that one has not.
+    pub fn of_another(&self, loss: &str) -> Error {
+        of_another(
+            &self.place,
+            &self.source,
+            &format!(" and has other mail ({loss})"),
+        )
+    }
+}
+
+fn of_another(place: &Place, source: &str, more: &str) -> Error {
+    let why = format!("holds the account that was made of {source}{more}");
+    let help = "name another destination, or the source that it was made of";
+    occupied(place, &why, help)
+}
+
+fn occupied(place: &Place, why: &str, help: &str) -> Error {
+    Error::Occupied {
+        path: place.path().to_owned(),
+        why: why.into(),
+        help: format!("{help}; nothing was changed"),
+    }
+}
+
 impl<'a> Target<'a> {
     /// Looks at the destination; what is not ours to replace is an error.
     pub fn look(place: &'a Place, room: &Room, form: &Form) -> Result<Self> {
@@ -89,26 +127,36 @@ impl<'a> Target<'a> {
         Ok(Previous::Ours(Box::new(head), mailboxes))
     }
 
-    /// An account that we made must have been made of the same source, to be replaced by it.
-    /// It is the same one where the path is, or where its INBOX is the same one.
-    pub fn check_source(
+    /// An account that we made must have been made of the same source, to be replaced by it. It is the same
+    /// one where the path is; where that is another one, which is true then, its INBOX must be the same one.
+    pub fn is_moved(
         &self,
         user: &str,
         source: &str,
         inbox: impl FnOnce() -> String,
-    ) -> Result<()> {
-        match &self.previous {
-            Previous::Ours(head, _)
-                if head.user != user || (head.source != source && head.inbox != inbox()) =>
-            {
-                let why = format!("holds the account that was made of {}", head.source);
-                Err(self.occupied(
-                    &why,
-                    "name another destination, or the source that it was made of",
-                ))
-            }
-            _ => Ok(()),
+    ) -> Result<bool> {
+        let Previous::Ours(head, _) = &self.previous else {
+            return Ok(false);
+        };
+        let is_moved = head.source != source;
+        if head.user != user || (is_moved && head.inbox != inbox()) {
+            return Err(of_another(self.place, &head.source, ""));
         }
+        Ok(is_moved)
+    }
+
+    /// What an earlier pass made, where there is something; the source `is_moved` since then.
+    pub fn made_before(&self, is_moved: bool) -> Result<Option<Earlier>> {
+        let (Previous::Ours(head, _), Some(dir)) = (&self.previous, self.earlier()?) else {
+            return Ok(None);
+        };
+        Ok(Some(Earlier {
+            dir,
+            place: self.place.clone(),
+            source: head.source.clone(),
+            digest: head.digest.clone(),
+            is_moved,
+        }))
     }
 
     /// True where what lies there was made of a source with this stamp, in this form.
@@ -158,11 +206,7 @@ impl<'a> Target<'a> {
 
     /// Says what lies there, and what to do.
     fn occupied(&self, why: &str, help: &str) -> Error {
-        Error::Occupied {
-            path: self.place.path().to_owned(),
-            why: why.into(),
-            help: format!("{help}; nothing was changed"),
-        }
+        occupied(self.place, why, help)
     }
 
     /// Removes what a run left that was killed after it had swapped the new account for the old one.

@@ -1,9 +1,18 @@
 //! Passes on what an account has to say, and counts it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use crate::report::{Difference, Event, Finding, Observer, Severity};
+
+/// Codes of these groups say that messages of the mailbox are at stake, or of any mailbox.
+const OF_MAILBOXES: &[&str] = &["mailbox", "maildir", "uidlist", "index", "dbox", "mdbox"];
+const OF_ALL: &[&str] = &["dbox", "mdbox"];
+
+fn is_of(finding: &Finding, groups: &[&str]) -> bool {
+    let group = finding.rule.code.split('.').next();
+    group.is_some_and(|group| groups.contains(&group))
+}
 
 /// The voice of one account.
 pub struct Teller<'a> {
@@ -21,6 +30,8 @@ pub struct Counts {
     pub differences: BTreeMap<&'static str, u64>,
     /// Something needs a person.
     pub attention: bool,
+    /// Mailboxes in which mail is at stake; an empty name: in what all of them lie in.
+    pub mail_errors: BTreeSet<String>,
 }
 
 impl Counts {
@@ -69,7 +80,16 @@ impl<'a> Teller<'a> {
         finding.user = self.user.into();
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.findings.entry(finding.rule.code).or_default() += 1;
-        counts.attention |= finding.severity() == Severity::Error;
+        if finding.severity() == Severity::Error {
+            counts.attention = true;
+            let mailbox = finding.place.mailbox.clone();
+            counts
+                .mail_errors
+                .extend(mailbox.filter(|_| is_of(&finding, OF_MAILBOXES)));
+            if finding.place.mailbox.is_none() && is_of(&finding, OF_ALL) {
+                counts.mail_errors.insert(String::new());
+            }
+        }
         drop(counts);
         self.watch.on(Event::Found(&finding));
     }

@@ -59,8 +59,14 @@ rules! {
         "the source changed while it was read: what came or moved meanwhile may be missing",
         "run the same command again; for the last pass, stop deliveries and sessions first";
     ACCOUNT_FEWER = "account.fewer", Warning,
-        "the source has fewer mailboxes, or far fewer messages, than at the last pass; the destination was made to hold the same",
+        "the source has fewer mailboxes, or far fewer messages, than at the last pass; the destination is made to hold the same, unless account.kept says that it stays as it was",
         "make sure that the source is the right one and complete, before the server is switched";
+    ACCOUNT_ELSEWHERE = "account.elsewhere", Warning,
+        "the source lies in another place than at the last pass; its INBOX is the same one, so it is taken for the same account",
+        "make sure that the source is the right one, as a snapshot or a copy of it is";
+    ACCOUNT_KEPT = "account.kept", Error,
+        "the destination has mail that is lost at the source, and nothing tells that a client deleted it: the destination is kept as the last pass left it, and nothing newer was carried",
+        "mend the source, or bring back what it has lost, and run the same command again; to let go of what only the destination has, run it for this user with --accept-loss";
     ACCOUNT_FAILED = "account.failed", Error,
         "the account could not be worked on at all; the other accounts go on",
         "see the detail; mend it and run the same command again";

@@ -11,6 +11,7 @@
 mod look;
 mod turn;
 
+use std::collections::BTreeSet;
 use std::io::{self, BufRead};
 use std::path::Path;
 
@@ -22,7 +23,7 @@ pub use turn::{Turn, Turns};
 use crate::digest::{Digest, Facts, Measured};
 use crate::disk::{Dir, Owner};
 use crate::error::Result;
-use crate::model::{Account, Codec, Flags, Mailbox, MailboxName, Message, Uid};
+use crate::model::{Account, Codec, Flags, Mailbox, MailboxGuid, MailboxName, Message, Uid};
 use crate::report::Finding;
 
 /// Where findings go.
@@ -42,6 +43,10 @@ pub trait Source: Send + Sync {
     fn estimate(&self) -> u64;
     /// A digest that changes when messages, flags or side files do, made without opening messages.
     fn stamp(&self) -> Result<Digest>;
+    /// Mailboxes that a client deleted, as far as the server's records go; `None` where it keeps none.
+    fn deleted_mailboxes(&self) -> Option<BTreeSet<MailboxGuid>> {
+        None
+    }
 }
 
 /// One mailbox of a source.
@@ -91,6 +96,10 @@ pub trait MailboxSource: Send + Sync {
     /// What the mailbox itself says that its messages add up to.
     fn believed_usage(&self) -> Option<BelievedUsage> {
         None
+    }
+    /// True where the index tells that it had the message of this UID, and that it was expunged.
+    fn was_expunged(&self, _: u32) -> bool {
+        false
     }
     /// The directory of the index that says so.
     fn index_place(&self) -> Result<Option<Dir>> {

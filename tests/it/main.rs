@@ -9,6 +9,7 @@ mod chains; // generated accounts, along any chain of formats
 mod dovecot; // converted accounts, opened by the real Dovecot
 mod dovecot_reads; // dbox stores as a live Dovecot leaves them, read as it reads them
 mod harness; // scenarios, the binary, the server
+mod kept; // a second pass over a source that has lost mail, or is another account
 mod mdbox; // what a server does to an mdbox only
 mod pairs; // every pair of formats
 mod promises; // the source as it was, the destination whole or not there

@@ -78,6 +78,9 @@ fn verify(account: &Maildir, target: &str) -> Ran {
     Run::new(account.temp()).args(args).done()
 }
 
+/// Which messages came, which one went, and which UIDs they have then.
+type Step = (&'static [usize], Option<usize>, &'static [(u32, usize)]);
+
 #[test]
 fn a_message_that_no_uidlist_names_has_the_same_uid_in_every_pass() {
     for format in ["sdbox", "mdbox", "maildir"] {
@@ -85,7 +88,7 @@ fn a_message_that_no_uidlist_names_has_the_same_uid_in_every_pass() {
         let place = account.temp().join("copy");
         let target = format!("{format}:{}", place.display());
         // The later ones have the older names: each would come before those that have UIDs.
-        let steps: [(&[usize], Option<usize>, &[(u32, usize)]); 4] = [
+        let steps: [Step; 4] = [
             (&[8, 9], None, &[(6, 8), (7, 9)]),
             (&[7], None, &[(6, 8), (7, 9), (8, 7)]),
             (&[], Some(8), &[(7, 9), (8, 7)]),

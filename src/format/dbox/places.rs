@@ -10,6 +10,8 @@
 //! Source: Dovecot 2.3, `src/lib-storage/mailbox-list.c`, `dbox-common/dbox-storage.c`; looked at in stores
 //! that it made.
 
+use std::collections::BTreeSet;
+
 use bstr::{BString, ByteSlice};
 
 use super::layout::{CACHE, MAILBOXES, MAILS};
@@ -18,8 +20,8 @@ use crate::disk::{Dir, Kind, plan};
 use crate::error::Result;
 use crate::format::dovecot_index::{self, Cache, HoldsUp, Index};
 use crate::format::mailbox_list::Listed;
-use crate::format::{Elsewhere, OpenOptions};
-use crate::model::MailboxName;
+use crate::format::{Elsewhere, OpenOptions, mailbox_log};
+use crate::model::{MailboxGuid, MailboxName};
 use crate::report::Finding;
 use crate::report::catalogue::{DBOX_ALT, INDEX_BEHIND, INDEX_LOG_GAP, INDEX_LOG_LOST, INDEX_LOST};
 use crate::store::Found;
@@ -125,6 +127,11 @@ impl Places {
     /// The places that may hold parts of the account beside its mailboxes; `root` is the account's.
     pub fn index_or<'a>(&'a self, root: &'a Dir) -> impl Iterator<Item = &'a Dir> {
         std::iter::once(root).chain(&self.index)
+    }
+
+    /// Mailboxes that a client deleted, as far as the server's records go.
+    pub fn deleted_mailboxes(&self, root: &Dir) -> Option<BTreeSet<MailboxGuid>> {
+        mailbox_log::deleted(self.index.as_ref().unwrap_or(root))
     }
 
     /// Where the map index of an mdbox lies; `root` is the account's.

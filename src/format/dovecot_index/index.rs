@@ -68,6 +68,12 @@ impl Index {
         self.uids.binary_search(&uid).ok()
     }
 
+    /// True where it had the message of this UID, and that is expunged: not where it was made up.
+    pub fn was_expunged(&self, uid: u32) -> bool {
+        let is_told = self.origin == Origin::Index && self.uid_validity != 0;
+        is_told && uid < self.next_uid && self.position(uid).is_none()
+    }
+
     /// Adds messages that the index does not have: without flags, all fields zero. `next_uid` follows.
     pub fn take_in(&mut self, uids: &[u32]) {
         let mut order: Vec<(u32, Option<usize>)> = Vec::new();

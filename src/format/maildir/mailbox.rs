@@ -369,6 +369,11 @@ pub(super) fn path_in(folder: &Folder, place: &str, name: &[u8]) -> BString {
 }
 
 impl MailboxSource for MaildirMailbox<'_> {
+    fn was_expunged(&self, uid: u32) -> bool {
+        let index = self.index.as_ref();
+        index.is_some_and(|index| index.was_expunged(uid))
+    }
+
     fn mailbox(&self) -> &Mailbox {
         &self.mailbox
     }

@@ -14,7 +14,7 @@ use crate::disk::{Dir, Kind};
 use crate::error::{Error, Result};
 use crate::format::stamp::Stamper;
 use crate::format::tally::{Given, GivenUids, shown};
-use crate::format::{OpenOptions, mailbox_list, names, side_files};
+use crate::format::{OpenOptions, mailbox_list, mailbox_log, names, side_files};
 use crate::model::{
     Account, Flags, Mailbox, MailboxGuid, MailboxName, Message, QuotaLimits, Uid, UidValidity,
 };
@@ -467,6 +467,10 @@ impl Source for Maildir {
 
     fn root(&self) -> &Dir {
         &self.root
+    }
+
+    fn deleted_mailboxes(&self) -> Option<BTreeSet<MailboxGuid>> {
+        mailbox_log::deleted(self.options.index.as_ref().unwrap_or(&self.root))
     }
 
     fn estimate(&self) -> u64 {

@@ -353,6 +353,10 @@ impl fmt::Display for Shown<'_, '_> {
 }
 
 impl MailboxSource for MdboxMailbox<'_> {
+    fn was_expunged(&self, uid: u32) -> bool {
+        self.dbox.index.was_expunged(uid)
+    }
+
     fn mailbox(&self) -> &Mailbox {
         &self.dbox.mailbox
     }

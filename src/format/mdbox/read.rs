@@ -15,7 +15,7 @@ use crate::disk::Dir;
 use crate::error::{Error, Result};
 use crate::format::dbox::{OnlyAbove, Tree, stamp_tree};
 use crate::format::{OpenOptions, stamp::Stamper};
-use crate::model::{Account, MailboxName};
+use crate::model::{Account, MailboxGuid, MailboxName};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, counted};
 use crate::store::{Found, MailboxSource, Source};
@@ -235,6 +235,10 @@ impl Source for Mdbox {
 
     fn root(&self) -> &Dir {
         &self.root
+    }
+
+    fn deleted_mailboxes(&self) -> Option<BTreeSet<MailboxGuid>> {
+        self.tree.places.deleted_mailboxes(&self.root)
     }
 
     fn estimate(&self) -> u64 {

@@ -143,6 +143,10 @@ impl fmt::Display for Shown<'_> {
 }
 
 impl MailboxSource for SdboxMailbox {
+    fn was_expunged(&self, uid: u32) -> bool {
+        self.dbox.index.was_expunged(uid)
+    }
+
     fn mailbox(&self) -> &Mailbox {
         &self.dbox.mailbox
     }

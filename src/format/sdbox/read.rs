@@ -1,12 +1,14 @@
 //! Reads an sdbox account, as we or a live Dovecot left it.
 
+use std::collections::BTreeSet;
+
 use super::mailbox::SdboxMailbox;
 use crate::digest::Digest;
 use crate::disk::Dir;
 use crate::error::{Error, Result};
 use crate::format::dbox::{OnlyAbove, Places, Tree, stamp_tree};
 use crate::format::{OpenOptions, stamp::Stamper};
-use crate::model::{Account, MailboxName};
+use crate::model::{Account, MailboxGuid, MailboxName};
 use crate::store::{Found, MailboxSource, Source};
 
 /// Where an mdbox has its messages and their map.
@@ -81,6 +83,10 @@ impl Source for Sdbox {
 
     fn root(&self) -> &Dir {
         &self.root
+    }
+
+    fn deleted_mailboxes(&self) -> Option<BTreeSet<MailboxGuid>> {
+        self.tree.places.deleted_mailboxes(&self.root)
     }
 
     fn estimate(&self) -> u64 {
