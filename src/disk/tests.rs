@@ -36,6 +36,18 @@ fn nothing_outside_an_open_directory_can_be_named_through_it() {
 }
 
 #[test]
+fn a_new_file_has_the_mode_that_was_wanted_whatever_the_umask_takes() {
+    let (_temp, dir) = sandbox();
+    for mode in [0o600, 0o640, 0o644, 0o666] {
+        let name = format!("{mode:o}");
+        dir.create_with_mode(&name, mode).unwrap();
+        assert_eq!(dir.stat(&name).unwrap().mode, mode, "{name}");
+    }
+    dir.create("private").unwrap();
+    assert_eq!(dir.stat("private").unwrap().mode, 0o600);
+}
+
+#[test]
 fn what_a_directory_holds_is_told_without_following_links() {
     let (_temp, dir) = sandbox();
     dir.write("file", b"12345").unwrap();

@@ -44,15 +44,11 @@ impl Writing {
         }
     }
 
-    /// A new file.
+    /// A new file. It has its mode from the start: until it is complete, only we can enter the account.
     pub fn create(&self, dir: &Dir, name: impl AsRef<[u8]>) -> Result<NewFile> {
-        let file = dir.create(name)?;
+        let file = dir.create_with_mode(name, self.0.mode & 0o666)?;
         if let Some(owner) = self.0.owner {
             file.give(owner)?;
-        }
-        let mode = self.0.mode & 0o666;
-        if mode != 0o600 {
-            file.set_mode(mode)?;
         }
         Ok(file)
     }

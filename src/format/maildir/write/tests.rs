@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bstr::ByteSlice;
 
 use super::super::ROOM;
 use crate::digest::Measured;
-use crate::disk::{Dir, Real};
+use crate::disk::{Dir, Disk, Real, Step};
 use crate::format::OpenOptions;
 use crate::format::pour::PIECE;
 use crate::model::{
@@ -295,6 +297,41 @@ fn a_name_without_messages_is_a_directory_in_the_fs_layout_and_nothing_else() {
     assert!(!names_in(temp.path()).contains(".A.B"));
     // The INBOX is always there; without one in the account, whoever opens it makes its UIDs.
     assert!(temp.path().join("cur").exists() && !temp.path().join("dovecot-uidlist").exists());
+}
+
+/// A disk that counts the steps on messages.
+#[derive(Debug, Default)]
+struct Counting(AtomicUsize);
+
+impl Disk for Counting {
+    fn before(&self, step: &Step<'_>) -> io::Result<()> {
+        if step.dir.ends_with("cur") && !step.name.is_empty() {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_small_message_is_created_written_and_dated_and_nothing_else() {
+    let temp = tempfile::tempdir().unwrap();
+    let disk = Arc::new(Counting::default());
+    let root = Dir::open(temp.path(), disk.clone()).unwrap();
+    let account = ROOM.create.unwrap()(root, &options(Form::default())).unwrap();
+    let writer = account.mailbox(&mailbox(&["INBOX"])).unwrap();
+    let (message, body) = messages().swap_remove(0);
+    let stored = writer.store(Incoming {
+        message: &message,
+        body: Measured::new(Box::new(&body[..])),
+        coat: None,
+        hint: None,
+        turn: Turns::default().of(0),
+    });
+    assert!(stored.is_ok());
+    assert_eq!(disk.0.load(Ordering::Relaxed), 3);
+    let file = fs::read_dir(temp.path().join("cur")).unwrap().next();
+    let mode = file.unwrap().unwrap().metadata().unwrap().mode();
+    assert_eq!(mode & 0o7777, 0o640, "as the account's directory");
 }
 
 #[test]
