@@ -7,3 +7,4 @@ mod garbage; // any bytes in any file, any name
 mod links; // what a user left cannot lead outside
 mod source; // never written to
 mod steps; // a run that is cut or fails at any step
+mod syncs; // when the device is waited for

@@ -18,7 +18,7 @@ use crate::harness::run::is_root;
 use crate::harness::tree::tree;
 
 /// Some of everything that is written, and something that is not carried.
-fn account() -> Maildir {
+pub(super) fn account() -> Maildir {
     Maildir::five_and_one()
         .folder("A.B")
         .message("A.B", &format!("{}:2,S", name(7)), vec![b'x'; 700_000])
@@ -34,7 +34,12 @@ fn account() -> Maildir {
 /// The formats that are written.
 const FORMATS: [&str; 3] = ["sdbox", "mdbox", "maildir"];
 
-fn convert(from: &Maildir, format: &str, to: &Path, disk: &Arc<dyn Disk>) -> Result<UserLine> {
+pub(super) fn convert(
+    from: &Maildir,
+    format: &str,
+    to: &Path,
+    disk: &Arc<dyn Disk>,
+) -> Result<UserLine> {
     convert_by(1, from, format, to, disk)
 }
 
@@ -101,7 +106,7 @@ fn real() -> Arc<dyn Disk> {
 }
 
 /// The names beside the destination.
-fn beside(to: &Path) -> Vec<String> {
+pub(super) fn beside(to: &Path) -> Vec<String> {
     let names = fs::read_dir(to.parent().unwrap()).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> = names.collect();
@@ -110,7 +115,7 @@ fn beside(to: &Path) -> Vec<String> {
 }
 
 /// A place for destinations, of their own.
-fn place(account: &Maildir) -> PathBuf {
+pub(super) fn place(account: &Maildir) -> PathBuf {
     let above = account.temp().join("srv");
     fs::create_dir(&above).unwrap();
     above.join("store")
