@@ -40,20 +40,20 @@ pub(super) fn load(
     Ok(Some(index))
 }
 
-/// No server writes a record without map UID and saved date: a part of it is gone, and perhaps more.
+/// No server writes a record without a map UID: a part of it is gone, and perhaps more.
 fn tell_empty_records(index: &Index, found: Found<'_>) {
     let Some(mail) = index.extension(MAIL) else {
         return;
     };
     let is_empty = |nth: &usize| {
         let record = MailRecord::read_from_prefix(mail.record(*nth));
-        record.is_ok_and(|(record, _)| record.map_uid.get() == 0 || record.save_date.get() == 0)
+        record.is_ok_and(|(record, _)| record.map_uid.get() == 0)
     };
     let empty: Vec<_> = (0..index.uids.len()).filter(is_empty).collect();
     if let Some(first) = empty.first() {
         let records = counted(empty.len() as u64, "record");
         let detail = format!(
-            "{records} with zeros where map UID and saved date are, the first is of UID {}",
+            "{records} without a map UID, the first is of UID {}",
             index.uids[*first]
         );
         found(Finding::new(&INDEX_LOST, detail).path(INDEX));
