@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use mailtally::format::location;
-use mailtally::format::{OpenOptions, RepairOptions, Room};
+use mailtally::format::{RepairOptions, Room};
 use mailtally::ops::repair::{self, Options};
 use mailtally::report::{StepLine, counted, escape};
 use mailtally::{Error, Result};
@@ -79,7 +79,7 @@ impl Repair {
         let exit = run.each(&found.accounts, |account, teller, workers| {
             let root = stores::open(&account.place)?;
             let (room, open) = stores::open_options(&location, account, &root, &context)?;
-            supported(room, &open, &options)?;
+            supported(room, &options)?;
             repair::account(room, &root, &open, &options, teller, workers)
         });
         Ok(exit)
@@ -87,19 +87,9 @@ impl Repair {
 }
 
 /// What cannot be repaired is refused before anything is looked at.
-fn supported(room: &Room, open: &OpenOptions, options: &Options) -> Result<()> {
+fn supported(room: &Room, options: &Options) -> Result<()> {
     if room.name == "maildir" {
         return Ok(());
-    }
-    if open.index.is_some() {
-        return Err(Error::Usage {
-            what: format!(
-                "repair does not support INDEX= of an {} store in this version",
-                room.name
-            ),
-            help: "convert the account: what is sound of it is carried, and the new store is whole"
-                .into(),
-        });
     }
     if options.repair.dates {
         return Err(Error::Usage {

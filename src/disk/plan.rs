@@ -155,6 +155,12 @@ impl Plan {
             .collect()
     }
 
+    /// True where a step makes this directory.
+    pub fn makes(&self, place: Place, path: &[BString]) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| step.place == place && step.path == path)
+    }
+
     /// Adds a step in the account's root.
     pub fn push(&mut self, path: Path, act: Act, about: About) {
         self.push_in(Place::Root, path, act, about);

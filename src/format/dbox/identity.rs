@@ -7,7 +7,7 @@ use super::recalled::{Recall, Recalled};
 use super::remembered::Remembered;
 use super::{DboxMailbox, Tree};
 use crate::disk::Dir;
-use crate::disk::plan::{About, Act, Plan};
+use crate::disk::plan::{About, Act, Place, Plan};
 use crate::error::Result;
 use crate::format::dovecot_index::Origin;
 use crate::format::mailbox_list;
@@ -164,37 +164,40 @@ impl Identities {
     }
 
     /// What an account whose indexes are new must have and must not have.
-    pub fn finish(&self, root: &Dir, plan: &mut Plan) -> Result<()> {
+    pub fn finish(&self, root: &Dir, tree: &Tree, plan: &mut Plan) -> Result<()> {
+        let places = &tree.places;
         if self.is_new {
-            self.note_last(root, plan)?;
+            let control = places.control.as_ref().unwrap_or(root);
+            self.note_last(control, places.control_at(), plan)?;
         }
         if plan.is_empty() {
             return Ok(());
         }
         let mut lost = self.gone.clone();
         for name in LIST {
-            if root.stat_if_there(name)?.is_some() {
+            let lists = places.index.as_ref().unwrap_or(root);
+            if lists.stat_if_there(name)?.is_some() {
                 let about = About {
                     lost: std::mem::take(&mut lost),
                     ..About::of("the server lists its mailboxes anew")
                 };
-                plan.push(vec![name.into()], Act::Remove, about);
+                plan.push_in(places.lists_at(), vec![name.into()], Act::Remove, about);
             }
         }
         Ok(())
     }
 
     /// A server must not give a new UIDVALIDITY out once more.
-    fn note_last(&self, root: &Dir, plan: &mut Plan) -> Result<()> {
+    fn note_last(&self, control: &Dir, place: Place, plan: &mut Plan) -> Result<()> {
         let about = About::of("the last UIDVALIDITY that was given out");
         let ((name, content), named) = side_files::uidvalidity_files(self.last);
-        let entries = root.entries()?.into_iter();
+        let entries = control.entries()?.into_iter();
         let pairs = entries.filter(|entry| side_files::is_uidvalidity_name(&entry.name));
         let mut steps: BTreeMap<_, _> = pairs.map(|entry| (entry.name, Act::Remove)).collect();
         steps.insert(name.into(), Act::put(content));
         steps.insert(named.into(), Act::Mark);
         for (name, act) in steps {
-            plan.push(vec![name], act, about.clone());
+            plan.push_in(place, vec![name], act, about.clone());
         }
         Ok(())
     }

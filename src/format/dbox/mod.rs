@@ -58,7 +58,7 @@ pub use layout::{
 pub use mailbox::{About, DboxMailbox, casts_doubt};
 pub use metadata::{Key, Metadata};
 pub use names::{HOLDS, name_problem};
-pub use places::{Mails, Places};
+pub use places::{IndexAt, Mails, Places};
 pub use recalled::{RECALLED_FROM, Recall, not_stored};
 pub use repair::{
     FoundMessage, Looked, found_message, if_readable, look, look_at, lost_with,

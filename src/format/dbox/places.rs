@@ -16,9 +16,10 @@ use bstr::{BString, ByteSlice};
 
 use super::layout::{CACHE, MAILBOXES, MAILS};
 use super::{DboxMailbox, INDEX, LOG};
+use crate::disk::plan::{About, Act, Place, Plan};
 use crate::disk::{Dir, Kind, plan};
 use crate::error::Result;
-use crate::format::dovecot_index::{self, Cache, HoldsUp, Index};
+use crate::format::dovecot_index::{self, Cache, Generation, HoldsUp, Index};
 use crate::format::mailbox_list::Listed;
 use crate::format::{Elsewhere, OpenOptions, mailbox_log};
 use crate::model::{MailboxGuid, MailboxName};
@@ -57,8 +58,17 @@ pub struct Mails {
     pub index: Option<(Dir, BString)>,
     /// The place of messages of an sdbox that were moved.
     pub alt: Option<Dir>,
+    /// Where a repair puts its index.
+    pub index_at: IndexAt,
     /// What the server's list of mailboxes tells of it.
     pub listed: Option<Listed>,
+}
+
+/// A directory of an index, there or not.
+#[derive(Debug, Clone)]
+pub struct IndexAt {
+    place: Place,
+    path: plan::Path,
 }
 
 impl Places {
@@ -134,6 +144,57 @@ impl Places {
         mailbox_log::deleted(self.index.as_ref().unwrap_or(root))
     }
 
+    /// Where the index of the mailbox of these levels is put.
+    pub fn index_at(&self, levels: &[BString]) -> IndexAt {
+        let above = std::iter::once(self.mailboxes.as_str().into()).chain(levels.iter().cloned());
+        match self.index {
+            Some(_) => IndexAt {
+                place: Place::Index,
+                path: above.collect(),
+            },
+            None => IndexAt {
+                place: Place::Root,
+                path: above.chain([self.mails.as_str().into()]).collect(),
+            },
+        }
+    }
+
+    /// The same of the map of an mdbox.
+    pub fn map_at(&self, storage: &str) -> IndexAt {
+        IndexAt {
+            place: self.lists_at(),
+            path: vec![storage.into()],
+        }
+    }
+
+    /// Where the server's list of mailboxes lies.
+    pub fn lists_at(&self) -> Place {
+        self.index.as_ref().map_or(Place::Root, |_| Place::Index)
+    }
+
+    /// Where the server notes what it gave out.
+    pub fn control_at(&self) -> Place {
+        self.control
+            .as_ref()
+            .map_or(Place::Root, |_| Place::Control)
+    }
+
+    /// Plans a step with a file of an index. Directories on the way are made.
+    pub fn push_indexed(&self, plan: &mut Plan, at: &IndexAt, name: &str, act: Act, about: About) {
+        let elsewhere = self.index.iter().filter(|_| at.place == Place::Index);
+        for index in elsewhere {
+            for depth in 1..=at.path.len() {
+                let path = &at.path[..depth];
+                if index.descend(path).is_err() && !plan.makes(at.place, path) {
+                    let about = About::of("the index has no place there");
+                    plan.push_in(at.place, path.to_vec(), Act::MakeDir, about);
+                }
+            }
+        }
+        let path = at.path.iter().cloned().chain([name.into()]).collect();
+        plan.push_in(at.place, path, act, about);
+    }
+
     /// Where the map index of an mdbox lies; `root` is the account's.
     pub fn map_index(&self, root: &Dir, storage: &str) -> Result<Option<Dir>> {
         self.index.as_ref().unwrap_or(root).dir_if_there(storage)
@@ -191,6 +252,7 @@ impl Places {
             dir,
             path,
             index,
+            index_at: self.index_at(levels),
             alt,
             listed: None,
         })
@@ -236,6 +298,22 @@ impl Mails {
     pub fn index_dir(&self) -> Result<Option<Dir>> {
         let dir = self.index.as_ref().map(|(dir, _)| dir.again());
         dir.transpose()
+    }
+
+    /// True where a file of that name lies beside the index.
+    pub fn has_indexed(&self, name: &str) -> Result<bool> {
+        match &self.index {
+            Some((dir, _)) => Ok(dir.stat_if_there(name)?.is_some()),
+            None => Ok(false),
+        }
+    }
+
+    /// What a new index in the place of this one says of itself.
+    pub fn next_generation(&self, now: u32) -> Generation {
+        let there = self.index.as_ref();
+        there.map_or(Generation::first(now), |(dir, _)| {
+            Generation::after(dir, INDEX, now)
+        })
     }
 
     /// A file beside the messages, from the account's root down.

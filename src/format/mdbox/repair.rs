@@ -72,7 +72,8 @@ pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Re
     repair.write_storage()?;
     repair.write_map()?;
     repair.write_mailboxes()?;
-    repair.identities.finish(root, &mut repair.plan)?;
+    let tree = &repair.store.tree;
+    repair.identities.finish(root, tree, &mut repair.plan)?;
     Ok(repair.plan)
 }
 

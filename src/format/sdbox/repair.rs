@@ -28,7 +28,7 @@ use crate::format::dbox::{
     CACHE, INDEX, Identities, LOG, Looked, MailboxIndex, Own, RECALLED_FROM, Tree, if_readable,
     look, lost_with, mended_by_a_new_index, not_stored,
 };
-use crate::format::dovecot_index::{Generation, Index, Origin};
+use crate::format::dovecot_index::{Index, Origin};
 use crate::format::{OpenOptions, RepairOptions};
 use crate::model::{Flags, Message};
 use crate::report::catalogue::{DBOX_LOST, DBOX_ORPHAN, DBOX_RECOVERED, INDEX_LOST};
@@ -58,7 +58,7 @@ pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Re
         repair.mailbox(nth)?;
     }
     repair.take_in_orphans()?;
-    repair.identities.finish(root, &mut repair.plan)?;
+    repair.identities.finish(root, &tree, &mut repair.plan)?;
     Ok(repair.plan)
 }
 
@@ -239,8 +239,7 @@ impl Repair<'_> {
             identity.keywords = names;
             does.push(said);
         }
-        let dir = &mailbox.mails.dir;
-        let generation = Generation::after(dir, INDEX, self.options.now);
+        let generation = mailbox.mails.next_generation(self.options.now);
         let own = own();
         let (mut index, _) = MailboxIndex::of(&identity, self.options.now, generation, &own);
         for (message, own_flags) in &seen.messages {
@@ -335,10 +334,9 @@ impl Repair<'_> {
         about: &About,
     ) -> Result<()> {
         for name in OLD {
-            if mailbox.mails.dir.stat_if_there(name)?.is_some() {
+            if mailbox.mails.has_indexed(name)? {
                 let about = Self::about(mailbox, "it is older than the new index");
-                self.plan
-                    .push(Self::path(mailbox, name), Act::Remove, about);
+                self.push_indexed(mailbox, name, Act::Remove, about);
             }
         }
         for (name, content) in index.files(0) {
@@ -348,10 +346,14 @@ impl Repair<'_> {
                 _ => Self::about(mailbox, "the log that belongs to it"),
             };
             debug_assert!([INDEX, LOG, CACHE].contains(&name));
-            self.plan
-                .push(Self::path(mailbox, name), Act::put(content), about);
+            self.push_indexed(mailbox, name, Act::put(content), about);
         }
         Ok(())
+    }
+
+    fn push_indexed(&mut self, mailbox: &SdboxMailbox, name: &str, act: Act, about: About) {
+        let places = &self.tree.places;
+        places.push_indexed(&mut self.plan, &mailbox.mails.index_at, name, act, about);
     }
 
     fn note_orphans(&mut self, nth: usize, findings: &[Finding]) {

@@ -1,5 +1,8 @@
 //! Stores whose parts lie where `mail_location` says.
 
+use std::fs;
+use std::path::Path;
+
 use super::{each_format, keys, life, mail, same_as_dovecot};
 use crate::harness::run::Run;
 use crate::harness::store::Store;
@@ -94,4 +97,63 @@ fn an_index_that_is_not_named_is_missed_aloud() {
         assert!(missing.unwrap().contains("INDEX="), "{:?}", store.findings);
         assert_eq!(store.uids("INBOX"), [1]);
     });
+}
+
+/// Ways to damage indexes that lie elsewhere, in the home of the server's user.
+const DAMAGES: &[(&str, fn(&Path))] = &[
+    ("the log of INBOX", |index| {
+        let log = index.join("mailboxes/INBOX/dovecot.index.log");
+        let mut bytes = fs::read(&log).unwrap();
+        let half = bytes.len() / 2;
+        bytes[half..].fill(0);
+        fs::write(&log, bytes).unwrap();
+    }),
+    ("all indexes of mailboxes", |index| {
+        fs::remove_dir_all(index.join("mailboxes")).unwrap();
+    }),
+    ("the map", |index| {
+        if index.join("storage").exists() {
+            fs::remove_dir_all(index.join("storage")).unwrap();
+        }
+    }),
+];
+
+#[test]
+fn indexes_that_lie_elsewhere_are_repaired_there() {
+    let test = "indexes_that_lie_elsewhere_are_repaired_there";
+    let place = "INDEX=%h/index:CONTROL=%h/control";
+    for (what, damage) in DAMAGES {
+        each_format(test, place, "", |dovecot, format| {
+            for name in ["index", "control"] {
+                dovecot.make_dir(name);
+            }
+            life::live(dovecot);
+            damage(&dovecot.home().join("index"));
+            let location = format!(
+                "{format}:{}:{}",
+                dovecot.mail().display(),
+                keys(dovecot, place)
+            );
+            let repair = || {
+                let args = ["repair", "--json", "--offline", &location];
+                Run::new(&dovecot.home()).args(args).done()
+            };
+            let ran = repair();
+            assert!(ran.code <= 1, "{what}: {ran}");
+            assert!(repair().records_of("step").is_empty(), "{what}: {ran}");
+            let ours = Store::of(format, &dovecot.mail(), &keys(dovecot, place));
+            let errors = ours.findings.iter();
+            let errors = errors.filter(|found| found.starts_with("index."));
+            assert_eq!(errors.count(), 0, "{what}: {:?}", ours.findings);
+            assert!(!ours.mailboxes["INBOX"].messages.is_empty(), "{what}");
+            for kept in [
+                "dovecot.list.index",
+                "mailboxes/INBOX/dbox-Mails/dovecot.index",
+            ] {
+                assert!(!dovecot.mail().join(kept).exists(), "{what}: {kept}");
+            }
+            same_as_dovecot(dovecot, format, place);
+            dovecot.assert_silent();
+        });
+    }
 }

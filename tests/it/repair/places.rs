@@ -236,17 +236,3 @@ fn no_server_shows_what_is_kept_as_a_mailbox() {
         assert_eq!(shown(&after), shown(&before), "{format}{keys}");
     }
 }
-
-#[test]
-fn the_index_of_a_dbox_in_another_place_is_said_to_be_left() {
-    let damaged = Damaged::sample("sdbox");
-    let before = tree(&damaged.store());
-    let location = format!("sdbox:{}:INDEX=/tmp", damaged.store().display());
-    let args = ["repair", "--offline", &location];
-    let ran = Run::new(damaged.store().parent().unwrap())
-        .args(args)
-        .done();
-    assert_eq!(ran.code, 64, "{ran}");
-    assert!(ran.stderr.contains("INDEX= of an sdbox store"), "{ran}");
-    assert_eq!(tree(&damaged.store()), before);
-}

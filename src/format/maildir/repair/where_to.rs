@@ -33,7 +33,7 @@ impl Repair<'_> {
         };
         for depth in 1..=folder.side.len() {
             let path = &folder.side[..depth];
-            if control.descend(path).is_err() && !self.is_made(path) {
+            if control.descend(path).is_err() && !self.plan.makes(Place::Control, path) {
                 let about = About::of("the mailbox has no place for its files there");
                 self.plan
                     .push_in(Place::Control, path.to_vec(), Act::MakeDir, about);
@@ -42,11 +42,6 @@ impl Repair<'_> {
         let mut path = folder.side.clone();
         path.push(name.into());
         self.plan.push_in(Place::Control, path, act, about);
-    }
-
-    fn is_made(&self, path: &[BString]) -> bool {
-        let mut steps = self.plan.steps.iter();
-        steps.any(|step| step.place == Place::Control && step.path == path)
     }
 
     /// A file of the mailbox's index.

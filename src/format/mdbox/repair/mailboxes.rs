@@ -12,11 +12,11 @@ use super::super::mailbox::MdboxMailbox;
 use super::super::map::Place;
 use super::super::read::Mdbox;
 use super::Repair;
-use crate::disk::plan::{About, Act, Path};
+use crate::disk::plan::{About, Act};
 use crate::error::Result;
 use crate::format::dbox::record::seconds;
 use crate::format::dbox::{
-    CACHE, INDEX, Looked, MailboxIndex, Mails, Own, RECALLED_FROM, UNKNOWN_UIDS, guid_128,
+    CACHE, INDEX, IndexAt, Looked, MailboxIndex, Mails, Own, RECALLED_FROM, UNKNOWN_UIDS, guid_128,
     if_readable, look_at, lost_with, mended_by_a_new_index, not_stored,
 };
 use crate::format::dovecot_index::Generation;
@@ -324,18 +324,22 @@ impl Repair<'_> {
             lost: mailbox.lost,
             ..About::in_mailbox(&identity.name, does.join("; "))
         };
-        let dir = &mails.dir;
-        let generation = Generation::after(dir, INDEX, self.options.now);
         for name in OLD {
-            if dir.stat_if_there(name)?.is_some() {
+            if mails.has_indexed(name)? {
                 let about =
                     About::in_mailbox(&identity.name, "it does not belong to the new index");
-                self.plan.push(mails.path_of(name), Act::Remove, about);
+                let places = &store.tree.places;
+                places.push_indexed(&mut self.plan, &mails.index_at, name, Act::Remove, about);
             }
         }
-        self.put_index(&identity, generation, &mailbox.entries, &about, |name| {
-            mails.path_of(name)
-        });
+        let generation = mails.next_generation(self.options.now);
+        self.put_index(
+            &identity,
+            generation,
+            &mailbox.entries,
+            &about,
+            &mails.index_at,
+        );
         Ok(())
     }
 
@@ -346,7 +350,7 @@ impl Repair<'_> {
         generation: Generation,
         entries: &[Entry],
         about: &About,
-        path: impl Fn(&str) -> Path,
+        at: &IndexAt,
     ) {
         let own = Own {
             header: HEADER,
@@ -370,7 +374,8 @@ impl Repair<'_> {
                 INDEX => about.clone(),
                 _ => About::in_mailbox(&identity.name, "the log that belongs to it"),
             };
-            self.plan.push(path(name), Act::put(content), about);
+            let places = &self.store.tree.places;
+            places.push_indexed(&mut self.plan, at, name, Act::put(content), about);
         }
     }
 }

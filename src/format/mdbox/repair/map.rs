@@ -1,6 +1,7 @@
 //! The map, corrected: each map UID where its message is, counted by the mailboxes that name it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use zerocopy::IntoBytes;
 
@@ -243,12 +244,14 @@ impl Repair<'_> {
         if !moves && self.map_is_right() {
             return Ok(());
         }
-        let dir = self.root.dir(STORAGE)?;
+        let places = Arc::clone(&self.store.tree.places);
+        let at = places.map_at(STORAGE);
+        let dir = places.map_index(self.root, STORAGE)?;
         for name in OLD {
-            if dir.stat_if_there(name)?.is_some() {
+            let old = dir.as_ref().map(|dir| dir.stat_if_there(name));
+            if old.transpose()?.flatten().is_some() {
                 let about = About::of("it is older than the new map");
-                self.plan
-                    .push(vec![STORAGE.into(), name.into()], Act::Remove, about);
+                places.push_indexed(&mut self.plan, &at, name, Act::Remove, about);
             }
         }
         let stored: Vec<_> = self
@@ -261,7 +264,10 @@ impl Repair<'_> {
             .iter()
             .map(|(_, stored)| self.scanned.len(stored.place).unwrap_or(stored.place.len))
             .collect();
-        let generation = Generation::after(&dir, MAP, self.options.now);
+        let now = self.options.now;
+        let generation = dir.map_or(Generation::first(now), |dir| {
+            Generation::after(&dir, MAP, now)
+        });
         let head = Head {
             now: self.options.now,
             indexid: generation.indexid,
@@ -297,19 +303,17 @@ impl Repair<'_> {
             ..About::of(self.does_for_a_map(stored.len()))
         };
         let log = new_map(head, header, &[], &[], &Moved::default()).log_bytes();
-        let path = |name: &str| vec![STORAGE.into(), name.into()];
-        self.plan.push(
-            path(MAP_LOG),
-            Act::put(log),
-            About::of("the log that belongs to the map"),
-        );
+        let places = Arc::clone(&self.store.tree.places);
+        let at = places.map_at(STORAGE);
+        let of_it = About::of("the log that belongs to the map");
+        places.push_indexed(&mut self.plan, &at, MAP_LOG, Act::put(log), of_it);
         let moved = std::rc::Rc::clone(&self.moved);
         let fill = move |file: &mut crate::disk::NewFile| {
             let map = new_map(head, header, &stored, &lens, &moved);
             file.append(&map.index_bytes())
         };
-        self.plan
-            .push(path(MAP), Act::Replace(Box::new(fill)), about);
+        let act = Act::Replace(Box::new(fill));
+        places.push_indexed(&mut self.plan, &at, MAP, act, about);
     }
 
     fn does_for_a_map(&self, messages: usize) -> String {

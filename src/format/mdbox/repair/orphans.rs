@@ -122,13 +122,10 @@ impl Repair<'_> {
             .recovered(self.root, &store.tree, entries.len());
         let (mailboxes, mails) = store.tree.places.names();
         let name = mailbox.name.to_string();
-        let at = |more: &[&str]| -> Path {
-            let names = [mailboxes, &name, mails].into_iter();
-            names.chain(more.iter().copied()).map(Into::into).collect()
-        };
-        let above = at(&[])[..2].to_vec();
-        self.plan.push(above, Act::MakeDir, About::default());
-        self.plan.push(at(&[]), Act::MakeDir, About::default());
+        let at: Path = [mailboxes, &name, mails].map(Into::into).to_vec();
+        self.plan
+            .push(at[..2].to_vec(), Act::MakeDir, About::default());
+        self.plan.push(at, Act::MakeDir, About::default());
         let count = counted(entries.len() as u64, "message");
         let about = About {
             codes: vec![MDBOX_ORPHAN.code],
@@ -138,6 +135,7 @@ impl Repair<'_> {
             )
         };
         let generation = Generation::first(self.options.now);
-        self.put_index(&mailbox, generation, entries, &about, |file| at(&[file]));
+        let index_at = store.tree.places.index_at(&[name.as_str().into()]);
+        self.put_index(&mailbox, generation, entries, &about, &index_at);
     }
 }

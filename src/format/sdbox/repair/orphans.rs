@@ -49,16 +49,14 @@ impl Repair<'_> {
             self.plan.push(path, Act::Rename(to), about);
             messages.extend(Uid::new(uid).map(|uid| found.message(uid)));
         }
-        self.index_of_orphans(&mailbox, &messages, &at);
+        self.index_of_orphans(&mailbox, &messages);
         Ok(())
     }
 
-    fn index_of_orphans(
-        &mut self,
-        mailbox: &Mailbox,
-        messages: &[Message],
-        at: &dyn Fn(&[&str]) -> Path,
-    ) {
+    fn index_of_orphans(&mut self, mailbox: &Mailbox, messages: &[Message]) {
+        let places = Rc::clone(&self.tree);
+        let places = &places.places;
+        let at = places.index_at(&[mailbox.name.to_string().into()]);
         let now = self.options.now;
         let (mut index, _) = MailboxIndex::of(mailbox, now, Generation::first(now), &own());
         for message in messages {
@@ -70,7 +68,7 @@ impl Repair<'_> {
                 let count = counted(messages.len() as u64, "message");
                 about.does = format!("the index of {count}, without flags");
             }
-            self.plan.push(at(&[file]), Act::put(content), about);
+            places.push_indexed(&mut self.plan, &at, file, Act::put(content), about);
         }
     }
 
