@@ -5,6 +5,7 @@ mod attachments; // mail_attachment_dir
 mod coats; // compressed and encrypted messages
 mod damage; // what is left of a damaged store, carried to a Dovecot that is content with it
 mod life; // deliveries, flags, copies, moves, expunges
+mod maildir; // what a live server makes of a Maildir
 mod places; // ALT, INDEX, CONTROL, DIRNAME
 
 use std::collections::BTreeMap;
@@ -94,7 +95,7 @@ fn by_us(store: &Store) -> Mailboxes {
                 flags: words(&message.flags),
                 keywords: message.keywords.clone(),
                 received: message.received,
-                saved: message.saved.expect("a dbox tells saved dates"),
+                saved: message.saved.expect("a server tells saved dates"),
                 guid: message.guid.to_string(),
                 pop3_uidl: text(&message.pop3_uidl),
                 pop3_order: order.map_or_else(String::new, |order| order.to_string()),
@@ -120,13 +121,17 @@ fn keys(dovecot: &Dovecot, keys: &str) -> String {
     keys.replace("%h", &dovecot.home().display().to_string())
 }
 
+/// What Dovecot says nothing of: what waits for a purge, and lines of messages that are expunged.
+const NO_COMPLAINT: [&str; 2] = ["mdbox.unpurged", "uidlist.expunged"];
+
 /// Reads the store that Dovecot works on, as it is now, and compares it with what Dovecot says.
 #[track_caller]
 fn same_as_dovecot(dovecot: &Dovecot, format: &str, of: &str) -> Store {
-    let store = Store::of(format, &dovecot.mail(), &keys(dovecot, of));
+    let (driver, own) = format.split_once(':').unwrap_or((format, ""));
+    let of = &joined(own, &keys(dovecot, of));
+    let store = Store::of(driver, &dovecot.mail(), of.trim_matches(':'));
     let mut findings = store.findings.clone();
-    // Dovecot says nothing of what waits for a purge.
-    findings.retain(|finding| !finding.starts_with("mdbox.unpurged"));
+    findings.retain(|finding| !NO_COMPLAINT.iter().any(|code| finding.starts_with(code)));
     assert_eq!(findings, [""; 0], "{format} {of}");
     let account = dovecot.account();
     let mut subscribed = store.subscriptions.clone();
@@ -147,13 +152,22 @@ fn nothing(server: &Server, location: &str, settings: &str) -> Dovecot {
 
 /// For each format: a Dovecot with an empty account. Says that `test` was skipped where there is none.
 fn each_format(test: &str, keys: &str, settings: &str, run: impl Fn(&Dovecot, &str)) {
+    each_of(FORMATS, test, keys, settings, run);
+}
+
+/// The same, for each of these.
+fn each_of(all: &[&str], test: &str, keys: &str, settings: &str, run: impl Fn(&Dovecot, &str)) {
     let Some(server) = Server::here(test) else {
         return;
     };
-    for format in FORMATS {
-        let location = [format, keys].join(if keys.is_empty() { "" } else { ":" });
-        run(&nothing(&server, &location, settings), format);
+    for format in all {
+        run(&nothing(&server, &joined(format, keys), settings), format);
     }
+}
+
+/// A location with more keys.
+fn joined(location: &str, keys: &str) -> String {
+    [location, keys].join(if keys.is_empty() { "" } else { ":" })
 }
 
 fn mail(subject: &str) -> Vec<u8> {

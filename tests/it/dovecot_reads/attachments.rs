@@ -108,6 +108,26 @@ fn attachments_are_joined_to_what_dovecot_shows() {
 }
 
 #[test]
+fn attachments_of_compressed_messages_in_alternative_storage_are_joined_too() {
+    let test = "attachments_of_compressed_messages_in_alternative_storage_are_joined_too";
+    let alt = "ALT=%h/alt";
+    for codec in ["gz", "bz2", "zstd", "lz4"] {
+        let zlib = format!("mail_plugins = zlib\nplugin {{\n  zlib_save = {codec}\n}}\n");
+        let settings = settings("sis posix", &zlib);
+        each_format(test, alt, &settings, |dovecot, format| {
+            dovecot.make_dir("alt");
+            fill(dovecot);
+            dovecot.ask(&["altmove", "mailbox", "INBOX", "1:3"]);
+            dovecot.ask(&["expunge", "mailbox", "INBOX", "2"]);
+            dovecot.ask(&["purge"]);
+            let moved = fs::read_dir(dovecot.home().join("alt")).unwrap();
+            assert!(moved.count() > 0, "some lie there");
+            same_as_dovecot(dovecot, format, &[alt, PLACE].join(":"));
+        });
+    }
+}
+
+#[test]
 fn a_message_whose_attachment_is_missing_is_not_carried_half_and_not_in_silence() {
     let test = "a_message_whose_attachment_is_missing_is_not_carried_half_and_not_in_silence";
     each_format(test, "", &settings("posix", ""), |dovecot, format| {

@@ -122,6 +122,34 @@ fn an_index_and_the_log_behind_it_are_put_together() {
     });
 }
 
+#[test]
+fn what_dovecot_backs_up_is_read_as_dovecot_reads_it() {
+    let Some(server) = Server::here("what_dovecot_backs_up_is_read_as_dovecot_reads_it") else {
+        return;
+    };
+    let formats = ["sdbox", "mdbox", "maildir"];
+    for from in formats {
+        let source = nothing(&server, from, "");
+        live(&source);
+        // A backup makes a mailbox of every name, and one without messages has no GUID before it is opened.
+        source.ask(&["mailbox", "create", "Lists"]);
+        let location = format!("{from}:{}", source.mail().display());
+        let copies = formats.map(|to| (to, nothing(&server, to, "")));
+        let back_up = || {
+            for (to, copy) in &copies {
+                copy.ask(&["backup", "-R", &location]);
+                same_as_dovecot(copy, to, "");
+            }
+        };
+        back_up();
+        source.ask(&["expunge", "mailbox", "INBOX", "seen"]);
+        source.ask(&["flags", "add", "\\Flagged later", "mailbox", "INBOX", "all"]);
+        source.ask(&["mailbox", "rename", "Archive", "Attic"]);
+        source.deliver("INBOX", &mail("after the first backup"));
+        back_up();
+    }
+}
+
 /// POP3 UIDLs and orders come from a Maildir that an older server kept.
 #[test]
 fn a_store_that_dovecot_made_of_a_maildir_keeps_its_pop3_uidls() {
