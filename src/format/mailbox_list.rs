@@ -23,6 +23,9 @@ use crate::store::Found;
 /// Its name, in the account's root or where `INDEX=` says.
 pub const LIST: &str = "dovecot.list.index";
 
+/// It can be older than the last UIDs that were given out: by so many, at the most.
+pub const UNKNOWN_UIDS: u32 = 1000;
+
 /// What the list tells of a mailbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Listed {

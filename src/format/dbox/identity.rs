@@ -10,7 +10,7 @@ use crate::disk::Dir;
 use crate::disk::plan::{About, Act, Place, Plan};
 use crate::error::Result;
 use crate::format::dovecot_index::Origin;
-use crate::format::mailbox_list;
+use crate::format::mailbox_list::{self, UNKNOWN_UIDS};
 use crate::format::names::made_guid;
 use crate::format::side_files;
 use crate::model::{Mailbox, MailboxName, UidValidity};
@@ -22,8 +22,6 @@ const LIST: [&str; 3] = [
     "dovecot.list.index.log",
     "dovecot.list.index.log.2",
 ];
-/// A server's list of mailboxes can be older than the last UIDs that were given out.
-pub const UNKNOWN_UIDS: u32 = 1000;
 /// What a mailbox is called that takes in messages of none; with a number where there is one.
 const RECOVERED: &str = "Recovered";
 

@@ -49,7 +49,7 @@ mod wound;
 mod tests;
 
 pub use guid::guid_128;
-pub use identity::{Identities, UNKNOWN_UIDS};
+pub use identity::Identities;
 pub use index::{MailboxIndex, Own};
 pub use layout::{
     CACHE, FileHeader, INDEX, LOG, MAILBOXES, MAILS, MESSAGE_HEADER, METADATA_MAGIC, MailboxHeader,

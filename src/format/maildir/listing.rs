@@ -290,15 +290,16 @@ impl Listing {
         }
     }
 
-    /// Gives messages without a UID the one that `known` has for their GUIDs, if it is not below `least`.
-    pub fn give_known_uids(&mut self, least: u32, known: impl Fn(&[u8]) -> Option<u32>) -> u64 {
+    /// Gives messages without a UID the one that `known` has for their GUIDs, if no other has it. Returns how
+    /// many got one.
+    pub fn give_known_uids(&mut self, known: impl Fn(&[u8]) -> Option<u32>) -> u64 {
         let mut taken: BTreeSet<u32> = self.slots.iter().map(|slot| slot.uid).collect();
         let mut given = 0;
         for nth in 0..self.len() {
             if self.slots[nth].uid != 0 {
                 continue;
             }
-            let uid = known(&self.guid(nth)).filter(|uid| *uid >= least);
+            let uid = known(&self.guid(nth));
             if let Some(uid) = uid.filter(|uid| taken.insert(*uid)) {
                 self.slots[nth].uid = uid;
                 given += 1;

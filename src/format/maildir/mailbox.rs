@@ -56,6 +56,8 @@ pub(super) struct MaildirMailbox<'a> {
     /// Compressed messages of which nothing can be decompressed, and why, until they are judged.
     torn: Mutex<BTreeMap<usize, String>>,
     made_up: MadeUp,
+    /// Messages that have the UID of an earlier pass.
+    pub(super) recalled: u64,
     access: Option<Access>,
 }
 
@@ -153,6 +155,7 @@ impl<'a> MaildirMailbox<'a> {
             read: Default::default(),
             torn: Mutex::default(),
             made_up,
+            recalled: joined.recalled,
             access: dir.own_stat().ok().map(Access::from),
         };
         this.name_keywords(found);

@@ -38,6 +38,7 @@ mod opening;
 mod peek;
 pub mod quota;
 mod read;
+mod recalled;
 mod repair;
 pub mod uidlist;
 mod wrapping;

@@ -43,6 +43,8 @@ pub(super) struct Opening<'o, 'f> {
 pub(super) struct Joined {
     pub(super) uidnext: u32,
     pub(super) first_recent: u32,
+    /// Messages that have the UID of an earlier pass.
+    pub(super) recalled: u64,
 }
 
 impl Maildir {
@@ -347,7 +349,13 @@ impl Opening<'_, '_> {
             let uid = |given: &GivenUids| given.uid(guid).or_else(|| given.uid(made().as_bytes()));
             earlier.and_then(uid)
         };
-        let again = listing.give_known_uids(next, known);
+        // Without a list the index still tells which of them are in use.
+        let is_free = |uid: u32| {
+            let in_use = index.is_some_and(|index| index.position(uid).is_some());
+            uid >= next || (list.rows.is_empty() && in_use)
+        };
+        let known = |guid: &[u8]| known(guid).filter(|uid| is_free(*uid));
+        let again = listing.give_known_uids(known);
         let before = &self.store.options.uidnext_before;
         let before = before.get(&self.name.to_string()).copied();
         let before = before.or(earlier.map(|given| given.uidnext));
@@ -367,6 +375,7 @@ impl Opening<'_, '_> {
         Joined {
             uidnext: given.next,
             first_recent: first_recent(listing, index, next),
+            recalled: again,
         }
     }
 

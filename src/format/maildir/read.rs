@@ -34,9 +34,9 @@ pub(super) struct Maildir {
     pub(super) root: Dir,
     pub(super) options: OpenOptions,
     pub(super) now: i64,
-    names: Vec<MailboxName>,
-    folders: Vec<Folder>,
-    identities: Vec<Identity>,
+    pub(super) names: Vec<MailboxName>,
+    pub(super) folders: Vec<Folder>,
+    pub(super) identities: Vec<Identity>,
     account: Account,
     /// What maildirsize says is used: bytes, messages.
     believed: Option<(i64, i64)>,
@@ -57,9 +57,11 @@ struct Counted {
 
 /// What makes a mailbox the same one over time.
 #[derive(Debug, Clone, Copy)]
-struct Identity {
-    uidvalidity: UidValidity,
-    guid: Option<MailboxGuid>,
+pub(super) struct Identity {
+    pub uidvalidity: UidValidity,
+    pub guid: Option<MailboxGuid>,
+    /// The file that tells UIDVALIDITY; `None` where it is made up.
+    pub told_by: Option<&'static str>,
 }
 
 /// Opens the account in `root`.
@@ -192,7 +194,9 @@ impl Maildir {
     /// Opens the `nth` mailbox, which has messages of its own.
     pub(super) fn open_mailbox(&self, nth: usize, found: Found<'_>) -> Result<MaildirMailbox<'_>> {
         let (name, folder) = (&self.names[nth], &self.folders[nth]);
-        let Identity { uidvalidity, guid } = self.identities[nth];
+        let Identity {
+            uidvalidity, guid, ..
+        } = self.identities[nth];
         MaildirMailbox::open(self, name, folder, uidvalidity, guid, found)
     }
 
@@ -246,7 +250,7 @@ impl Maildir {
     }
 
     /// What a folder is called in the server's list, `/` between levels.
-    fn listed_as(&self, folder: &Folder) -> BString {
+    pub(super) fn listed_as(&self, folder: &Folder) -> BString {
         let name = bstr::join("/", &folder.side);
         if self.options.fs_layout {
             return name.into();
@@ -373,7 +377,11 @@ impl Maildir {
                 let detail = format!("{claimed}");
                 found(Finding::new(&MAILBOX_GUID_TWICE, detail).mailbox(name));
             }
-            self.identities.push(Identity { uidvalidity, guid });
+            self.identities.push(Identity {
+                uidvalidity,
+                guid,
+                told_by: header.uidvalidity.map(|_| UIDLISTS[0]),
+            });
         }
         self.account.last_uidvalidity = last;
     }

@@ -36,7 +36,8 @@ use crate::store::{Claims, MailboxSource, Source};
 pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Result<Plan> {
     let mut unreadable = false;
     let mut found = |finding: Finding| unreadable |= finding.rule == &rules::MAILBOX_UNREADABLE;
-    let store = super::read::open_typed(root.again()?, open, &mut found)?;
+    let mut store = super::read::open_typed(root.again()?, open, &mut found)?;
+    store.recall()?;
     let mut repair = Repair {
         store: &store,
         plan: Plan::default(),
@@ -146,11 +147,13 @@ impl<'s> Repair<'s> {
         if !codes.is_empty() || fates.iter().any(Fate::changes) {
             codes.sort_unstable();
             codes.dedup();
+            let (does, unknown) = self.store.told_of(nth, &mailbox);
             let lost: Vec<_> = { findings.iter() }
                 .filter_map(rows::gone)
                 .chain(fates.iter().filter_map(|fate| fate.lost.clone()))
+                .chain(unknown)
                 .collect();
-            self.write_list(&mailbox, folder, &fates, (codes, lost));
+            self.write_list(&mailbox, folder, &fates, (codes, does, lost));
         }
         self.redate(&mailbox, folder, &fates)
     }

@@ -62,7 +62,7 @@ const MENDED: &[(&str, Asked)] = &[
     ("uidlist.broken", Plainly),
     ("uidlist.truncated", Plainly),
     ("uidlist.duplicate", Plainly),
-    ("uidlist.missing", Plainly),
+    ("uidlist.missing", Losing),
     ("uidlist.renumbered", Plainly),
     ("quota.stale", Plainly),
     ("quota.broken", Plainly),

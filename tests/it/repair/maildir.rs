@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Damaged, mended};
+use super::{Damaged, lost, mended};
 use crate::harness::dovecot::Server;
-use crate::harness::maildir::{Maildir, VALIDITY, mail, name};
+use crate::harness::maildir::{Indexed, Maildir, VALIDITY, mail, name};
 use crate::harness::run::{Ran, Run};
 use crate::harness::store::Store;
 use crate::harness::tree::{differences, tree};
@@ -20,9 +20,14 @@ fn read(path: &Path) -> Store {
     Store::of("maildir", path, "")
 }
 
-/// Repairs; then it is sound, a second repair has nothing to do, and a server gives the same UIDs.
+/// As [`repaired_with`], and nothing is lost.
 fn repaired(account: &Maildir, test: &str) -> (Ran, Store) {
-    let ran = repair(account).exits(0);
+    repaired_with(0, account, test)
+}
+
+/// Repairs; then it is sound, a second repair has nothing to do, and a server gives the same UIDs.
+fn repaired_with(code: i32, account: &Maildir, test: &str) -> (Ran, Store) {
+    let ran = repair(account).exits(code);
     let before = tree(&account.source());
     let again = repair(account).exits(0);
     assert!(again.records_of("step").is_empty(), "{again}");
@@ -183,9 +188,93 @@ fn a_letter_that_other_folders_name_alike_gets_that_name() {
 #[test]
 fn a_mailbox_without_uidlist_gets_one() {
     let account = Maildir::five_and_one().without("dovecot-uidlist");
-    let (ran, store) = repaired(&account, "a_mailbox_without_uidlist");
+    let (ran, store) = repaired_with(1, &account, "a_mailbox_without_uidlist");
     assert_eq!(mended(&ran), ["uidlist.missing"]);
     assert_eq!(store.uids("INBOX"), [1, 2, 3, 4, 5]);
+    let said = "UIDVALIDITY and the UIDs of 5 messages: clients load all messages again";
+    assert_eq!(lost(&ran), [said]);
+}
+
+#[test]
+fn with_an_index_and_no_uidlist_only_the_uids_are_lost() {
+    let all: Vec<_> = (1..=5).map(|uid| (uid, 8, &[][..])).collect();
+    let index = Indexed {
+        next: 31,
+        messages: &all,
+        ..Indexed::default()
+    };
+    let account = Maildir::five_and_one().index("INBOX", &index);
+    let account = account.without("dovecot-uidlist");
+    let (ran, store) = repaired_with(1, &account, "with_an_index_and_no_uidlist");
+    assert_eq!(store.mailbox("INBOX").uidvalidity, VALIDITY);
+    assert_eq!(store.uids("INBOX"), [31, 32, 33, 34, 35]);
+    let said = "the UIDs of 5 messages, which have new ones: clients load them again";
+    assert_eq!(lost(&ran), [said]);
+}
+
+#[test]
+fn the_server_s_list_of_mailboxes_keeps_uidvalidity() {
+    let sample = Damaged::sample("maildir");
+    let before = read(&sample.store());
+    let files = ["dovecot-uidlist", "dovecot.index", "dovecot.index.log"];
+    let files = files.map(|file| sample.at(".Sent").join(file));
+    let files: Vec<_> = files.into_iter().filter(|file| file.exists()).collect();
+    let damaged = sample.without(&files);
+    let ran = damaged.repair().exits(1);
+    let after = read(&damaged.store());
+    let (before, after) = (before.mailbox("Sent"), after.mailbox("Sent"));
+    assert_eq!(before.uidvalidity, after.uidvalidity, "{ran}");
+    assert_eq!(before.guid, after.guid, "{ran}");
+    // The list may be older than the last UIDs.
+    assert!({ after.messages.keys() }.all(|uid| *uid >= before.uidnext));
+    assert!(lost(&ran)[0].starts_with("the UIDs of 4 messages"), "{ran}");
+}
+
+/// A Maildir that a conversion made of five messages, with or without an index of its INBOX. The names of the
+/// files are the GUIDs, as in all that Dovecot makes.
+fn converted(index: Option<&Indexed<'_>>) -> Maildir {
+    let sized = |nth| format!("{},S=42,W=46", name(nth));
+    let rows: Vec<_> = (1..=5).map(|nth| (nth, sized(nth as usize))).collect();
+    let mut from = Maildir::new().uidlist("INBOX", 6, &rows);
+    for nth in 1..=5 {
+        let body = mail(&format!("number {nth}"));
+        from = from.message("INBOX", &format!("{}:2,S", sized(nth)), body);
+    }
+    let to = Maildir::new();
+    fs::remove_dir_all(to.source()).unwrap();
+    from.convert_to(&to.location()).done().exits(0);
+    match index {
+        Some(index) => to.index("INBOX", index),
+        None => to,
+    }
+}
+
+#[test]
+fn what_a_conversion_remembers_gives_uids_back() {
+    let all: Vec<_> = (1..=5).map(|uid| (uid, 8, &[][..])).collect();
+    let index = Indexed {
+        next: 31,
+        messages: &all,
+        ..Indexed::default()
+    };
+    for (index, test) in [(Some(&index), "with_an_index"), (None, "without_an_index")] {
+        let account = converted(index).without("dovecot-uidlist");
+        let (ran, store) = repaired(&account, test);
+        assert_eq!(store.uids("INBOX"), [1, 2, 3, 4, 5], "{ran}");
+        assert_eq!(store.mailbox("INBOX").uidvalidity, VALIDITY);
+        assert_eq!(lost(&ran), [""; 0]);
+        // What came since is new, and above all UIDs that a server may have given.
+        let account = converted(index).without("dovecot-uidlist").new_message(
+            "INBOX",
+            &name(8),
+            mail("number 8"),
+        );
+        let (ran, store) = repaired_with(1, &account, test);
+        let new = if index.is_some() { 31 } else { 1006 };
+        assert_eq!(store.uids("INBOX"), [1, 2, 3, 4, 5, new], "{ran}");
+        let said = "the UIDs of 1 message, which have new ones: clients load them again";
+        assert_eq!(lost(&ran), [said]);
+    }
 }
 
 #[test]

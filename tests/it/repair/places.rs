@@ -82,7 +82,7 @@ fn copied(account: &Maildir, dovecot: &Dovecot, place: &str) {
 fn an_account_in_several_places_is_repaired_in_each() {
     let account = scattered();
     let (location, before) = (location(&account), contents(&account));
-    let ran = repair(&account, &location, &[]).exits(0);
+    let ran = repair(&account, &location, &[]).exits(1);
     let codes = ["maildir.size-mismatch", "quota.stale", "uidlist.missing"];
     assert_eq!(mended(&ran), codes);
     let named = format!("inbox/cur/{},S=39:2,S", name(7));
@@ -163,7 +163,7 @@ fn what_is_kept_is_no_mailbox_where_directories_stand_for_levels() {
         let account = levels(dirname);
         let location = format!("{}:{keys}", account.location());
         let before = contents(&account);
-        let ran = repair(&account, &location, &[]).exits(0);
+        let ran = repair(&account, &location, &[]).exits(1);
         assert_eq!(mended(&ran), ["maildir.size-mismatch", "uidlist.missing"]);
         assert!(account.at(kept).exists(), "{ran}");
         let told = ran.records_of("step");

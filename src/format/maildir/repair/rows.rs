@@ -73,7 +73,7 @@ impl Repair<'_> {
         mailbox: &MaildirMailbox<'_>,
         folder: &Folder,
         fates: &[Fate],
-        (codes, lost): (Vec<&'static str>, Vec<String>),
+        (codes, does, lost): (Vec<&'static str>, Vec<String>, Vec<String>),
     ) {
         let mut text = uidlist::header(mailbox.mailbox()).into_bytes();
         for (at, fate) in fates.iter().enumerate() {
@@ -83,7 +83,12 @@ impl Repair<'_> {
         let about = About {
             codes,
             lost,
-            ..About::in_mailbox(&mailbox.mailbox().name, format!("a list of {messages}"))
+            ..About::in_mailbox(
+                &mailbox.mailbox().name,
+                [vec![format!("a list of {messages}")], does]
+                    .concat()
+                    .join("; "),
+            )
         };
         self.put_beside(folder, UIDLISTS[0], Act::put(text), about);
     }
