@@ -111,6 +111,7 @@ impl<W: Write> Manifest<W> {
                 mailboxes: Some(0),
                 ..SumLine::default()
             },
+            unread: 0,
             digests: Vec::new(),
         };
         while let Some(name) = side.ahead()? {
@@ -119,6 +120,7 @@ impl<W: Write> Manifest<W> {
                 None => adding.unread(name)?,
             }
         }
+        let unread = adding.unread;
         let sum = adding.finish()?;
         self.torn = false;
         self.digest.push(teller.user(), &sum.digest);
@@ -126,7 +128,8 @@ impl<W: Write> Manifest<W> {
         add(&mut self.sum.mailboxes, sum.mailboxes.unwrap_or(0));
         self.sum.messages += sum.messages;
         self.sum.bytes += sum.bytes;
-        let line = line(sum, teller, started);
+        let readable = sum.messages - unread;
+        let line = line(sum, readable, teller, started);
         teller.watch().on(Event::UserDone(&line));
         Ok(line)
     }
@@ -142,6 +145,8 @@ struct Adding<'a, W: Write> {
     teller: &'a Teller<'a>,
     workers: &'a Workers,
     sum: SumLine,
+    /// Messages that only have a line.
+    unread: u64,
     digests: Vec<Digest>,
 }
 
@@ -173,13 +178,14 @@ impl<W: Write> Adding<'_, W> {
         self.digests.push(digest);
         add(&mut self.sum.mailboxes, 1);
         self.sum.messages += sums.messages;
+        self.unread += sums.unread;
         self.sum.bytes += sums.bytes;
         self.teller
             .watch()
             .on(Event::MailboxDone(&report::MailboxLine {
                 user: self.teller.user().into(),
                 mailbox: name,
-                messages: sums.messages,
+                messages: sums.readable(),
                 unseen: sums.unseen,
                 bytes: sums.bytes,
                 virtual_bytes: sums.virtual_bytes,
@@ -215,7 +221,7 @@ impl<W: Write> Adding<'_, W> {
     }
 }
 
-fn line(sum: SumLine, teller: &Teller<'_>, started: Instant) -> UserLine {
+fn line(sum: SumLine, readable: u64, teller: &Teller<'_>, started: Instant) -> UserLine {
     let counts = teller.counts();
     UserLine {
         user: teller.user().into(),
@@ -225,7 +231,7 @@ fn line(sum: SumLine, teller: &Teller<'_>, started: Instant) -> UserLine {
             Status::Ok
         },
         mailboxes: sum.mailboxes.unwrap_or(0),
-        messages: sum.messages,
+        messages: readable,
         bytes: sum.bytes,
         findings: counts.all_findings(),
         differences: 0,

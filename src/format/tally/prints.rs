@@ -193,6 +193,17 @@ pub enum Body {
 }
 
 impl Body {
+    /// True where nothing of it can be read.
+    pub fn is_lost(&self) -> bool {
+        matches!(
+            self,
+            Self::Unread {
+                recovered: None,
+                ..
+            }
+        )
+    }
+
     /// What was read of it: all, or what is sound.
     pub fn read(&self) -> Option<&BodyPrint> {
         match self {

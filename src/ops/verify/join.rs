@@ -169,7 +169,7 @@ impl<'j> Join<'j> {
             (digests, _) => *digests = None,
         }
         if side == 0 {
-            self.total.messages += sums.messages;
+            self.total.messages += sums.readable();
             self.total.bytes += sums.bytes;
         }
         let Some(print) = line else { return };
@@ -177,7 +177,7 @@ impl<'j> Join<'j> {
         self.teller.watch().on(Event::MailboxDone(&MailboxLine {
             user: self.teller.user().into(),
             mailbox: shown(&print.name),
-            messages: sums.messages,
+            messages: sums.readable(),
             unseen: sums.unseen,
             bytes: sums.bytes,
             virtual_bytes: sums.virtual_bytes,

@@ -87,7 +87,9 @@ pub struct Unread<'a> {
 pub struct Sums {
     /// How many messages.
     pub messages: u64,
-    /// How many of them without `\Seen`.
+    /// How many of them cannot be read: they are listed, and count nowhere else.
+    pub unread: u64,
+    /// How many of the others without `\Seen`.
     pub unseen: u64,
     /// Their bytes.
     pub bytes: u64,
@@ -102,9 +104,18 @@ impl Sums {
     pub fn add(&mut self, print: &MessagePrint) {
         let (size, virtual_size) = print.sizes();
         self.messages += 1;
+        if print.body.is_lost() {
+            self.unread += 1;
+            return;
+        }
         self.unseen += u64::from(!print.flags.contains(Flags::SEEN));
         self.bytes += size.or(virtual_size).unwrap_or(0);
         self.virtual_bytes += virtual_size.or(size).unwrap_or(0);
+    }
+
+    /// How many messages there are for people: as `inspect` and `convert` count them.
+    pub fn readable(&self) -> u64 {
+        self.messages - self.unread
     }
 }
 

@@ -13,7 +13,8 @@ use mailtally::ops::verify::Level;
 use mailtally::report::Status;
 
 use super::planted::{Dice, FORMATS, Planted, Said, Told, compared, store, store_on};
-use crate::harness::maildir::scratch;
+use crate::harness::maildir::{Maildir, name, scratch};
+use crate::harness::run::Run;
 
 /// Where on disk the body of a message is.
 struct Lies {
@@ -76,6 +77,26 @@ fn last(root: &Path, file: &Path) -> usize {
         last = last.max((lies.at, nth));
     }
     last.1
+}
+
+#[test]
+fn every_command_counts_the_messages_that_can_be_read() {
+    let name = format!("{}:2,S", name(6));
+    let torn = Maildir::five_and_one().message("INBOX", &name, b"\x1f\x8b\x08");
+    let tally = torn.temp().join("a.tally");
+    let (location, tally) = (torn.location(), tally.display().to_string());
+    let counts = [
+        &["inspect", "--json", &location][..],
+        &["manifest", "--json", &location, "-o", &tally],
+        &["verify", "--json", &location, &tally],
+        &["convert", "--json", &location, &torn.target()],
+    ]
+    .map(|args| {
+        let ran = Run::new(torn.temp()).args(args).done().exits(1);
+        let inbox = ran.mailbox("INBOX")["messages"].clone();
+        (ran.summary()["messages"].clone(), inbox)
+    });
+    assert!(counts.iter().all(|it| *it == counts[0]), "{counts:?}");
 }
 
 #[test]
