@@ -128,12 +128,16 @@ pub fn account(
         run.earlier = target.made_before(is_moved)?;
     }
     run.tell_account();
-    let mut line = if options.dry_run || same.is_some() {
+    let (mut line, built) = if options.dry_run || same.is_some() {
         // What needed a person the last time still does: it is read and said again, not written.
-        run.dry(job.destination)?
+        (run.dry(job.destination)?, None)
     } else {
         run.convert(target)?
     };
+    drop(source); // nothing of it is held while another account is worked on
+    if let Some(staging) = built {
+        workers.aside(|| staging.publish(job.to))?;
+    }
     tell_fewer(before, &line, teller);
     if let Some(head) = same {
         line.digest.destination = Some(head.digest);
@@ -416,7 +420,8 @@ impl Run<'_> {
         }
     }
 
-    fn convert(&self, target: Target<'_>) -> Result<UserLine> {
+    /// Builds the account beside its place. What comes with its line is to be published.
+    fn convert<'t>(&self, target: Target<'t>) -> Result<(UserLine, Option<Staging<'t>>)> {
         let (owner, mode) = self.ownership()?;
         let staging = target.begin()?;
         let done = self.build(&staging, owner, mode);
@@ -428,12 +433,9 @@ impl Run<'_> {
             Ok(line) if self.teller.counts().all_differences() > 0 => {
                 // What does not read back as it was written is nobody's store.
                 staging.abandon();
-                Ok(line)
+                Ok((line, None))
             }
-            Ok(line) => {
-                staging.publish(self.to)?;
-                Ok(line)
-            }
+            Ok(line) => Ok((line, Some(staging))),
             Err(error) => {
                 staging.abandon();
                 Err(error)

@@ -8,6 +8,7 @@ mod load;
 mod loss;
 pub mod manifest;
 mod notes;
+mod places;
 mod plan_keywords;
 mod plan_names;
 mod prove;

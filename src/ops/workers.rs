@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use rayon::ThreadPool;
 
+use super::places::Places;
 use crate::error::{Error, Result};
 
 /// How many messages are on their way at once.
@@ -18,19 +19,21 @@ const BATCH: usize = 256;
 pub struct Workers {
     pool: ThreadPool,
     jobs: usize,
+    places: Places,
     /// Set by a signal, or by an error that ends the run: looked at between batches.
     pub stop: Arc<AtomicBool>,
 }
 
 impl Workers {
-    /// `jobs` threads for messages, and one more for accounts: an account waits while its messages are
-    /// worked on, and while it is synced, which must not keep a core waiting too.
+    /// `jobs` threads for messages, and places for one account more: an account waits while its messages
+    /// are worked on, which must not keep a core waiting too.
     pub fn new(jobs: usize) -> Result<Self> {
         let jobs = jobs.max(1);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
         Ok(Self {
             pool: pool.map_err(|error| Error::Bug(error.to_string()))?,
             jobs,
+            places: Places::new(jobs + 1),
             stop: Arc::default(),
         })
     }
@@ -102,6 +105,12 @@ impl Workers {
             .collect()
     }
 
+    /// Runs what only waits for the device: as long as it does, another account can be worked on.
+    pub fn aside<T>(&self, wait: impl FnOnce() -> T) -> T {
+        let _lent = self.places.lend();
+        wait()
+    }
+
     /// Runs `one` on every account, several at once. Our own panic is that account's failure.
     /// The results are in the order of the accounts, whatever the order of the work.
     pub fn each<A: Sync, T: Send>(
@@ -114,6 +123,7 @@ impl Workers {
             Mutex::new(accounts.iter().map(|_| None).collect());
         let work = || {
             loop {
+                let _place = self.places.take();
                 let taken = next.lock().unwrap_or_else(PoisonError::into_inner).next();
                 let Some(nth) = taken else { break };
                 let result = self.go_on().and_then(|()| {
@@ -124,7 +134,8 @@ impl Workers {
             }
         };
         std::thread::scope(|scope| {
-            for _ in 0..accounts.len().min(self.jobs + 1) {
+            // As many may be aside as have a place.
+            for _ in 0..accounts.len().min(2 * (self.jobs + 1)) {
                 scope.spawn(work);
             }
         });
@@ -146,6 +157,7 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn batches_are_taken_in_order() {
@@ -180,6 +192,31 @@ mod tests {
         assert_eq!(results[0].as_ref().ok(), Some(&1));
         assert!(matches!(&results[1], Err(Error::Bug(said)) if said == "no"));
         assert_eq!(results[2].as_ref().ok(), Some(&3));
+    }
+
+    #[test]
+    fn an_account_that_waits_for_the_device_leaves_its_place_to_another() {
+        let workers = Workers::new(1).unwrap();
+        let (at_work, most, aside) = <(AtomicUsize, AtomicUsize, AtomicUsize)>::default();
+        let results = workers.each(&[1, 2, 3, 4], |_| {
+            most.fetch_max(at_work.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            at_work.fetch_sub(1, Ordering::SeqCst);
+            workers.aside(|| {
+                aside.fetch_add(1, Ordering::SeqCst);
+                Ok(comes(|| aside.load(Ordering::SeqCst) == 4))
+            })
+        });
+        assert!(results.into_iter().all(|all_aside| all_aside.unwrap()));
+        assert!(most.into_inner() <= 2, "places for the thread and one more");
+    }
+
+    /// Waits for what must come; false where it does not within half a minute.
+    fn comes(it: impl Fn() -> bool) -> bool {
+        let begun = Instant::now();
+        while !it() && begun.elapsed() < Duration::from_secs(30) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        it()
     }
 
     #[test]

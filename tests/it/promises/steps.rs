@@ -51,6 +51,17 @@ fn convert_by(
     to: &Path,
     disk: &Arc<dyn Disk>,
 ) -> Result<UserLine> {
+    convert_beside(&Workers::new(threads)?, from, format, to, disk)
+}
+
+/// The same, by workers that may have other accounts too.
+pub(super) fn convert_beside(
+    workers: &Workers,
+    from: &Maildir,
+    format: &str,
+    to: &Path,
+    disk: &Arc<dyn Disk>,
+) -> Result<UserLine> {
     let destination = Place::named(to.to_owned(), disk);
     let open = OpenOptions {
         now: 1_800_000_000,
@@ -72,12 +83,7 @@ fn convert_by(
         }),
         ..Default::default()
     };
-    convert::account(
-        job,
-        &options,
-        &Teller::new("", &()),
-        &Workers::new(threads)?,
-    )
+    convert::account(job, &options, &Teller::new("", &()), workers)
 }
 
 /// Mode, owner and content.

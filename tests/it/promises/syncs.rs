@@ -2,16 +2,27 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mailtally::Result;
 use mailtally::disk::{Action, Disk, Step};
+use mailtally::ops::workers::Workers;
 use mailtally::report::UserLine;
 
-use super::steps::{account, beside, convert, place};
+use super::steps::{account, beside, convert, convert_beside, place};
 use crate::harness::failing::EIO;
 use crate::harness::maildir::{Maildir, name};
+
+/// Waits for what must come; false where it does not within half a minute.
+fn comes(it: impl Fn() -> bool) -> bool {
+    let begun = Instant::now();
+    while !it() && begun.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    it()
+}
 
 /// A disk that writes down when an account is synced, and when its state is begun: the proof does that.
 #[derive(Debug, Default)]
@@ -42,13 +53,7 @@ impl Disk for Order {
                 }
             }
             (Action::Create, b"mailtally.state") => {
-                let begun = Instant::now();
-                while self.state_waits
-                    && !self.seen().contains(&"sync")
-                    && begun.elapsed() < Duration::from_secs(30)
-                {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
+                comes(|| !self.state_waits || self.seen().contains(&"sync"));
                 self.see("state");
             }
             (Action::Rename, b"store") => self.see("rename"),
@@ -99,4 +104,34 @@ fn what_the_first_sync_of_a_large_one_says_ends_the_run_and_nothing_is_left() {
     assert!(error.chain().contains("cannot sync"), "{}", error.chain());
     assert!(!order.seen().contains(&"rename"));
     assert_eq!(beside(&to), [""; 0]);
+}
+
+/// A disk on which no sync ends before four accounts are being synced.
+#[derive(Debug, Default)]
+struct Slow(AtomicUsize);
+
+impl Disk for Slow {
+    fn before(&self, step: &Step<'_>) -> io::Result<()> {
+        let account = step.dir.to_string_lossy().ends_with(".mailtally-new");
+        if account && step.action == Action::Sync {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            if !comes(|| self.0.load(Ordering::SeqCst) == 4) {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn accounts_that_only_wait_for_the_device_hold_no_other_up() {
+    let from = account();
+    let to = place(&from);
+    let disk: Arc<dyn Disk> = Arc::new(Slow::default());
+    let workers = Workers::new(1).unwrap();
+    let results = workers.each(&["a", "b", "c", "d"], |user| {
+        convert_beside(&workers, &from, "maildir", &to.with_file_name(user), &disk)
+    });
+    let errors: Vec<_> = results.iter().filter_map(|it| it.as_ref().err()).collect();
+    assert!(errors.is_empty(), "{errors:?}");
 }

@@ -1,0 +1,72 @@
+//! How many accounts are worked on at once; one that only waits for the device is none of them.
+//!
+//! ```text
+//! a  ######....       # at work     . waits until it is on the device
+//! b  ########....
+//! c        ########....             began when a had nothing to do but wait
+//! ```
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// The places for accounts that are worked on.
+#[derive(Debug)]
+pub(super) struct Places {
+    /// Below zero while one that was lent is in use again.
+    free: Mutex<isize>,
+    freed: Condvar,
+}
+
+impl Places {
+    /// So many.
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            free: Mutex::new(most.try_into().unwrap_or(isize::MAX)),
+            freed: Condvar::new(),
+        }
+    }
+
+    fn free(&self) -> MutexGuard<'_, isize> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a place, and keeps it until what is returned is dropped.
+    pub(super) fn take(&self) -> Place<'_> {
+        let mut free = self.free();
+        while *free <= 0 {
+            let freed = self.freed.wait(free);
+            free = freed.unwrap_or_else(PoisonError::into_inner);
+        }
+        *free -= 1;
+        Place(self)
+    }
+
+    /// Gives a place that was taken to others until what is returned is dropped. Then it is taken again at
+    /// once, by one too many if need be: what is left to do is little.
+    pub(super) fn lend(&self) -> Lent<'_> {
+        self.give_back();
+        Lent(self)
+    }
+
+    fn give_back(&self) {
+        *self.free() += 1;
+        self.freed.notify_one();
+    }
+}
+
+/// A place that is taken.
+pub(super) struct Place<'a>(&'a Places);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.give_back();
+    }
+}
+
+/// A place that others may have.
+pub(super) struct Lent<'a>(&'a Places);
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        *self.0.free() -= 1;
+    }
+}
