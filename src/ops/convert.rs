@@ -428,7 +428,7 @@ impl Run<'_> {
         match done {
             Ok(line) if line.digest.destination.is_none() => {
                 staging.abandon();
-                Ok(self.kept(line))
+                Ok((self.kept(line), None))
             }
             Ok(line) if self.teller.counts().all_differences() > 0 => {
                 // What does not read back as it was written is nobody's store.

@@ -99,8 +99,11 @@ fn an_index_that_is_not_named_is_missed_aloud() {
     });
 }
 
+/// What is damaged, and how.
+type Damage = (&'static str, fn(&Path));
+
 /// Ways to damage indexes that lie elsewhere, in the home of the server's user.
-const DAMAGES: &[(&str, fn(&Path))] = &[
+const DAMAGES: &[Damage] = &[
     ("the log of INBOX", |index| {
         let log = index.join("mailboxes/INBOX/dovecot.index.log");
         let mut bytes = fs::read(&log).unwrap();

@@ -94,7 +94,7 @@ fn what_an_index_no_longer_tells_a_log_from_the_beginning_does() {
         let mut found = Vec::new();
         let dir = open(temp.path());
         let loaded = load(&dir, "dovecot.index", &mut |finding| {
-            found.push(finding.detail)
+            found.push(finding.detail);
         });
         (loaded.unwrap().unwrap(), found)
     };

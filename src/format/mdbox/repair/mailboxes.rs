@@ -16,8 +16,8 @@ use crate::disk::plan::{About, Act};
 use crate::error::Result;
 use crate::format::dbox::record::seconds;
 use crate::format::dbox::{
-    CACHE, INDEX, IndexAt, Looked, MailboxIndex, Mails, Own, RECALLED_FROM, guid_128,
-    if_readable, look_at, lost_with, mended_by_a_new_index, not_stored,
+    CACHE, INDEX, IndexAt, Looked, MailboxIndex, Mails, Own, RECALLED_FROM, guid_128, if_readable,
+    look_at, lost_with, mended_by_a_new_index, not_stored,
 };
 use crate::format::dovecot_index::Generation;
 use crate::format::mailbox_list::{LIST, UNKNOWN_UIDS};
