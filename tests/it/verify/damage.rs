@@ -13,7 +13,7 @@ use mailtally::ops::verify::Level;
 use mailtally::report::Status;
 
 use super::planted::{Dice, FORMATS, Planted, Said, Told, compared, store, store_on};
-use crate::harness::maildir::{Maildir, name, scratch};
+use crate::harness::maildir::{Maildir, scratch};
 use crate::harness::run::Run;
 
 /// Where on disk the body of a message is.
@@ -81,18 +81,25 @@ fn last(root: &Path, file: &Path) -> usize {
 
 #[test]
 fn every_command_counts_the_messages_that_can_be_read() {
-    let name = format!("{}:2,S", name(6));
-    let torn = Maildir::five_and_one().message("INBOX", &name, b"\x1f\x8b\x08");
-    let tally = torn.temp().join("a.tally");
-    let (location, tally) = (torn.location(), tally.display().to_string());
+    let account = Maildir::five_and_one();
+    account.convert().exits(0);
+    let mails = account.destination().join("mailboxes/INBOX/dbox-Mails");
+    fs::remove_file(mails.join("u.3")).unwrap();
+    let beside = |name: &str| account.temp().join(name).display().to_string();
+    let (location, tally) = (account.target(), beside("a.tally"));
     let counts = [
         &["inspect", "--json", &location][..],
         &["manifest", "--json", &location, "-o", &tally],
         &["verify", "--json", &location, &tally],
-        &["convert", "--json", &location, &torn.target()],
+        &[
+            "convert",
+            "--json",
+            &location,
+            &format!("mdbox:{}", beside("mdbox")),
+        ],
     ]
     .map(|args| {
-        let ran = Run::new(torn.temp()).args(args).done().exits(1);
+        let ran = Run::new(account.temp()).args(args).done().exits(1);
         let inbox = ran.mailbox("INBOX")["messages"].clone();
         (ran.summary()["messages"].clone(), inbox)
     });
