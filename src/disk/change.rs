@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use rustix::fs::{
-    AtFlags, FlockOperation, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid,
+    Access, AtFlags, FlockOperation, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid,
 };
 use rustix::io::Errno;
 
@@ -122,6 +122,19 @@ fn mode_bits(mode: u32) -> Mode {
 }
 
 impl Dir {
+    /// An error where no name in it may be changed.
+    pub fn check_writable(&self) -> Result<()> {
+        self.own_step(Action::Stat, || {
+            let wanted = Access::WRITE_OK | Access::EXEC_OK;
+            Ok(rustix::fs::accessat(
+                &self.fd,
+                ".",
+                wanted,
+                AtFlags::EACCESS,
+            )?)
+        })
+    }
+
     /// Makes a directory, open to its owner alone for now, and opens it.
     pub fn make_dir(&self, name: impl AsRef<[u8]>) -> Result<Self> {
         let name = name.as_ref();

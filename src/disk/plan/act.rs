@@ -6,7 +6,7 @@ use super::journal::{DONE, Entry, Journal, PLAN, UNDO};
 use super::places::{Folders, NEW, gone_if_empty, names, other_owner};
 use super::prepare::prepare;
 use super::step;
-use super::{Place, Places, Plan};
+use super::{Place, Places, Plan, parent};
 use crate::disk::{Dir, Stat, remove_tree};
 use crate::error::Result;
 
@@ -29,6 +29,7 @@ impl Carried {
 /// Carries out a plan: prepares all of it, then does step by step.
 pub fn carry_out(places: &Places<'_>, plan: &Plan, date: &str) -> Result<Carried> {
     let stat = places.root.own_stat()?;
+    check_writable(places, plan)?;
     let folders = Folders::make(places, plan, date)?;
     let journal = prepare(&folders, plan)?;
     // All that is new is on the device before the journal is, and the journal before a step is done.
@@ -40,6 +41,16 @@ pub fn carry_out(places: &Places<'_>, plan: &Plan, date: &str) -> Result<Carried
     }
     do_all(&folders, &journal)?;
     Ok(Carried::new(&folders.name, journal.steps))
+}
+
+/// What is begun must not stop half way because a name cannot be changed.
+fn check_writable(places: &Places<'_>, plan: &Plan) -> Result<()> {
+    for step in &plan.steps {
+        if let Ok((dir, _)) = parent(places.dir(step.place)?, &step.path) {
+            dir.check_writable()?;
+        }
+    }
+    Ok(())
 }
 
 /// Finishes what an earlier run had begun, to do or to undo. Returns what that run did not live to tell.

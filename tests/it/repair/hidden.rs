@@ -179,3 +179,47 @@ fn inspect_does_not_call_lost_what_a_mailbox_that_cannot_be_read_may_name() {
     set_mode(&hidden, 0o700);
     assert_eq!(ran.codes(), ["mailbox.unreadable", "mdbox.uncounted"]);
 }
+
+/// Runs as the user whom modes hold for, while a file or folder has this mode.
+fn repair_with_mode(damaged: &Damaged, path: &str, mode: u32) -> Ran {
+    give(&damaged.store());
+    let path = damaged.at(path);
+    let before = fs::metadata(&path).unwrap().permissions().mode();
+    set_mode(&path, mode);
+    let location = format!("{}:{}", damaged.format(), damaged.store().display());
+    let run = Run::new(damaged.store().parent().unwrap()).unprivileged();
+    let ran = run
+        .args(["repair", "--json", "--offline", &location])
+        .done();
+    set_mode(&path, before);
+    ran
+}
+
+#[test]
+fn a_storage_file_that_cannot_be_read_costs_nothing_that_may_be_in_it() {
+    let damaged = with_a_torn_log("mdbox");
+    let sound = Store::of("mdbox", &Damaged::sample("mdbox").store(), "");
+    let before = content(&damaged, "");
+    let ran = repair_with_mode(&damaged, "storage/m.2", 0o000).exits(1);
+    assert!(!ran.findings("dbox.unreadable").is_empty(), "{ran}");
+    assert_eq!(content(&damaged, ""), before, "{ran}");
+    damaged.repair();
+    let after = Store::of("mdbox", &damaged.store(), "");
+    for (name, mailbox) in &sound.mailboxes {
+        let messages = after.mailbox(name).messages.len();
+        assert_eq!(messages, mailbox.messages.len(), "{name}: {ran}");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_is_said_before_anything_is_begun() {
+    for format in ["sdbox", "mdbox"] {
+        let damaged = with_a_torn_log(format);
+        let before = tree(&damaged.store()).len();
+        let ran = repair_with_mode(&damaged, "mailboxes/Sent/dbox-Mails", 0o555).exits(77);
+        assert!(ran.stderr.contains("Sent/dbox-Mails"), "{ran}");
+        assert_eq!(tree(&damaged.store()).len(), before, "{ran}");
+        damaged.repair();
+        assert!(damaged.inspect().code == 0 || format == "mdbox");
+    }
+}

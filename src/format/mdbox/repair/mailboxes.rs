@@ -43,6 +43,8 @@ pub(super) struct Mailbox {
     pub map: u32,
     /// It has no index.
     pub made: bool,
+    /// Its index may not name all that it has.
+    pub in_doubt: bool,
     pub codes: Vec<&'static str>,
     pub lost: Vec<String>,
     /// It needs a new index.
@@ -123,6 +125,7 @@ impl Repair<'_> {
             entries: Vec::new(),
             map: mailbox.dbox.first_word().unwrap_or(0),
             made: mailbox.is_made,
+            in_doubt: mailbox.in_doubt,
             codes: Vec::new(),
             lost: Vec::new(),
             changed: mailbox.is_made,
@@ -269,7 +272,9 @@ impl Repair<'_> {
         for mailbox in std::mem::take(&mut self.mailboxes) {
             let belongs = mailbox.map == self.map.uid_validity
                 || (mailbox.map == 0 && mailbox.entries.is_empty());
-            if mailbox.changed || !belongs {
+            // What of it is in a file that cannot be read now would be lost.
+            let must_wait = mailbox.in_doubt && !self.scanned.unreadable.is_empty();
+            if !must_wait && (mailbox.changed || !belongs) {
                 self.write_mailbox(mailbox, belongs)?;
             }
         }

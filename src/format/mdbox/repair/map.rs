@@ -1,6 +1,6 @@
 //! The map, corrected: each map UID where its message is, counted by the mailboxes that name it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use zerocopy::IntoBytes;
@@ -105,6 +105,15 @@ impl NewMap {
         }
     }
 
+    /// What is in a file that cannot be read is not counted lower.
+    fn keep_counts(&mut self, told: &Told, unreadable: &BTreeSet<u32>) {
+        let hidden = self.stored.values_mut();
+        for stored in hidden.filter(|stored| unreadable.contains(&stored.place.file_id)) {
+            let told = told.get(&(stored.place.file_id, stored.place.at));
+            stored.refs = told.map_or(stored.refs, |(_, refs)| stored.refs.max(*refs));
+        }
+    }
+
     /// The one at a place counts nothing any more, if it did.
     pub(super) fn free(&mut self, place: Place) {
         let map_uid = self.at(place);
@@ -168,6 +177,7 @@ impl Repair<'_> {
                 has_it
             });
         }
+        self.map.keep_counts(&told, &self.scanned.unreadable);
         if let Some(named) = named {
             let known = old.is_some().then_some(&told);
             self.map.lower_no_count(&named, known);
@@ -196,8 +206,9 @@ impl Repair<'_> {
                     len: 0,
                 };
                 let held = self.scanned.len(place);
+                let hidden = self.scanned.unreadable.contains(&file_id);
                 let free = self.map.at(place).is_none() && !self.map.stored.contains_key(&map_uid);
-                if free && (held.is_some() || missing || self.is_partly_hidden) {
+                if free && (held.is_some() || missing || hidden || self.is_partly_hidden) {
                     let told = old.position(map_uid).and_then(|nth| old.place(nth));
                     self.map.enter(map_uid, told.unwrap_or(place), refs);
                 }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -46,18 +46,29 @@ pub(super) struct Scanned {
     pub gaps: Vec<(u32, u64, u64)>,
     /// What is sound of a message in a gap, by its GUID.
     pub in_gaps: HashMap<[u8; 16], Place>,
+    /// Files that cannot be read now: they stay as they are, and so does what the map says of them.
+    pub unreadable: BTreeSet<u32>,
 }
 
 impl Scanned {
-    /// Reads every file from end to end.
+    /// Reads every file from end to end. One that cannot be read is an error where nothing else tells what is in it.
     pub(super) fn read(storage: &Storage) -> Result<Self> {
         let mut this = Self::default();
+        let is_mapped = { storage.map.as_ref() }.is_some_and(|map| !map.is_in_doubt());
         for id in storage.files()? {
-            if let Some(file) = storage.file(id)? {
-                this.add(id, &file)?;
+            match this.read_file(storage, id) {
+                Err(Error::Io { .. }) if is_mapped => drop(this.unreadable.insert(id)),
+                read => read?,
             }
         }
         Ok(this)
+    }
+
+    fn read_file(&mut self, storage: &Storage, id: u32) -> Result<()> {
+        match storage.file(id)? {
+            Some(file) => self.add(id, &file),
+            None => Ok(()),
+        }
     }
 
     fn add(&mut self, id: u32, file: &StorageFile) -> Result<()> {
@@ -163,6 +174,7 @@ impl Repair<'_> {
                 files.entry(*id).or_default().insert(*at, piece);
             }
         }
+        files.retain(|id, _| !self.scanned.unreadable.contains(id));
         for (id, pieces) in &mut files {
             for ((_, at), held) in self.scanned.held.range((*id, 0)..=(*id, u64::MAX)) {
                 pieces.entry(*at).or_insert(Piece::Raw(*at, held.len));
@@ -178,10 +190,10 @@ impl Repair<'_> {
         let entries = self.mailboxes.iter().flat_map(|mailbox| &mailbox.entries);
         let named = entries.filter_map(|entry| entry.place);
         for place in named.chain(self.perhaps_named()) {
-            let (Some(pieces), Some(file)) = (
-                files.get_mut(&place.file_id),
-                self.store.storage.file(place.file_id)?,
-            ) else {
+            let Some(pieces) = files.get_mut(&place.file_id) else {
+                continue;
+            };
+            let Some(file) = self.store.storage.file(place.file_id)? else {
                 continue;
             };
             let there = file.len.saturating_sub(place.at);
