@@ -6,14 +6,16 @@
 //! c        ########....             began when a had nothing to do but wait
 //! ```
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// The places for accounts that are worked on.
+/// Places for accounts that are worked on, or for threads that work.
 #[derive(Debug)]
 pub(super) struct Places {
     /// Below zero while one that was lent is in use again.
     free: Mutex<isize>,
     freed: Condvar,
+    waiting: AtomicUsize,
 }
 
 impl Places {
@@ -22,6 +24,7 @@ impl Places {
         Self {
             free: Mutex::new(most.try_into().unwrap_or(isize::MAX)),
             freed: Condvar::new(),
+            waiting: AtomicUsize::new(0),
         }
     }
 
@@ -33,11 +36,27 @@ impl Places {
     pub(super) fn take(&self) -> Place<'_> {
         let mut free = self.free();
         while *free <= 0 {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
             let freed = self.freed.wait(free);
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             free = freed.unwrap_or_else(PoisonError::into_inner);
         }
         *free -= 1;
         Place(self)
+    }
+
+    /// A place, if one is free.
+    pub(super) fn take_if_free(&self) -> Option<Place<'_>> {
+        let mut free = self.free();
+        (*free > 0).then(|| {
+            *free -= 1;
+            Place(self)
+        })
+    }
+
+    /// True while somebody waits for a place.
+    pub(super) fn wanted(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Gives a place that was taken to others until what is returned is dropped. Then it is taken again at

@@ -20,13 +20,15 @@ pub struct Workers {
     pool: ThreadPool,
     jobs: usize,
     places: Places,
+    /// Of threads that work on messages.
+    cores: Places,
     /// Set by a signal, or by an error that ends the run: looked at between batches.
     pub stop: Arc<AtomicBool>,
 }
 
 impl Workers {
-    /// `jobs` threads for messages, and places for one account more: an account waits while its messages
-    /// are worked on, which must not keep a core waiting too.
+    /// `jobs` cores for messages, and places for one account more: what an account does between its
+    /// messages must not keep a core waiting.
     pub fn new(jobs: usize) -> Result<Self> {
         let jobs = jobs.max(1);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
@@ -34,6 +36,7 @@ impl Workers {
             pool: pool.map_err(|error| Error::Bug(error.to_string()))?,
             jobs,
             places: Places::new(jobs + 1),
+            cores: Places::new(jobs),
             stop: Arc::default(),
         })
     }
@@ -77,7 +80,9 @@ impl Workers {
         Ok(self.side_by_side(range, &work))
     }
 
-    /// Threads take the numbers in order: whoever has one can wait for those below it.
+    /// Threads take the numbers in order: whoever has one can wait for those below it. The caller works
+    /// itself, and cores that have nothing to do help until somebody else wants them: two threads at two
+    /// accounts stand less in each other's way than two at one.
     fn side_by_side<T: Send>(
         &self,
         range: Range<usize>,
@@ -85,19 +90,22 @@ impl Workers {
     ) -> Vec<T> {
         let next = AtomicUsize::new(range.start);
         let results: Vec<Mutex<Option<T>>> = range.clone().map(|_| Mutex::default()).collect();
-        let one_after_the_other = || {
-            loop {
-                let nth = next.fetch_add(1, Ordering::Relaxed);
-                let Some(place) = results.get(nth - range.start) else {
-                    break;
-                };
-                *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(work(nth));
-            }
+        let take_one = &|| {
+            let nth = next.fetch_add(1, Ordering::Relaxed);
+            let place = results.get(nth - range.start)?;
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(work(nth));
+            Some(())
         };
-        self.pool.scope(|scope| {
-            for _ in 0..self.jobs.min(range.len()) {
-                scope.spawn(|_| one_after_the_other());
+        let _own = self.cores.take();
+        self.pool.in_place_scope(|scope| {
+            let idle = std::iter::from_fn(|| self.cores.take_if_free());
+            for core in idle.take(range.len().saturating_sub(1)) {
+                scope.spawn(move |_| {
+                    let _core = core;
+                    while !self.cores.wanted() && take_one().is_some() {}
+                });
             }
+            while take_one().is_some() {}
         });
         let done = results.into_iter();
         let done = done.map(|place| place.into_inner().unwrap_or_else(PoisonError::into_inner));
@@ -192,6 +200,31 @@ mod tests {
         assert_eq!(results[0].as_ref().ok(), Some(&1));
         assert!(matches!(&results[1], Err(Error::Bug(said)) if said == "no"));
         assert_eq!(results[2].as_ref().ok(), Some(&3));
+    }
+
+    #[test]
+    fn a_second_account_need_not_wait_for_the_end_of_the_batch_of_the_first() {
+        let workers = Workers::new(2).unwrap();
+        let (first, second) = <(AtomicBool, AtomicBool)>::default();
+        let at = |flag: &AtomicBool| flag.load(Ordering::SeqCst);
+        let results = workers.each(&[1, 2], |account| {
+            if *account == 2 {
+                assert!(comes(|| at(&first)));
+                workers.batch(0..1, |_| second.store(true, Ordering::SeqCst))?;
+                return Ok(());
+            }
+            let seen = workers.batch(0..10_000, |_| {
+                first.store(true, Ordering::SeqCst);
+                if !at(&second) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                at(&second)
+            })?;
+            let before = seen.into_iter().filter(|second| !second).count();
+            assert!(before < 5_000, "{before} messages of the first came before");
+            Ok(())
+        });
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
     }
 
     #[test]
