@@ -2,11 +2,15 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use clap::Args;
 use mailtally::format::location;
 use mailtally::format::{RepairOptions, Room};
-use mailtally::ops::repair::{self, Options};
+use mailtally::ops::Teller;
+use mailtally::ops::repair::{self, Options, Repaired};
+use mailtally::ops::users::FoundAccount;
+use mailtally::ops::workers::Workers;
 use mailtally::report::{StepLine, counted, escape};
 use mailtally::{Error, Result};
 
@@ -76,13 +80,33 @@ impl Repair {
                 dates: self.dates,
             },
         };
-        let exit = run.each(&found.accounts, |account, teller, workers| {
+        let opened = |account: &FoundAccount| {
             let root = stores::open(&account.place)?;
             let (room, open) = stores::open_options(&location, account, &root, &context)?;
+            Ok((room, root, open))
+        };
+        // Accounts, and plans of which people are told at the end.
+        let passed_on = Mutex::new(Vec::new());
+        let all_passed_on = || passed_on.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = |account: &FoundAccount, teller: &Teller<'_>, workers: &Workers| {
+            let (room, root, open) = opened(account)?;
             supported(room, &options)?;
-            repair::account(room, &root, &open, &options, teller, workers)
-        });
-        Ok(exit)
+            let Repaired { line, plans } =
+                repair::account(room, &root, &open, &options, teller, workers)?;
+            if !plans.is_empty() {
+                all_passed_on().push((account.clone(), plans));
+            }
+            Ok(line)
+        };
+        let told = || {
+            for (account, plans) in all_passed_on().iter() {
+                let told = opened(account)
+                    .and_then(|(room, root, open)| repair::told(room, &root, &open, plans));
+                // What cannot be marked as told is told once more.
+                let _: Result<()> = told;
+            }
+        };
+        Ok(run.each_then(&found.accounts, one, told))
     }
 }
 
@@ -103,9 +127,14 @@ fn supported(room: &Room, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What was done, or would be.
+/// What was done, or would be; of that only what is lost, where only what is wrong is wanted.
 pub fn steps(out: &mut String, steps: &[StepLine], shown: Shown) {
     let mut steps: Vec<_> = steps.iter().collect();
+    steps.retain(|step| !shown.quiet || !step.lost.is_empty());
+    if steps.is_empty() {
+        return;
+    }
+    out.push('\n');
     steps.sort_by_key(|step| &step.user);
     let summed = |step: &StepLine| step.told_by.is_some() && !shown.verbose;
     for step in steps.iter().filter(|step| !summed(step)) {
@@ -116,6 +145,9 @@ pub fn steps(out: &mut String, steps: &[StepLine], shown: Shown) {
         steps.iter().copied().filter(|step| summed(step)),
         shown.width,
     );
+    if shown.quiet {
+        return;
+    }
     for ((user, kept), count) in kept(&steps) {
         let count = counted(count, "step");
         let user = match user {

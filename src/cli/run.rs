@@ -97,13 +97,23 @@ impl Run {
         accounts: &[FoundAccount],
         one: impl Fn(&FoundAccount, &Teller<'_>, &Workers) -> Result<UserLine> + Sync,
     ) -> Exit {
+        self.each_then(accounts, one, || ())
+    }
+
+    /// The same; `then` is called once all that was said has arrived where results go.
+    pub fn each_then(
+        self,
+        accounts: &[FoundAccount],
+        one: impl Fn(&FoundAccount, &Teller<'_>, &Workers) -> Result<UserLine> + Sync,
+        then: impl FnOnce(),
+    ) -> Exit {
         let results = self.workers.each(accounts, |account| {
             self.one(&account.user, |teller, workers| {
                 one(account, teller, workers)
             })
         });
         self.tell_untried(accounts);
-        self.conclude(&results)
+        self.conclude_then(&results, then)
     }
 
     /// Works on one account.
@@ -160,6 +170,10 @@ impl Run {
 
     /// Says how it went.
     pub fn conclude(self, results: &[Result<UserLine>]) -> Exit {
+        self.conclude_then(results, || ())
+    }
+
+    fn conclude_then(self, results: &[Result<UserLine>], then: impl FnOnce()) -> Exit {
         let failures: Vec<_> = results
             .iter()
             .filter_map(|result| result.as_ref().err())
@@ -177,6 +191,9 @@ impl Run {
         if self.watch.lost() {
             eprintln!("error: cannot write the results to standard output");
             return exit.max(Exit::IoError);
+        }
+        if self.watch.arrived() {
+            then();
         }
         exit
     }

@@ -89,6 +89,8 @@ pub struct Watch {
     to_stderr: bool,
     /// Standard output took no more, and not because nobody reads it.
     lost: AtomicBool,
+    /// Nobody reads standard output any more.
+    unread: AtomicBool,
 }
 
 impl Watch {
@@ -114,6 +116,7 @@ impl Watch {
             progress: Progress::new(global, command),
             to_stderr: false,
             lost: AtomicBool::new(false),
+            unread: AtomicBool::new(false),
         }
     }
 
@@ -169,6 +172,11 @@ impl Watch {
         self.lost.load(Ordering::Relaxed)
     }
 
+    /// True if all results arrived where they were sent.
+    pub fn arrived(&self) -> bool {
+        !self.lost() && !self.unread.load(Ordering::Relaxed)
+    }
+
     fn record(&self, record: &impl Serialize) {
         if let Ok(mut line) = serde_json::to_vec(record) {
             line.push(b'\n');
@@ -182,12 +190,13 @@ impl Watch {
             return;
         }
         let mut out = stdout().lock();
-        match out.write_all(bytes).and_then(|()| out.flush()) {
+        if let Err(error) = out.write_all(bytes).and_then(|()| out.flush()) {
             // A closed pipe ends quietly.
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                self.lost.store(true, Ordering::Relaxed);
-            }
-            _ => {}
+            let fate = match error.kind() {
+                ErrorKind::BrokenPipe => &self.unread,
+                _ => &self.lost,
+            };
+            fate.store(true, Ordering::Relaxed);
         }
     }
 

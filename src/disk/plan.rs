@@ -6,6 +6,7 @@
 //!     0001.dovecot.index  what had the place, kept
 //!     plan.json           the steps. From here on the plan is carried out, also by the next run
 //!     done.json           its name when all of them are done. Undoing begins with the name undo.json
+//!     untold              gone when whoever asked for the plan has read what came of it
 //! ```
 //! A name that is removed is kept by the step itself. Each step is one rename or one time that is set, and does nothing where it was done already. Without a
 //! `plan.json` nothing was touched yet, and the folder is thrown away.
@@ -29,7 +30,7 @@ use super::{Dir, NewFile};
 use crate::error::Result;
 use crate::model::MailboxName;
 
-pub use act::{Carried, begun, carry_out, finish_what_was_begun, undo};
+pub use act::{Carried, begun, carry_out, finish_what_was_begun, told, undo, untold};
 pub use journal::Entry;
 pub use ours::Ours;
 pub use places::{Place, Places};

@@ -23,6 +23,7 @@ pub fn account(
     teller: &Teller<'_>,
     workers: &Workers,
 ) -> Result<UserLine> {
+    repair::tell_begun(room, &source, open, teller);
     let line = look(room, source, open, teller, workers)?;
     teller.watch().on(Event::UserDone(&line));
     Ok(line)
@@ -37,7 +38,6 @@ pub(super) fn look(
     workers: &Workers,
 ) -> Result<UserLine> {
     let started = Instant::now();
-    repair::tell_begun(room, &source, open, teller);
     let source = (room.open)(source, open, &mut |finding| teller.found(finding))?;
     teller.started(|| source.estimate());
     let mut line = UserLine {

@@ -32,7 +32,16 @@ pub struct Options {
     pub repair: RepairOptions,
 }
 
-/// Repairs one account.
+/// What a repair of an account came to.
+#[derive(Debug)]
+pub struct Repaired {
+    /// How it ended.
+    pub line: UserLine,
+    /// Plans whose steps were passed on: once people have them, that is said to [`told`].
+    pub plans: Vec<String>,
+}
+
+/// Repairs one account. What was done is told again by the next repair, until [`told`] is.
 pub fn account(
     room: &Room,
     root: &Dir,
@@ -40,7 +49,7 @@ pub fn account(
     options: &Options,
     teller: &Teller<'_>,
     workers: &Workers,
-) -> Result<UserLine> {
+) -> Result<Repaired> {
     let repair = room.repair.ok_or_else(|| not_repaired(room))?;
     let places = places(room, root, open);
     if !options.offline {
@@ -52,7 +61,13 @@ pub fn account(
     } else {
         None
     };
-    let was_lost = !options.dry_run && finish(&places, teller)?;
+    let mut plans = Vec::new();
+    let was_lost = if options.dry_run {
+        tell_begun(room, root, open, teller);
+        tell_untold(&places, teller)?
+    } else {
+        finish(&places, teller, &mut plans)?
+    };
     let attention = match begun {
         // Until it is finished, the store is not what the next plan will be made for.
         Some(begun) if !begun.steps.is_empty() => {
@@ -63,7 +78,7 @@ pub fn account(
             undo(&places, options, teller)?;
             false
         }
-        _ => mend(repair, &places, open, options, teller)? || was_lost,
+        _ => mend(repair, &places, open, options, teller, &mut plans)? || was_lost,
     };
     workers.go_on()?;
     let mut line = inspect::look(room, root.again()?, open, teller, workers)?;
@@ -71,7 +86,12 @@ pub fn account(
         line.status = Status::Attention;
     }
     teller.watch().on(Event::UserDone(&line));
-    Ok(line)
+    Ok(Repaired { line, plans })
+}
+
+/// People have read what came of these plans: no later run tells it again.
+pub fn told(room: &Room, root: &Dir, open: &OpenOptions, plans: &[String]) -> Result<()> {
+    plan::told(&places(room, root, open), plans)
 }
 
 fn not_repaired(room: &Room) -> Error {
@@ -105,32 +125,50 @@ pub(super) fn places<'d>(room: &Room, root: &'d Dir, open: &'d OpenOptions) -> P
     }
 }
 
-/// Says that a repair waits to be finished, for who only reads.
+/// Says that a repair waits to be finished, or to tell what it has lost, for who only reads.
 pub(super) fn tell_begun(room: &Room, root: &Dir, open: &OpenOptions, teller: &Teller<'_>) {
     let places = places(room, root, open);
+    let tell = |folder: &str, detail| {
+        let path = places.shown(folder);
+        teller.found(Finding::new(&ACCOUNT_REPAIR_BEGUN, detail).path(path));
+    };
     if let Ok(Some(begun)) = plan::begun(&places) {
-        let path = places.shown(&begun.folder);
-        teller.found(Finding::new(&ACCOUNT_REPAIR_BEGUN, "not finished").path(path));
+        tell(&begun.folder, "not finished");
+    }
+    for plan in plan::untold(&places).into_iter().flatten() {
+        if loses(&plan.steps) {
+            tell(&plan.folder, "what it has lost was not told");
+        }
     }
 }
 
 /// Finishes what was cut off, and tells it, as nobody has yet. True where something of it is lost for good.
-fn finish(places: &Places<'_>, teller: &Teller<'_>) -> Result<bool> {
+fn finish(places: &Places<'_>, teller: &Teller<'_>, plans: &mut Vec<String>) -> Result<bool> {
     let finished = plan::finish_what_was_begun(places)?;
     if finished.is_empty() {
         return Ok(false);
     }
     let mut detail = counted(finished.len() as u64, "plan");
     let mut was_lost = false;
-    for Carried { folder, steps } in &finished {
-        tell(steps, Some(&places.shown(folder)), teller);
-        was_lost |= loses(steps);
+    for Carried { folder, steps } in finished {
+        tell(&steps, Some(&places.shown(&folder)), teller);
+        was_lost |= loses(&steps);
+        plans.push(folder);
     }
     if was_lost {
         detail += "; its steps say what is lost for good";
     }
     teller.found(Finding::new(&ACCOUNT_REPAIR_FINISHED, detail).path(REPLACED));
     Ok(was_lost)
+}
+
+/// Tells what earlier runs did and could not tell. True where something of it is lost for good.
+fn tell_untold(places: &Places<'_>, teller: &Teller<'_>) -> Result<bool> {
+    let untold = plan::untold(places)?;
+    for Carried { folder, steps } in &untold {
+        tell(steps, Some(&places.shown(folder)), teller);
+    }
+    Ok(untold.iter().any(|plan| loses(&plan.steps)))
 }
 
 fn loses(steps: &[Entry]) -> bool {
@@ -161,6 +199,7 @@ fn mend(
     open: &OpenOptions,
     options: &Options,
     teller: &Teller<'_>,
+    plans: &mut Vec<String>,
 ) -> Result<bool> {
     let plan = repair(places.root, open, options.repair)?;
     if plan.is_empty() {
@@ -173,6 +212,7 @@ fn mend(
     let date = date(options.repair.now.into());
     let Carried { folder, steps } = plan::carry_out(places, &plan, &date)?;
     tell(&steps, Some(&places.shown(&folder)), teller);
+    plans.push(folder);
     Ok(loses(&steps))
 }
 

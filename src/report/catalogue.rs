@@ -89,10 +89,10 @@ rules! {
         "a Maildir does not keep when a message came into its mailbox; the received dates are kept",
         "nothing, unless the server expires mail by the date at which it was saved: such rules begin anew";
     ACCOUNT_REPAIR_BEGUN = "account.repair-begun", Warning,
-        "a repair was cut off: some of its steps are done, and others are not",
-        "run repair, which carries it out to its end first";
+        "a repair was cut off: some of its steps are not done, or it could not tell what it has lost",
+        "run repair, which carries it out to its end first, and tells all of it";
     ACCOUNT_REPAIR_FINISHED = "account.repair-finished", Info,
-        "an earlier repair was cut off; it was carried out to its end first",
+        "an earlier repair was cut off; it was carried out to its end first, and its steps are told now",
         "nothing";
     ACCOUNT_REPAIR_UNDONE = "account.repair-undone", Info,
         "the last repair was taken back: every file is what it was before it",

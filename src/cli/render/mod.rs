@@ -88,14 +88,11 @@ pub fn show(
             out.push('\n');
             super::quota::table(&mut out, &heard.quotas, shown.width);
         }
-        if !heard.steps.is_empty() {
-            out.push('\n');
-            super::repair::steps(&mut out, &heard.steps, shown);
-        }
-        if !heard.mailboxes.is_empty() {
-            out.push('\n');
-            mailboxes(&mut out, heard);
-        }
+    }
+    super::repair::steps(&mut out, &heard.steps, shown);
+    if !shown.quiet && !heard.mailboxes.is_empty() {
+        out.push('\n');
+        mailboxes(&mut out, heard);
     }
     failures(&mut out, heard, shown);
     let hidden = if command == "verify" {

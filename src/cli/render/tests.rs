@@ -251,6 +251,12 @@ fn what_is_lost_for_good_is_no_work_to_be_done() {
     };
     let told = text("repair", 1, &heard);
     assert!(told.contains("next: nothing more is to be done"), "{told}");
+    let quiet = Shown {
+        quiet: true,
+        ..SHOWN
+    };
+    let told = show("repair", &summary("repair", 1), &heard, quiet, None);
+    assert!(told.ends_with("    lost: flags and keywords\n"), "{told}");
     let error = Finding::new(&DBOX_TRUNCATED, "x");
     heard.findings = found([error]).findings;
     let told = text("repair", 1, &heard);

@@ -2,7 +2,7 @@
 
 use bstr::BString;
 
-use super::journal::{DONE, Entry, Journal, PLAN, UNDO};
+use super::journal::{DONE, Entry, Journal, PLAN, UNDO, UNTOLD};
 use super::places::{Folders, NEW, gone_if_empty, names, other_owner};
 use super::prepare::prepare;
 use super::step;
@@ -32,6 +32,7 @@ pub fn carry_out(places: &Places<'_>, plan: &Plan, date: &str) -> Result<Carried
     check_writable(places, plan)?;
     let folders = Folders::make(places, plan, date)?;
     let journal = prepare(&folders, plan)?;
+    write_new(folders.root(), UNTOLD, b"", &stat)?;
     // All that is new is on the device before the journal is, and the journal before a step is done.
     folders.sync_file_systems()?;
     write_new(folders.root(), PLAN, &journal.text(), &stat)?;
@@ -53,7 +54,7 @@ fn check_writable(places: &Places<'_>, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// Finishes what an earlier run had begun, to do or to undo. Returns what that run did not live to tell.
+/// Finishes what an earlier run had begun, to do or to undo. Returns what nobody was told yet.
 pub fn finish_what_was_begun(places: &Places<'_>) -> Result<Vec<Carried>> {
     let mut finished = Vec::new();
     if let Some(replaced) = places.replaced(Place::Root)? {
@@ -79,14 +80,11 @@ fn finish(places: &Places<'_>, replaced: &Dir, name: BString) -> Result<Option<C
         undo_all(&folders, &journal)?;
         return Ok(Some(Carried::new(&folders.name, Vec::new())));
     }
-    let is_new_left = folders.root().dir_if_there(NEW)?.is_some();
     if folders.root().stat_if_there(DONE)?.is_some() {
-        let journal = is_new_left.then(|| Journal::read(folders.root(), DONE));
         folders.without_new()?;
-        let journal = journal.transpose()?.flatten();
-        return Ok(journal.map(|journal| Carried::new(&folders.name, journal.steps)));
+        return if_untold(folders.root(), &folders.name);
     }
-    if is_new_left {
+    if folders.root().dir_if_there(NEW)?.is_some() {
         remove_tree(replaced, &folders.name)?;
     } else {
         gone_if_empty(replaced, &folders.name)?;
@@ -154,6 +152,45 @@ pub fn begun(places: &Places<'_>) -> Result<Option<Carried>> {
     Ok(None)
 }
 
+/// Plans that are done, of which nobody was told.
+pub fn untold(places: &Places<'_>) -> Result<Vec<Carried>> {
+    let mut untold = Vec::new();
+    if let Some(replaced) = places.replaced(Place::Root)? {
+        for name in names(&replaced)? {
+            untold.extend(if_untold(&replaced.dir(&name)?, &name)?);
+        }
+    }
+    Ok(untold)
+}
+
+fn if_untold(folder: &Dir, name: &BString) -> Result<Option<Carried>> {
+    if folder.stat_if_there(UNTOLD)?.is_none() {
+        return Ok(None);
+    }
+    let journal = Journal::read(folder, DONE)?;
+    Ok(journal.map(|journal| Carried::new(name, journal.steps)))
+}
+
+/// Whoever asked for these plans has read what came of them: no later run tells it again.
+pub fn told(places: &Places<'_>, folders: &[String]) -> Result<()> {
+    let Some(replaced) = places.replaced(Place::Root)? else {
+        return Ok(());
+    };
+    for name in folders {
+        if let Some(folder) = replaced.dir_if_there(name)? {
+            no_longer_untold(&folder)?;
+        }
+    }
+    Ok(())
+}
+
+fn no_longer_untold(folder: &Dir) -> Result<()> {
+    match folder.remove_file(UNTOLD) {
+        Err(error) if error.is_not_found() => Ok(()),
+        done => done,
+    }
+}
+
 fn write_new(dir: &Dir, name: &str, content: &[u8], stat: &Stat) -> Result<()> {
     let temp = format!("{name}.new");
     let mut file = dir.create(&temp)?;
@@ -181,6 +218,7 @@ fn undo_all(folders: &Folders<'_>, journal: &Journal) -> Result<()> {
     }
     folders.sync_file_systems()?;
     folders.without_new()?;
+    no_longer_untold(folders.root())?;
     folders.root().remove_file(UNDO)?;
     folders.no_empty_ones()?;
     // What was kept lay in a directory that the plan had made.

@@ -13,6 +13,8 @@ pub(super) const PLAN: &str = "plan.json";
 pub(super) const DONE: &str = "done.json";
 /// While it is taken back.
 pub(super) const UNDO: &str = "undo.json";
+/// An empty file: nobody has read what came of the plan.
+pub(super) const UNTOLD: &str = "untold";
 /// No journal is larger.
 const MOST: u64 = 1 << 30;
 

@@ -79,6 +79,12 @@ impl Run {
         (!refused).then_some(ran)
     }
 
+    /// What it prints goes here.
+    pub fn into(mut self, out: fs::File) -> Self {
+        self.0.stdout(out);
+        self
+    }
+
     /// Starts it.
     pub fn start(mut self) -> Child {
         self.0.spawn().unwrap()

@@ -151,7 +151,8 @@ fn repaired(damaged: &Damaged, disk: Arc<dyn Disk>) -> Result<UserLine, Error> {
     };
     let room = room(damaged.format()).unwrap();
     let (teller, workers) = (Teller::new("", &()), Workers::new(1).unwrap());
-    repair::account(room, &root, &open, &options, &teller, &workers)
+    let repaired = repair::account(room, &root, &open, &options, &teller, &workers);
+    repaired.map(|repaired| repaired.line)
 }
 
 #[test]
@@ -237,10 +238,8 @@ fn cut_off(damage: fn() -> Damaged) -> Vec<Damaged> {
         let finished = repaired(&damaged, Failing::disk(step, true, EIO)).is_ok();
         let folders = fs::read_dir(damaged.at("mailtally-replaced"));
         let mut folders = folders.into_iter().flatten().map(|it| it.unwrap().path());
-        let begun = |path: PathBuf| {
-            let is_done = path.join("done.json").exists() && path.join("new").exists();
-            is_done || path.join("plan.json").exists()
-        };
+        let begun =
+            |path: PathBuf| path.join("done.json").exists() || path.join("plan.json").exists();
         if folders.any(begun) {
             all.push(damaged);
         }
@@ -265,6 +264,30 @@ fn what_a_repair_that_was_cut_off_has_lost_is_told_by_the_run_that_finishes_it()
         assert!(detail.ends_with("what is lost for good"), "{ran}");
         damaged.repair().exits(0);
     }
+}
+
+#[test]
+fn what_was_lost_is_told_again_until_the_report_arrives() {
+    let told = losses(&losing().repair().exits(1));
+    let damaged = losing();
+    let location = format!("sdbox:{}", damaged.store().display());
+    let lost = |more: &[&str]| {
+        let args = ["repair", "--offline", &location];
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let run = Run::new(damaged.store().parent().unwrap()).args(args);
+        run.args(more).into(full).done().exits(74);
+    };
+    lost(&[]);
+    lost(&["--json"]);
+    let waits = damaged.inspect().exits(0);
+    let waits = waits.findings("account.repair-begun");
+    assert_eq!(waits[0]["detail"], "what it has lost was not told");
+    let planned = damaged.run("repair", &["--offline", "--dry-run"]).exits(1);
+    assert_eq!(losses(&planned), told);
+    assert_eq!(losses(&damaged.repair().exits(1)), told);
+    assert!(damaged.repair().exits(0).records_of("step").is_empty());
+    damaged.run("repair", &["--offline", "--undo"]).exits(1);
+    assert!(!damaged.at("mailtally-replaced").exists());
 }
 
 #[test]
