@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 
+use zerocopy::IntoBytes;
 use zerocopy::little_endian::U32;
 
 use super::index::Index;
@@ -144,21 +145,80 @@ impl Cache {
         None
     }
 
+    /// Makes `bytes`, which are those of the file, tell nothing but these fields of the nth message. True where
+    /// more was told; `None` where that cannot be taken back: a record has at least one field.
+    pub fn keep_only(
+        &self,
+        index: &Index,
+        nth: usize,
+        fields: &[&str],
+        bytes: &mut [u8],
+    ) -> Option<bool> {
+        let newest = index.cache_offset(nth);
+        if newest == 0 {
+            return Some(false);
+        }
+        let room = self.content.record(newest)?.len();
+        let kept = self.gathered(newest, fields)?;
+        let size = size_of::<CacheRecord>() + kept.len();
+        if kept.is_empty() || size > room {
+            return None;
+        }
+        let header = CacheRecord {
+            prev_offset: 0.into(),
+            size: u32::try_from(size).ok()?.into(),
+        };
+        let place = bytes.get_mut(newest as usize..)?.get_mut(..size)?;
+        place.copy_from_slice(&[header.as_bytes(), &kept].concat());
+        Some(true)
+    }
+
+    /// These fields of all records of a message, the newest value of each.
+    fn gathered(&self, newest: u32, fields: &[&str]) -> Option<Vec<u8>> {
+        let (mut at, mut kept, mut seen) = (newest, Vec::new(), Vec::new());
+        for _ in 0..HOPS_MOST {
+            let record = self.content.record(at)?;
+            let mut cursor = Cursor::new(&record);
+            let header: &CacheRecord = cursor.record("cache record").ok()?;
+            while !cursor.is_empty() {
+                let from = cursor.at();
+                let (number, _) = self.field(&mut cursor)?;
+                cursor.align("field", 4).ok()?;
+                if fields.contains(&self.fields[number].name.as_str()) && !seen.contains(&number) {
+                    seen.push(number);
+                    kept.extend_from_slice(&record[from..cursor.at()]);
+                }
+            }
+            let previous = header.prev_offset.get();
+            if previous == 0 || previous >= at {
+                return Some(kept);
+            }
+            at = previous;
+        }
+        None
+    }
+
     /// The value of field `number` in what is left of a record.
     fn find<'r>(&self, cursor: &mut Cursor<'r>, number: usize) -> Option<&'r [u8]> {
         while !cursor.is_empty() {
-            let this = cursor.u32("field number").ok()? as usize;
-            let size = match self.fields.get(this)?.size {
-                VARIABLE => cursor.u32("field length").ok()?,
-                fixed => fixed,
-            };
-            let value = cursor.take("field", size as usize).ok()?;
+            let (this, value) = self.field(cursor)?;
             if this == number {
                 return Some(value);
             }
             cursor.align("field", 4).ok()?;
         }
         None
+    }
+
+    /// The next field of a record: its number and its value, without what pads it.
+    fn field<'r>(&self, cursor: &mut Cursor<'r>) -> Option<(usize, &'r [u8])> {
+        let number = cursor.u32("field number").ok()? as usize;
+        let size = match self.fields.get(number)?.size {
+            VARIABLE => cursor.u32("field length").ok()?,
+            fixed => fixed,
+        };
+        let value = cursor.take("field", size as usize).ok()?;
+        Some((number, value))
     }
 }
 

@@ -5,12 +5,14 @@
 //! S= or W= in a name is wrong          the file gets the right name; UID, GUID and POP3 UIDL stay
 //! two files have one base name         of the same bytes the older name goes; other bytes get their own name
 //! uidlist damaged, or no longer right  a new one: sound lines keep their UIDs, all others get new ones
+//! the server's cache                forgets the sizes of what got another name
 //! a keyword letter has no name         the one that the account's other folders have, if they agree
 //! maildirsize                          what the messages add up to; its limits stay
 //! file times, when asked to            those that are plainly of a copy become better ones    `dates`
 //! ```
 //! Message files are never written to. The server's own indexes follow what is there.
 
+mod cache;
 mod dates;
 mod names;
 mod rows;
@@ -155,7 +157,14 @@ impl<'s> Repair<'s> {
                 .collect();
             self.write_list(&mailbox, folder, &fates, (codes, does, lost));
         }
-        self.redate(&mailbox, folder, &fates)
+        let changed = fates.iter().enumerate();
+        let changed = changed.filter(|(_, fate)| fate.changes()).map(|(at, _)| at);
+        let mut outdated = cache::Outdated {
+            sizes: changed.collect(),
+            ..cache::Outdated::default()
+        };
+        self.redate(&mailbox, folder, &fates, &mut outdated);
+        self.correct_cache(&mailbox, folder, outdated)
     }
 
     /// A mailbox, and what was found in it. One that can be read in part is left alone too: what is written of

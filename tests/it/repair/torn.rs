@@ -6,10 +6,13 @@ use std::path::Path;
 use bstr::ByteSlice;
 use serde_json::json;
 
-use super::lost;
 use super::recalled::converted;
+use super::{Damaged, lost};
+use crate::harness::dovecot::Server;
 use crate::harness::maildir::{Maildir, mail, name};
 use crate::harness::run::{Ran, Run};
+use crate::harness::store::Store;
+use crate::harness::tree::copy;
 
 const MARK: &[u8] = b"line 010: ";
 
@@ -124,4 +127,48 @@ fn a_maildir_message_whose_end_is_gone_is_said_to_be_lost_before_its_name_forget
         assert_eq!(lost(&ran), told, "{ran}");
         ran.exits(i32::from(is_lost));
     }
+}
+
+/// The sample, after a server was asked for all of it: its cache knows every size.
+fn cached(server: &Server) -> Damaged {
+    let dovecot = server.serve("maildir", Damaged::sample("maildir").store());
+    dovecot.account();
+    Damaged::new("maildir", |store| copy(&dovecot.mail(), store))
+}
+
+/// Half of each message.
+fn cut(dir: &Path) {
+    for file in fs::read_dir(dir).unwrap() {
+        let path = file.unwrap().path();
+        let time = fs::metadata(&path).unwrap().modified().unwrap();
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+        file.set_modified(time).unwrap();
+    }
+}
+
+#[test]
+fn a_server_says_nothing_of_maildir_messages_that_were_cut_once_they_are_repaired() {
+    let Some(server) = Server::here("a_server_says_nothing_of_maildir_messages_that_were_cut")
+    else {
+        return;
+    };
+    let damaged = cached(&server);
+    let cache = fs::read(damaged.at("dovecot.index.cache")).unwrap();
+    let at = damaged.store();
+    let dates = || {
+        let store = Store::of("maildir", &at, "");
+        let inbox = store.mailbox("INBOX").messages.iter();
+        let dates = inbox.map(|(uid, message)| (*uid, message.received, message.saved));
+        dates.collect::<Vec<_>>()
+    };
+    let before = dates();
+    cut(&damaged.at("cur"));
+    damaged.repair();
+    let dovecot = server.serve("maildir", damaged.store());
+    dovecot.account();
+    dovecot.assert_silent();
+    assert_eq!(dates(), before, "the cache alone has the saved dates");
+    damaged.run("repair", &["--undo", "--offline"]);
+    assert!(fs::read(damaged.at("dovecot.index.cache")).unwrap() == cache);
 }

@@ -17,21 +17,18 @@ use super::super::filename::made_at;
 use super::super::folders::Folder;
 use super::super::mailbox::MaildirMailbox;
 use super::super::notes::{DAY, FEW, is_odd, shown};
+use super::cache::Outdated;
 use super::{Fate, Repair};
 use crate::disk::plan::{About, Act};
 use crate::error::{Error, Result};
-use crate::format::dovecot_index::Cache;
 use crate::format::received;
 use crate::report::catalogue::{MAILDIR_COPY_DATES, MAILDIR_DATE};
-use crate::report::counted;
 use crate::store::{MailboxSource, Source};
 
 /// Names and headers that tell an earlier date than 1990 tell none.
 const EARLIEST: i64 = 631_152_000;
 /// Copies come in one minute, arrivals over so many days.
 const DAYS: usize = 3;
-/// The server's cache, and its field of received dates.
-const CACHE: (&str, &str) = ("dovecot.index.cache", "date.received");
 
 /// A better date, and who tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +74,7 @@ impl Dates {
     }
 }
 
-fn is_earlier(date: i64, mtime: i64) -> bool {
+pub(super) fn is_earlier(date: i64, mtime: i64) -> bool {
     date < mtime - DAY
 }
 
@@ -143,20 +140,18 @@ impl Repair<'_> {
         mailbox: &MaildirMailbox<'_>,
         folder: &Folder,
         fates: &[Fate],
-    ) -> Result<()> {
+        outdated: &mut Outdated,
+    ) {
         let Some(mut dates) = self.dates.take() else {
-            return Ok(());
+            return;
         };
-        let (mut cached, mut codes) = (Vec::new(), BTreeSet::new());
         for (at, fate) in fates.iter().enumerate() {
             if let Some((date, code)) = self.redate_one(mailbox, folder, &mut dates, at, fate) {
-                cached.push((at, date));
-                codes.insert(code);
+                outdated.dates.push((at, date));
+                outdated.codes.insert(code);
             }
         }
         self.dates = Some(dates);
-        let codes = codes.into_iter().collect();
-        self.correct_cache(mailbox, folder, &cached, codes)
     }
 
     fn redate_one(
@@ -197,51 +192,6 @@ impl Repair<'_> {
         let (place, path) = self.at(folder, &[slot.place.name().as_bytes(), &name]);
         self.plan.push_in(place, path, act, about);
         Some((told.date, code))
-    }
-
-    /// The server shows what its cache tells, and that may be the time of the copy as well.
-    fn correct_cache(
-        &mut self,
-        mailbox: &MaildirMailbox<'_>,
-        folder: &Folder,
-        dates: &[(usize, i64)],
-        codes: Vec<&'static str>,
-    ) -> Result<()> {
-        let Some(index) = mailbox.index.as_ref() else {
-            return Ok(());
-        };
-        let dir = self.index_dir(folder)?;
-        let Ok(Some(cache)) = Cache::open(&dir, CACHE.0, index, &mut |_| ()) else {
-            return Ok(());
-        };
-        let places: Vec<_> = dates
-            .iter()
-            .filter_map(|(at, date)| {
-                let is_wrong = |told: u32| is_earlier(*date, told.into()) || told == 0;
-                mailbox.cached(*at).0.filter(|told| is_wrong(*told))?;
-                let place = cache.place_of_u32(index, mailbox.in_index(*at)?, CACHE.1)?;
-                Some((usize::try_from(place).ok()?, u32::try_from(*date).ok()?))
-            })
-            .collect();
-        if places.is_empty() {
-            return Ok(());
-        }
-        let bytes = dir.read_if_there(CACHE.0, 1 << 32)?;
-        let mut bytes = bytes.unwrap_or_default();
-        for (place, date) in &places {
-            if let Some(value) = bytes.get_mut(*place..*place + 4) {
-                value.copy_from_slice(&date.to_le_bytes());
-            }
-        }
-        let messages = counted(places.len() as u64, "message");
-        let does = format!("the server's cache tells the new dates of {messages} too");
-        let about = About {
-            codes,
-            ..About::in_mailbox(&mailbox.mailbox().name, does)
-        };
-        let (place, path) = self.indexed(folder, CACHE.0);
-        self.plan.push_in(place, path, Act::put(bytes), about);
-        Ok(())
     }
 }
 
