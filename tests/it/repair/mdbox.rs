@@ -183,6 +183,20 @@ fn without_index(damaged: Damaged) -> Damaged {
 }
 
 #[test]
+fn a_stored_message_of_a_mailbox_without_index_is_carried_or_an_orphan_and_never_both() {
+    let all = sample().inspect().summary()["messages"].clone();
+    for mailbox in ["INBOX", "Sent", "Trash"] {
+        let damaged = sample();
+        let files = fs::read_dir(damaged.mails(mailbox, "")).unwrap();
+        let files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        let damaged = damaged.without(&files);
+        let ran = damaged.inspect().exits(1);
+        assert_eq!(ran.summary()["messages"], all, "{mailbox}: {ran}");
+        assert!(ran.findings("mdbox.orphan").is_empty(), "{mailbox}: {ran}");
+    }
+}
+
+#[test]
 fn a_mailbox_without_index_keeps_its_messages_and_gets_a_new_uidvalidity() {
     let before = read(&sample());
     let damaged = without_index(sample());
