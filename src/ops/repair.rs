@@ -80,6 +80,9 @@ pub fn account(
         }
         _ => mend(repair, &places, open, options, teller, &mut plans)? || was_lost,
     };
+    if !options.dry_run && !options.undo {
+        teller.is_repaired(given(options.repair));
+    }
     workers.go_on()?;
     let mut line = inspect::look(room, root.again()?, open, teller, workers)?;
     if attention {
@@ -87,6 +90,16 @@ pub fn account(
     }
     teller.watch().on(Event::UserDone(&line));
     Ok(Repaired { line, plans })
+}
+
+/// What may be done only where that is asked for, and was.
+fn given(options: RepairOptions) -> Vec<&'static str> {
+    let known = [
+        (options.dates, "--dates"),
+        (options.recover_orphans, "--recover-orphans"),
+    ];
+    let given = known.into_iter().filter(|(is_given, _)| *is_given);
+    given.map(|(_, name)| name).collect()
 }
 
 /// People have read what came of these plans: no later run tells it again.

@@ -1,9 +1,9 @@
 //! Passes on what an account has to say, and counts it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::report::{Difference, Event, Finding, Observer, Severity};
+use crate::report::{Difference, Event, Finding, Observer, Severity, left};
 
 /// Codes of these groups say that messages of the mailbox are at stake, or of any mailbox.
 const OF_MAILBOXES: &[&str] = &["mailbox", "maildir", "uidlist", "index", "dbox", "mdbox"];
@@ -19,6 +19,8 @@ pub struct Teller<'a> {
     user: &'a str,
     watch: &'a dyn Observer,
     counts: Mutex<Counts>,
+    /// Options of the repair that is done.
+    repaired: OnceLock<Vec<&'static str>>,
 }
 
 /// What was said.
@@ -53,7 +55,13 @@ impl<'a> Teller<'a> {
             user,
             watch,
             counts: Mutex::default(),
+            repaired: OnceLock::new(),
         }
+    }
+
+    /// A repair with these options is done: what is found from now on needs something else.
+    pub fn is_repaired(&self, options: Vec<&'static str>) {
+        let _ = self.repaired.set(options);
     }
 
     /// Which account.
@@ -78,6 +86,9 @@ impl<'a> Teller<'a> {
     /// Something an administrator should know of.
     pub fn found(&self, mut finding: Finding) {
         finding.user = self.user.into();
+        if let Some(options) = self.repaired.get() {
+            finding.remedy = left(finding.rule.remedy, options);
+        }
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.findings.entry(finding.rule.code).or_default() += 1;
         if finding.severity() == Severity::Error {

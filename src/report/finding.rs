@@ -1,5 +1,6 @@
 //! Damage, and what else an administrator should know: values, not messages.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
@@ -42,6 +43,8 @@ pub struct Finding {
     pub rule: &'static Rule,
     /// What was seen.
     pub detail: String,
+    /// What to do about it: the rule's, but where that was done.
+    pub remedy: Cow<'static, str>,
 }
 
 impl Finding {
@@ -53,6 +56,7 @@ impl Finding {
             place: Place::default(),
             rule,
             detail: escape(detail.into().as_bytes()),
+            remedy: rule.remedy.into(),
         }
     }
 
@@ -95,7 +99,7 @@ impl Serialize for Finding {
         map.serialize_entry("code", self.rule.code)?;
         map.serialize_entry("severity", &self.rule.severity)?;
         map.serialize_entry("detail", &self.detail)?;
-        map.serialize_entry("remedy", self.rule.remedy)?;
+        map.serialize_entry("remedy", &self.remedy)?;
         map.end()
     }
 }

@@ -21,8 +21,8 @@ pub fn all(out: &mut String, command: &str, heard: &Heard, shown: Shown) {
         let word = shown.severity(severity.0);
         let _ = writeln!(out, "\n{word}  {code}  ({count})");
         paragraph(out, shown.width, "  ", first.rule.cause);
-        if first.rule.remedy != "nothing" {
-            paragraph(out, shown.width, "  do: ", first.rule.remedy);
+        if first.remedy != "nothing" {
+            paragraph(out, shown.width, "  do: ", &first.remedy);
         }
         let mut kept: Vec<_> = kept.iter().collect();
         kept.sort_by_key(|finding| (of_account(&finding.user, mailbox(finding)), &finding.place));

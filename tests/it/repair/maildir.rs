@@ -186,6 +186,29 @@ fn a_letter_that_other_folders_name_alike_gets_that_name() {
 }
 
 #[test]
+fn what_a_repair_leaves_is_for_a_person_and_not_for_another_repair() {
+    let account = Maildir::five_and_one()
+        .message("INBOX", &format!("{}:2,Sa", name(7)), mail("lettered"))
+        .message("Sent", &format!("{}:2,Sz", name(8)), mail("lettered"));
+    let remedies = |more: &[&str]| {
+        let args = ["--json", "--offline", &account.location()];
+        let run = Run::new(account.temp()).args(["repair"]).args(args);
+        let ran = run.args(more).done();
+        let left = ran.findings("maildir.keyword-unnamed");
+        let remedies = left
+            .iter()
+            .map(|it| it["remedy"].as_str().unwrap().to_owned());
+        remedies.collect::<Vec<_>>()
+    };
+    let [one, other] = &remedies(&["--dry-run"])[..] else {
+        panic!("two mailboxes have a letter without a name");
+    };
+    assert!(one.contains("run repair") && other == one, "{one}");
+    let left = "add the missing line to dovecot-keywords";
+    assert_eq!(remedies(&[]), [left, left]);
+}
+
+#[test]
 fn a_mailbox_without_uidlist_gets_one() {
     let account = Maildir::five_and_one().without("dovecot-uidlist");
     let (ran, store) = repaired_with(1, &account, "a_mailbox_without_uidlist");
