@@ -33,6 +33,8 @@ pub struct Identities {
     recalled: OnceCell<Recalled>,
     /// Mailboxes that only the server's list has.
     gone: Vec<String>,
+    /// Their messages are in another one.
+    has_recovered_gone: bool,
     last: u32,
     /// No mailbox has a higher UIDVALIDITY; asked once.
     highest: Option<u32>,
@@ -49,6 +51,7 @@ impl Identities {
             gone: { tree.gone().into_iter() }
                 .map(|(path, listed)| format!("the mailbox {}: {}", escape(&path), listed.had()))
                 .collect(),
+            has_recovered_gone: false,
             last: tree.account.last_uidvalidity,
             highest: None,
             is_new: false,
@@ -147,6 +150,11 @@ impl Identities {
         }
     }
 
+    /// What was stored of mailboxes that are gone is in a new one.
+    pub fn has_recovered_gone(&mut self) {
+        self.has_recovered_gone = true;
+    }
+
     /// One that no mailbox of the account has had.
     fn new_uidvalidity(&mut self, tree: &Tree) -> UidValidity {
         let known = self.remembered.highest_uidvalidity();
@@ -168,7 +176,10 @@ impl Identities {
             let control = places.control.as_ref().unwrap_or(root);
             self.note_last(control, places.control_at(), plan)?;
         }
-        if plan.is_empty() {
+        // Nothing else would tell that mailboxes are gone, where their messages are not in a new one. A server
+        // sees by the logs what is new to its list.
+        let is_needed = !self.gone.is_empty() && !self.has_recovered_gone;
+        if plan.is_empty() || is_needed {
             return Ok(());
         }
         let mut lost = self.gone.clone();

@@ -120,6 +120,7 @@ impl Repair<'_> {
         let mailbox = self
             .identities
             .recovered(self.root, &store.tree, entries.len());
+        self.identities.has_recovered_gone();
         let (mailboxes, mails) = store.tree.places.names();
         let name = mailbox.name.to_string();
         let at: Path = [mailboxes, &name, mails].map(Into::into).to_vec();
