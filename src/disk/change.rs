@@ -124,7 +124,7 @@ fn mode_bits(mode: u32) -> Mode {
 impl Dir {
     /// An error where no name in it may be changed.
     pub fn check_writable(&self) -> Result<()> {
-        self.own_step(Action::Stat, || {
+        self.own_step(Action::Write, || {
             let wanted = Access::WRITE_OK | Access::EXEC_OK;
             Ok(rustix::fs::accessat(
                 &self.fd,

@@ -10,7 +10,7 @@ use crate::disk::File;
 use crate::error::Error;
 use crate::model::{Flags, Message, Uid};
 use crate::report::catalogue as rules;
-use crate::report::{Finding, Rule};
+use crate::report::{Finding, Rule, counted};
 use crate::store::{MailboxSource, Opened, StoreError};
 
 /// A message that no index knows: what its metadata says.
@@ -97,7 +97,15 @@ pub fn look_at(
                     findings.push(finding);
                 }),
             }
-            let lost = lost_of(message.uid, &findings);
+            let mut lost = lost_of(message.uid, &findings);
+            let nuls = stored.facts.traits.nuls;
+            if lost.is_none() && stored.damage.is_some() && nuls > 0 {
+                // What damaged the bytes around it did not stop there.
+                let (uid, nuls) = (message.uid, counted(nuls, "NUL"));
+                lost = Some(format!(
+                    "uid {uid}: some of its bytes: {nuls} beside the damage"
+                ));
+            }
             findings.retain(|finding| stored.damage.is_some() || is_mended(finding.rule));
             if findings.is_empty() {
                 Looked::Sound(Box::new(message))

@@ -17,6 +17,8 @@ use super::wound::Wound;
 use super::{FileHeader, Key, MESSAGE_HEADER, METADATA_MAGIC, Metadata};
 use crate::report::catalogue::{DBOX_HEADER, DBOX_METADATA, DBOX_TRUNCATED};
 
+/// Bytes of a header line as every server writes it.
+const USUAL_LINE: usize = 16;
 /// The header line is far shorter; a message header that begins later is none.
 const LATEST_START: usize = 128;
 
@@ -82,7 +84,11 @@ fn message_header(seen: &Seen<'_>) -> Option<(usize, usize)> {
             told.map_or(MESSAGE_HEADER, |line| line.message_header),
         );
     }
-    line.and_then(|line| whole(line.len, line.message_header))
+    match line {
+        Some(line) => whole(line.len, line.message_header),
+        // Nothing is left of either: they have the usual sizes, or no metadata at the end holds up.
+        None => whole(USUAL_LINE, MESSAGE_HEADER),
+    }
 }
 
 fn claimed_size(header: &[u8]) -> Option<u64> {

@@ -216,7 +216,7 @@ impl Uidlist {
         }
         let words_end = name_at.saturating_sub(1).max(words);
         let name = base(&line[name_at..]);
-        if name.is_empty() || name.contains(&b'/') {
+        if name.is_empty() || name.iter().any(|byte| matches!(byte, 0 | b'/')) {
             return Err("broken file name");
         }
         let place = |range| Piece::of(range).ok_or("beyond 4 GiB");

@@ -48,7 +48,7 @@ const MENDED: &[(&str, Asked)] = &[
     ("mdbox.map-uidvalidity", Plainly),
     ("mdbox.astray", Plainly),
     ("mdbox.lost", Losing),
-    ("mdbox.damaged", Plainly),
+    ("mdbox.damaged", Losing),
     ("mdbox.index-missing", Losing),
     ("mdbox.orphan", With("--recover-orphans")),
     ("mdbox.refcount", Plainly),

@@ -172,3 +172,25 @@ fn a_server_says_nothing_of_maildir_messages_that_were_cut_once_they_are_repaire
     damaged.run("repair", &["--undo", "--offline"]);
     assert!(fs::read(damaged.at("dovecot.index.cache")).unwrap() == cache);
 }
+
+#[test]
+fn a_message_whose_header_is_zeroed_is_kept_and_its_lost_bytes_are_told() {
+    let sample = Damaged::sample("sdbox");
+    let file = sample.mails("INBOX", "u.22");
+    let damaged = sample.changed(&file, |bytes| bytes[..64].fill(0));
+    damaged.inspect().exits(1);
+    let ran = damaged.repair().exits(1);
+    let told = "uid 22: some of its bytes: 18 NULs beside the damage";
+    assert_eq!(lost(&ran), [told], "{ran}");
+    assert_eq!(ran.mailbox("INBOX")["messages"], 12, "{ran}");
+}
+
+#[test]
+fn zeros_in_a_uidlist_are_no_name_of_a_file_that_is_gone() {
+    let sample = Damaged::sample("maildir");
+    let list = sample.at("dovecot-uidlist");
+    let damaged = sample.changed(&list, |bytes| bytes[192..448].fill(0));
+    let ran = damaged.inspect();
+    assert!(ran.findings("maildir.lost").is_empty(), "{ran}");
+    assert!(!ran.findings("uidlist.broken").is_empty(), "{ran}");
+}
