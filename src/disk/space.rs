@@ -10,6 +10,8 @@ pub struct Space {
     pub bytes: u64,
     /// Files; `None` where the file system makes them as it goes.
     pub files: Option<u64>,
+    /// Bytes that a file takes at least, and takes more of.
+    pub block: u64,
 }
 
 impl Dir {
@@ -19,6 +21,7 @@ impl Dir {
             let stat = rustix::fs::fstatvfs(&self.fd)?;
             Ok(Space {
                 bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+                block: stat.f_frsize,
                 files: (stat.f_files > 0).then_some(stat.f_favail),
             })
         })

@@ -37,7 +37,7 @@ use crate::disk::plan::Plan;
 use crate::error::Result;
 use crate::model::QuotaLimits;
 use crate::store::{
-    BelievedUsage, CreateOptions, Destination, Form, Found, Holds, NameCheck, Source,
+    BelievedUsage, CreateOptions, Destination, Form, Found, Holds, NameCheck, Source, Takes,
 };
 
 /// Every format that is known.
@@ -55,6 +55,8 @@ pub struct Room {
     pub create: Option<Create>,
     /// What it has a place for.
     pub holds: Holds,
+    /// Which files it is made of.
+    pub takes: Takes,
     /// Why a name does not fit.
     pub name_problem: NameCheck,
     /// A digest that changes when anyone writes to the store.

@@ -13,6 +13,7 @@ use super::carry::{self, CarriedMailbox};
 use super::left_behind::{self, LeftBehind};
 use super::load::Load;
 use super::loss::Pass;
+use super::needed::Needed;
 use super::plan_keywords::KeywordPlan;
 use super::prove::{self, Pair};
 use super::staging::{Earlier, Previous, Staging, Target};
@@ -35,8 +36,6 @@ use crate::store::{CreateOptions, Destination, Form, Holds, MailboxSource, Sourc
 const LONGEST_NAMES: usize = 128 * 1024;
 /// To write less than this takes the device no longer than a sync does in any case.
 const MUCH: u64 = 8 << 20;
-/// Headers, metadata and index of a message take about this much.
-const BYTES_PER_MESSAGE: u64 = 200;
 
 /// Of an account that is the same as at the last pass, and that needed a person then.
 const AS_LEFT: &str =
@@ -369,7 +368,7 @@ impl Run<'_> {
             Ok(())
         })?;
         let sums: Vec<_> = selectable(&all).map(sum).collect();
-        self.tell_space(place, &sums);
+        self.tell_space(place, &all);
         self.loses(&all)?;
         Ok(self.line(&sums, None))
     }
@@ -402,18 +401,25 @@ impl Run<'_> {
         Ok(true)
     }
 
-    fn tell_space(&self, place: &Place, sums: &[MailboxSum]) {
-        let messages: u64 = sums.iter().map(|sum| sum.messages).sum();
-        let bytes: u64 = sums.iter().map(|sum| sum.bytes).sum();
-        let needed = bytes + messages * BYTES_PER_MESSAGE;
+    fn tell_space(&self, place: &Place, carried: &[(usize, CarriedMailbox)]) {
         let Ok(space) = place.nearest().and_then(|dir| dir.space()) else {
             return;
         };
-        let files = space.files.unwrap_or(u64::MAX);
-        if needed > space.bytes || messages > files {
+        let mailboxes = selectable(carried);
+        let needed = Needed::nothing(space.block).by_account(
+            self.source.account(),
+            mailboxes.map(|mailbox| mailbox.messages.iter().map(|message| message.size)),
+            &self.to.takes,
+            &self.options.form,
+        );
+        if !needed.fits(&space) {
+            let there = space.files.map_or_else(
+                || format!("{} bytes", space.bytes),
+                |files| format!("{} bytes and {files} files", space.bytes),
+            );
             let detail = format!(
-                "needs {needed} bytes and {messages} files, there are {} and {files}",
-                space.bytes
+                "needs {} bytes and {} files, there is room for {there}",
+                needed.bytes, needed.files
             );
             self.teller
                 .found(Finding::new(&rules::ACCOUNT_SPACE, detail));

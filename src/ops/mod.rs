@@ -7,6 +7,7 @@ mod left_behind;
 mod load;
 mod loss;
 pub mod manifest;
+mod needed;
 mod notes;
 mod places;
 mod plan_keywords;

@@ -228,6 +228,23 @@ pub struct Holds {
     pub links_in_root: bool,
 }
 
+/// Which files a store is made of, for who counts the room that it will take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Takes {
+    /// A message is a file; elsewhere many share one.
+    pub file_per_message: bool,
+    /// Files that tell of the messages of a mailbox: so many bytes of each message.
+    pub mailbox_files: &'static [u64],
+    /// Files of a mailbox without any content.
+    pub mailbox_marks: u64,
+    /// Directories of a mailbox.
+    pub mailbox_dirs: u64,
+    /// Files of the account that tell of messages: so many bytes of each.
+    pub account_files: &'static [u64],
+    /// Directories of the account.
+    pub account_dirs: u64,
+}
+
 impl Holds {
     /// True for a name without messages that has a place of its own. An INBOX that is always there has
     /// messages, and hidden names without any are nobody's mailboxes.

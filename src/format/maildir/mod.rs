@@ -49,7 +49,7 @@ mod tests;
 
 use super::{Likeness, Room};
 use crate::disk::{Dir, Kind};
-use crate::store::Holds;
+use crate::store::{Holds, Takes};
 
 /// This room.
 pub const ROOM: Room = Room {
@@ -66,6 +66,14 @@ pub const ROOM: Room = Room {
         always_inbox: true,
         ids_of_any_text: false,
         links_in_root: false,
+    },
+    takes: Takes {
+        file_per_message: true,
+        mailbox_files: &[110],
+        mailbox_marks: 1,
+        mailbox_dirs: 4,
+        account_files: &[0],
+        account_dirs: 0,
     },
     name_problem: names::name_problem,
     stamp: read::stamp,

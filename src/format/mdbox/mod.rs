@@ -33,6 +33,7 @@ mod tests;
 
 use super::{Likeness, Room, dbox};
 use crate::disk::Dir;
+use crate::store::Takes;
 
 /// This room.
 pub const ROOM: Room = Room {
@@ -41,6 +42,14 @@ pub const ROOM: Room = Room {
     open: read::open,
     create: Some(write::create),
     holds: dbox::HOLDS,
+    takes: Takes {
+        file_per_message: false,
+        mailbox_files: &[64, 0],
+        mailbox_marks: 0,
+        mailbox_dirs: 2,
+        account_files: &[24, 0],
+        account_dirs: 3,
+    },
     name_problem: dbox::name_problem,
     stamp: read::stamp,
     repair: Some(repair::plan),

@@ -21,6 +21,7 @@ mod tests;
 
 use super::{Likeness, Room, dbox};
 use crate::disk::Dir;
+use crate::store::Takes;
 
 /// This room.
 pub const ROOM: Room = Room {
@@ -29,6 +30,14 @@ pub const ROOM: Room = Room {
     open: read::open,
     create: Some(write::create),
     holds: dbox::HOLDS,
+    takes: Takes {
+        file_per_message: true,
+        mailbox_files: &[40, 0, 24],
+        mailbox_marks: 0,
+        mailbox_dirs: 2,
+        account_files: &[],
+        account_dirs: 2,
+    },
     name_problem: dbox::name_problem,
     stamp: read::stamp,
     repair: Some(repair::plan),

@@ -120,10 +120,46 @@ fn a_dry_run_says_that_the_room_will_not_do() {
     let told = ran.findings("account.space");
     let detail = told[0]["detail"].as_str().unwrap();
     assert!(
-        detail.starts_with("needs 2") && detail.contains("and 401 files, there are "),
+        detail.starts_with("needs 3") && detail.contains("and 411 files, there is room for "),
         "{detail}"
     );
     assert!(ran.stderr.contains("LEFT:\n"), "{ran}");
+}
+
+#[test]
+fn what_a_dry_run_finds_room_for_fits() {
+    let account = Maildir::five_and_one();
+    let full = account.temp().join("full");
+    fs::create_dir(&full).unwrap();
+    let full = full.display().to_string();
+    for format in ["sdbox", "mdbox", "maildir"] {
+        let run = |size: u32, more: &[&str]| {
+            let to = format!("{format}:{full}/new");
+            let args = ["convert", "--json", &account.location(), &to];
+            let mount = format!("mount -t tmpfs -o size={size}k none {full}");
+            let run = crate::harness::run::Run::new(account.temp()).args(args);
+            run.args(more).within(&mount, "true")
+        };
+        let (mut promised, mut fitted) = (None, None);
+        for size in (16..200).step_by(4) {
+            let (Some(dry), Some(real)) = (run(size, &["--dry-run"]), run(size, &[])) else {
+                skipped("no mount of our own here");
+                return;
+            };
+            if dry.findings("account.space").is_empty() {
+                promised.get_or_insert(size);
+                assert_eq!(real.code, 0, "{format} in {size}k: {dry}{real}");
+            }
+            if real.code == 0 {
+                fitted.get_or_insert(size);
+            }
+        }
+        let (promised, fitted) = (promised.unwrap(), fitted.unwrap());
+        assert!(
+            promised <= fitted * 2,
+            "{format}: {promised}k, not {fitted}k"
+        );
+    }
 }
 
 /// Waits until the account is being built; false where the run was over before.
