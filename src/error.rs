@@ -98,6 +98,12 @@ impl Error {
             Self::Interrupted => Some("run the same command again; it is safe".into()),
             Self::Bug(_) => Some("please report this, with the command and the log".into()),
             Self::Io { source, .. } => io_help(source),
+            Self::Format {
+                format: "tally", ..
+            } => Some(
+                "copy the file once more, or make it again: mailtally manifest LOCATION -o FILE"
+                    .into(),
+            ),
             _ => None,
         }
     }
@@ -137,9 +143,9 @@ fn io_help(source: &io::Error) -> Option<String> {
     let help = match source.kind() {
         io::ErrorKind::PermissionDenied => "run as the mail user, or as root",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "make room at the destination and run the same command again"
+            "make room on the file system of this path, and run the same command again"
         }
-        io::ErrorKind::ReadOnlyFilesystem => "the destination is mounted read-only",
+        io::ErrorKind::ReadOnlyFilesystem => "the file system of this path is mounted read-only",
         io::ErrorKind::NotADirectory => {
             "a part of this path is a file and no directory: name another path"
         }

@@ -1,6 +1,7 @@
 //! From locations on the command line to open accounts.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use mailtally::error::At;
 use mailtally::format::location::{Driver, Keys, Layout, Location, Template};
 use mailtally::format::{self, Elsewhere, OpenOptions, Room};
 use mailtally::ops::users::{self, Found, FoundAccount, Place, Selection};
+use mailtally::report::escape;
 use mailtally::{Error, Result};
 
 use super::global::Global;
@@ -48,7 +50,9 @@ pub fn find(location: &Location, global: &Global, context: &Context) -> Result<F
         supported(room_of(driver)?, &location.keys)?;
     }
     let selection = selection(global)?;
-    let found = users::find(location, &selection, &context.homes, &real())?;
+    let found = users::find(location, &selection, &context.homes, &real());
+    let found =
+        found.map_err(|error| no_directory(error, "name a directory before the variable"))?;
     let nobody = found.accounts.is_empty() && found.missing.is_empty() && found.refused.is_empty();
     if nobody && global.shard.is_none() {
         return Err(Error::Missing {
@@ -149,7 +153,9 @@ pub fn open_options(
     let at = |template: &Option<Template>| match template {
         Some(template) => {
             let user = context.homes.user(&account.user);
-            Place::of(template, &user, &real())?.open().map(Some)
+            let opened = Place::of(template, &user, &real())?.open();
+            let help = "name the directory that is meant";
+            opened.map(Some).map_err(|error| no_directory(error, help))
         }
         None => Ok(None),
     };
@@ -246,14 +252,31 @@ fn detected(root: &Dir) -> Result<&'static Room> {
 
 /// Opens the root of an account that is a mail store.
 pub fn open(place: &Place) -> Result<Dir> {
-    place.open().map_err(|error| match error.io_kind() {
-        Some(std::io::ErrorKind::NotADirectory) if place.path().is_file() => Error::Missing {
-            what: format!("{} is a file and no mail store", place.path().display()),
-            help: "name the directory of the account; a tally file is for verify: tally:FILE"
-                .into(),
-        },
-        _ => error,
-    })
+    let help = "name the directory of the account; a tally file is for verify: tally:FILE";
+    place.open().map_err(|error| no_directory(error, help))
+}
+
+/// What is to be read and is no directory is not there.
+fn no_directory(error: Error, help: &str) -> Error {
+    let Error::Io { path, source, .. } = &error else {
+        return error;
+    };
+    if source.kind() != ErrorKind::NotADirectory {
+        return error;
+    }
+    let shown = escape(path.as_os_str().as_encoded_bytes());
+    let (what, help) = if path.is_file() {
+        (format!("{shown} is a file and no mail store"), help)
+    } else if path.exists() {
+        (format!("{shown} is no directory and no mail store"), help)
+    } else {
+        let what = format!("{shown} is not there: a part of this path is no directory");
+        (what, "name another path")
+    };
+    Error::Missing {
+        what,
+        help: help.into(),
+    }
 }
 
 /// Many accounts go to many places, and one to one.

@@ -104,6 +104,13 @@ pub struct StoredUsage {
     pub limits: QuotaLimits,
     /// Bytes and messages in use; `None` where that cannot be read.
     pub used: Option<(i64, i64)>,
+    /// Where limits stand, something else stands too.
+    pub has_no_limits: bool,
+}
+
+impl StoredUsage {
+    /// What is said of that.
+    pub const NO_LIMITS: &str = "its first line has what is no limit, such as 1000S or 10C";
 }
 
 impl std::fmt::Debug for Room {

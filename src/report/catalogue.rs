@@ -255,6 +255,9 @@ rules! {
     MAILDIR_INBOX_FOLDER = "maildir.inbox-folder", Warning,
         "a folder is called INBOX beside the real INBOX, where no client can see it; it is carried under another name",
         "tell the user where the messages are";
+    MAILDIR_DOT_FOLDER = "maildir.dot-folder", Warning,
+        "LAYOUT=fs was named, and a folder with a leading dot holds messages, as the mailboxes of a Maildir++ do; it is read as a mailbox whose name has the dot",
+        "leave LAYOUT=fs out, unless a client shows the name with its dot";
     MAILDIR_NESTED = "maildir.nested", Error,
         "a whole Maildir lies in a folder that is no mailbox here; it is not carried",
         "convert it as an account of its own, or move it";
@@ -325,7 +328,7 @@ rules! {
         "maildirsize does not say what the messages add up to",
         "nothing at the destination, where it is right; quota --write or repair corrects the source";
     QUOTA_BROKEN = "quota.broken", Warning,
-        "maildirsize is negative, or cannot be read",
+        "maildirsize is negative, or cannot be read, or has something else where its limits stand",
         "nothing at the destination, where it is right; quota --write or repair corrects the source";
     QUOTA_WRAPPED = "quota.wrapped", Warning,
         "maildirsize says what 32 bits hold of the real usage, as an old program wrote it",

@@ -100,6 +100,33 @@ fn write_corrects_the_sum_and_keeps_limits_owner_and_mode() {
     assert_eq!(tree(account.temp()), before, "what is right is not written");
 }
 
+#[test]
+fn what_is_no_limit_goes_from_the_first_line_and_is_said() {
+    let kept = |account: &Maildir| fs::read_to_string(account.at("maildirsize")).unwrap();
+    let made = || account(&format!("garbage,1000S\n{REAL}\n"));
+    for command in ["quota", "repair"] {
+        let account = made();
+        let run = |more: &[&str]| {
+            let run = Run::new(account.temp()).args([command, "--json", &account.location()]);
+            run.args(more).done()
+        };
+        let look: &[&str] = if command == "quota" { &[] } else { &["-n"] };
+        let said = run(look).exits(1);
+        assert!(
+            said.to_string().contains("no limit, such as 1000S"),
+            "{said}"
+        );
+        assert_eq!(said.findings("quota.broken").len(), 1, "{said}");
+        let act = if command == "quota" {
+            "--write"
+        } else {
+            "--offline"
+        };
+        run(&[act]).exits(0);
+        assert_eq!(kept(&account), format!("1000S\n{REAL}\n"));
+    }
+}
+
 fn packed() -> Vec<u8> {
     let mut packed = Vec::new();
     let mut encoder = flate2::write::GzEncoder::new(&mut packed, flate2::Compression::best());

@@ -1,5 +1,6 @@
 //! What to do next.
 
+use mailtally::report::catalogue::ACCOUNT_REPAIR_UNDONE;
 use mailtally::report::{Severity, Summary, counted};
 
 use super::Shown;
@@ -71,6 +72,10 @@ pub fn step(out: &mut String, command: &str, summary: &Summary, heard: &Heard, s
         ("repair", 1) if !heard.steps.is_empty() => {
             "next: look at what is listed above; repair --undo takes all of it back"
         }
+        ("repair", 1) if heard.knows(&ACCOUNT_REPAIR_UNDONE) => {
+            "next: look at what is listed above; all of it is as it was before the repair"
+        }
+        ("repair", 1) => "next: look at what is listed above; repair can do nothing about it",
         ("convert", 75) => "next: run the same command again; it is safe",
         _ => return,
     };

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use bstr::BString;
+use bstr::{BString, ByteSlice};
 
 use super::listing::is_no_message;
 use crate::disk::{Dir, Entry, Kind};
 use crate::error::Result;
 use crate::format::OpenOptions;
-use crate::format::names::Spelling;
+use crate::format::names::{self, Spelling};
 use crate::model::MailboxName;
 use crate::report::catalogue::{
-    MAILBOX_NAME, MAILBOX_UNREADABLE, MAILDIR_INBOX_FOLDER, MAILDIR_NESTED, MAILDIR_STRAY,
-    MAILDIR_SYMLINK, MAILDIR_SYMLINK_OUTSIDE,
+    MAILBOX_NAME, MAILBOX_UNREADABLE, MAILDIR_DOT_FOLDER, MAILDIR_INBOX_FOLDER, MAILDIR_NESTED,
+    MAILDIR_STRAY, MAILDIR_SYMLINK, MAILDIR_SYMLINK_OUTSIDE,
 };
 use crate::report::{Finding, escape};
 use crate::store::Found;
@@ -164,6 +164,18 @@ enum Link {
     Other,
     /// Nowhere, or out of the account.
     Lost,
+}
+
+/// With `LAYOUT=fs`: a folder in the root that looks like one of a Maildir++.
+fn tell_dotted(dir: &Dir, at: &[BString], utf8: bool, found: Found<'_>) {
+    let [name] = at else { return };
+    let holds_messages = has_dir(dir, "cur") || has_dir(dir, "new");
+    if let Some(plain) = name.strip_prefix(b".").filter(|_| holds_messages) {
+        let levels = plain.split_str(".").map(|level| names::level(level, utf8));
+        let plain = levels.collect::<Vec<_>>().join("/");
+        let detail = format!("it holds messages: without LAYOUT=fs it is the mailbox {plain}");
+        found(Finding::new(&MAILDIR_DOT_FOLDER, detail).path(name));
+    }
 }
 
 impl Finder<'_> {
@@ -330,6 +342,7 @@ impl Finder<'_> {
         };
         let mut path = at.clone();
         let mut selectable = has_dir(&dir, "cur");
+        tell_dotted(&dir, at, self.options.utf8, found);
         if let Some(dirname) = &self.options.dirname {
             selectable = has_dir(&dir, dirname);
             path.push(dirname.as_str().into());

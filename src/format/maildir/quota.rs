@@ -36,12 +36,37 @@ pub(super) fn bytes(root: &Dir, options: &OpenOptions) -> Result<Option<Vec<u8>>
     place(root, options).read_if_there(NAME, side_files::MOST)
 }
 
-/// Keeps the first line, whatever it says, and replaces all changes by what they should add up to.
 fn correct(root: &Dir, options: &OpenOptions, used: u64, messages: u64) -> Result<()> {
     let old = bytes(root, options)?.unwrap_or_default();
-    let limits = old.lines().next().unwrap_or_default();
+    place(root, options).replace(NAME, &corrected(&old, used, messages))
+}
+
+/// Keeps the limits of the first line, and replaces all changes by what they should add up to.
+pub(super) fn corrected(old: &[u8], used: u64, messages: u64) -> Vec<u8> {
     let usage = format!("\n{used} {messages}\n");
-    place(root, options).replace(NAME, &[limits, usage.as_bytes()].concat())
+    [&limits_alone(first_line(old)), usage.as_bytes()].concat()
+}
+
+fn first_line(bytes: &[u8]) -> &[u8] {
+    bytes
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default()
+}
+
+/// What of a first line a server takes for limits.
+fn limits_alone(line: &[u8]) -> Vec<u8> {
+    let parts = line.trim().split(|byte| *byte == b',');
+    let limits = parts.filter(|part| limit(part).is_some());
+    bstr::join(",", limits)
+}
+
+/// A number, and its unit: bytes or messages.
+fn limit(part: &[u8]) -> Option<(u64, u8)> {
+    let (unit, digits) = part.split_last()?;
+    let is_number = matches!(unit, b'S' | b'C') && digits.iter().all(u8::is_ascii_digit);
+    let value = digits.to_str().ok()?.parse().ok()?;
+    is_number.then_some((value, *unit))
 }
 
 /// Reads the file.
@@ -55,7 +80,12 @@ pub fn read(bytes: &[u8]) -> StoredUsage {
             Some((bytes, sum.1.checked_add(step.1)?))
         });
     }
-    StoredUsage { limits, used }
+    let first = first_line(bytes);
+    StoredUsage {
+        limits,
+        used,
+        has_no_limits: limits_alone(first) != first,
+    }
 }
 
 /// The file for an account that has no limits, or these, and uses so much. Without limits the first line
@@ -70,15 +100,10 @@ pub fn write(limits: Option<QuotaLimits>, bytes: u64, messages: u64) -> String {
 
 fn limits(line: &[u8]) -> QuotaLimits {
     let mut limits = QuotaLimits::default();
-    for limit in line.trim().split(|byte| *byte == b',') {
-        let Some((unit, digits)) = limit.split_last() else {
-            continue;
-        };
-        let value = digits.to_str().ok().and_then(|text| text.parse().ok());
+    for (value, unit) in line.trim().split(|byte| *byte == b',').filter_map(limit) {
         match unit {
-            b'S' => limits.bytes = value,
-            b'C' => limits.messages = value,
-            _ => {}
+            b'S' => limits.bytes = Some(value),
+            _ => limits.messages = Some(value),
         }
     }
     limits
@@ -99,6 +124,25 @@ mod tests {
         assert_eq!(read.limits.bytes, Some(1_000_000));
         assert_eq!(read.limits.messages, Some(1000));
         assert_eq!(read.used, Some((168_437, 1199)));
+    }
+
+    #[test]
+    fn only_limits_stay_in_the_first_line() {
+        for (old, new) in [
+            ("1000S,10C", "1000S,10C"),
+            ("10C,1000S", "10C,1000S"),
+            ("", ""),
+            ("garbage", ""),
+            ("1000S,garbage", "1000S"),
+            ("1000S ", "1000S"),
+            ("-5S,+5S,5X,S,5", ""),
+            ("99999999999999999999S,10C", "10C"),
+        ] {
+            let file = format!("{old}\n7 7\n");
+            let corrected = corrected(file.as_bytes(), 5, 1);
+            assert_eq!(corrected, format!("{new}\n5 1\n").as_bytes(), "{old}");
+            assert_eq!(read(file.as_bytes()).has_no_limits, old != new, "{old}");
+        }
     }
 
     #[test]

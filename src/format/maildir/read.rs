@@ -14,7 +14,7 @@ use crate::disk::{Dir, Kind};
 use crate::error::{Error, Result};
 use crate::format::stamp::Stamper;
 use crate::format::tally::{Given, GivenUids, shown};
-use crate::format::{OpenOptions, mailbox_list, mailbox_log, names, side_files};
+use crate::format::{OpenOptions, StoredUsage, mailbox_list, mailbox_log, names, side_files};
 use crate::model::{
     Account, Flags, Mailbox, MailboxGuid, MailboxName, Message, QuotaLimits, Uid, UidValidity,
 };
@@ -315,7 +315,12 @@ impl Maildir {
             }
             Some(_) => None,
         };
-        if let Some(detail) = broken {
+        let foreign = read
+            .has_no_limits
+            .then(|| StoredUsage::NO_LIMITS.to_owned());
+        let details: Vec<_> = broken.into_iter().chain(foreign).collect();
+        if !details.is_empty() {
+            let detail = details.join("; ");
             found(Finding::new(&QUOTA_BROKEN, detail).path(quota::NAME));
         }
         self.believed = read.used.filter(|used| used.0 >= 0 && used.1 >= 0);

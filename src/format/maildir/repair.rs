@@ -18,7 +18,7 @@ mod names;
 mod rows;
 mod where_to;
 
-use bstr::{BString, ByteSlice};
+use bstr::BString;
 
 use super::folders::Folder;
 use super::mailbox::MaildirMailbox;
@@ -28,7 +28,7 @@ use crate::digest::Measured;
 use crate::disk::Dir;
 use crate::disk::plan::{About, Act, Plan};
 use crate::error::{Error, Result};
-use crate::format::{OpenOptions, RepairOptions};
+use crate::format::{OpenOptions, RepairOptions, StoredUsage};
 use crate::model::Uid;
 use crate::report::catalogue as rules;
 use crate::report::{Finding, Rule, counted};
@@ -365,27 +365,31 @@ impl<'s> Repair<'s> {
             i64::try_from(self.bytes).ok(),
             i64::try_from(self.messages).ok(),
         );
-        let told = quota::read(&bytes).used;
-        if self.unreadable
-            || told.map(|(bytes, messages)| (Some(bytes), Some(messages))) == Some(real)
-        {
+        let read = quota::read(&bytes);
+        let told = read.used;
+        let is_right = told.map(|(bytes, messages)| (Some(bytes), Some(messages))) == Some(real);
+        if self.unreadable || is_right && !read.has_no_limits {
             return;
         }
-        let broken = told.is_none_or(|(bytes, messages)| bytes < 0 || messages < 0);
+        let broken =
+            read.has_no_limits || told.is_none_or(|(bytes, messages)| bytes < 0 || messages < 0);
         let rule = if broken {
             &rules::QUOTA_BROKEN
         } else {
             &rules::QUOTA_STALE
         };
         let messages = counted(self.messages, "message");
-        let does = format!("{}, {messages}", counted(self.bytes, "byte"));
+        let mut does = format!("{}, {messages}", counted(self.bytes, "byte"));
+        if read.has_no_limits {
+            does.push_str("; ");
+            does.push_str(StoredUsage::NO_LIMITS);
+            does.push_str(": that goes");
+        }
         let about = About {
             codes: vec![rule.code],
             ..About::of(does)
         };
-        let limits = bytes.lines().next().unwrap_or_default();
-        let usage = format!("\n{} {}\n", self.bytes, self.messages);
-        let content = [limits, usage.as_bytes()].concat();
+        let content = quota::corrected(&bytes, self.bytes, self.messages);
         let path = vec![quota::NAME.into()];
         let place = self.control_place();
         self.plan.push_in(place, path, Act::put(content), about);

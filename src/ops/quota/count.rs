@@ -221,13 +221,20 @@ impl<'a> Count<'a> {
             bytes: bytes.into(),
             messages: messages.into(),
         });
-        let (status, rule) = judge(stored, real);
+        let (status, rule) = match judge(stored, real) {
+            _ if read.has_no_limits => (QuotaStatus::Broken, Some(&rules::QUOTA_BROKEN)),
+            judged => judged,
+        };
         if let Some(rule) = rule {
-            let detail = format!(
+            let mut detail = format!(
                 "it says {}; the count is {}",
                 told(stored),
                 told(Some(real))
             );
+            if read.has_no_limits {
+                detail += "; ";
+                detail += StoredUsage::NO_LIMITS;
+            }
             self.teller
                 .found(Finding::new(rule, detail).path(kept.path()));
         }

@@ -22,6 +22,30 @@ fn with_keys(account: &Maildir, keys: &str) -> (Ran, Store) {
 }
 
 #[test]
+fn a_maildir_plus_plus_that_is_read_with_layout_fs_is_said() {
+    let account = Maildir::five_and_one()
+        .folder("Archive.2020.Q&AOQ-")
+        .folder("empty");
+    fs::remove_dir_all(account.in_folder("empty", "cur")).unwrap();
+    fs::remove_dir_all(account.in_folder("empty", "new")).unwrap();
+    let inspect = |keys: &str| {
+        let location = format!("{}{keys}", account.location());
+        let args = ["inspect", "--json", &location];
+        let ran = Run::new(account.temp()).args(args).done().exits(0);
+        let found = ran.findings("maildir.dot-folder");
+        let details = found
+            .iter()
+            .map(|it| it["detail"].as_str().unwrap().to_owned());
+        details.collect::<Vec<_>>()
+    };
+    let mailbox = |name| format!("it holds messages: without LAYOUT=fs it is the mailbox {name}");
+    let mut said = inspect(":LAYOUT=fs");
+    said.sort();
+    assert_eq!(said, [mailbox("Archive/2020/Qä"), mailbox("Sent")]);
+    assert_eq!(inspect(""), [""; 0]);
+}
+
+#[test]
 fn folders_that_read_inbox_are_carried_beside_the_inbox() {
     // 42 and 43.
     let account = Maildir::five_and_one()
@@ -355,7 +379,7 @@ fn quota_limits_are_said_and_usage_that_cannot_be_is_told() {
         let (ran, _) = Maildir::five_and_one().put("maildirsize", text).converted();
         assert_eq!(ran.findings("quota.stale").len(), told, "{ran}");
     }
-    for text in ["\n9223372036854775807 1\n1 1\n", "x\nnot numbers\n"] {
+    for text in ["\n9223372036854775807 1\n1 1\n", "1000S\nnot numbers\n"] {
         let (ran, _) = Maildir::five_and_one().put("maildirsize", text).converted();
         ran.says(
             "quota.broken",

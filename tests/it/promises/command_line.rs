@@ -94,9 +94,21 @@ fn a_source_or_user_that_is_not_there_ends_with_66() {
         &["inspect", "maildir:/not/there"],
         &["inspect", "/not/there"],
         &["inspect", "maildir:/not/there/%u"],
+        &["inspect", "maildir:/etc/passwd/x"],
+        &["inspect", "maildir:/etc/passwd/%u"],
     ] {
         let ran = run(&account, args).exits(66);
         assert!(ran.stderr.contains("is not there"), "{args:?}: {ran}");
+    }
+    let index = format!("{}:INDEX=/dev/null", account.location());
+    for args in [
+        &["inspect", "/dev/null"],
+        &["inspect", "sdbox:/dev/null"],
+        &["inspect", &index],
+    ] {
+        let ran = run(&account, args).exits(66);
+        let says = "error: /dev/null is no directory and no mail store\nhelp: name the directory";
+        assert!(ran.stderr.starts_with(says), "{args:?}: {ran}");
     }
     let users = format!("maildir:{}/%u", account.temp().display());
     let ran = run(&account, &["inspect", "--json", &users, "-F", "listed"]).exits(66);

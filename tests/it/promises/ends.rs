@@ -162,6 +162,28 @@ fn what_a_dry_run_finds_room_for_fits() {
     }
 }
 
+#[test]
+fn a_repair_on_a_full_disk_asks_for_room_where_the_store_is() {
+    let account = Maildir::five_and_one().put("dovecot-uidlist", "broken");
+    let full = account.temp().join("full");
+    fs::create_dir(&full).unwrap();
+    let full = full.display().to_string();
+    let args = ["repair", "--offline", &format!("maildir:{full}/Maildir")];
+    let run = crate::harness::run::Run::new(account.temp()).args(args);
+    let prepare = format!(
+        "mount -t tmpfs -o size=200k none {full} && cp -a {} {full}/Maildir && \
+         {{ head -c 300k /dev/zero >{full}/filled 2>/dev/null; true; }}",
+        account.source().display()
+    );
+    let Some(ran) = run.within(&prepare, "true") else {
+        skipped("no mount of our own here");
+        return;
+    };
+    let ran = ran.exits(74);
+    let help = "help: make room on the file system of this path";
+    assert!(ran.stderr.contains(help), "{ran}");
+}
+
 /// Waits until the account is being built; false where the run was over before.
 fn wait_for_staging(account: &Maildir, child: &mut Child) -> bool {
     let messages = account

@@ -119,6 +119,7 @@ const LEFT: &[&str] = &[
     "maildir.hard-link",
     "maildir.vanished",
     "maildir.inbox-folder",
+    "maildir.dot-folder",
     "maildir.nested",
     "maildir.shared",
     "maildir.uidvalidity",

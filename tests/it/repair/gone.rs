@@ -72,6 +72,19 @@ fn a_mailbox_that_is_gone_is_told_after_a_repair_too_and_a_server_goes_by_what_i
 }
 
 #[test]
+fn a_repair_that_can_do_nothing_about_a_lost_mailbox_says_what_comes_next() {
+    for format in ["maildir", "sdbox"] {
+        let damaged = without(format, &folder(format, "Sent"));
+        let location = format!("{format}:{}", damaged.store().display());
+        let args = ["repair", "--offline", &location];
+        let run = Run::new(damaged.store().parent().unwrap()).args(args);
+        let ran = run.done().exits(1);
+        let next = "\nnext: look at what is listed above; repair can do nothing about it\n";
+        assert!(ran.stdout.ends_with(next), "{ran}");
+    }
+}
+
+#[test]
 fn a_dbox_without_its_inbox_is_an_error() {
     for format in ["sdbox", "mdbox"] {
         let ran = without(format, &folder(format, "INBOX")).inspect().exits(1);

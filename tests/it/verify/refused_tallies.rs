@@ -117,6 +117,10 @@ fn a_damaged_tally_ends_the_run_with_66() {
         ran.stderr.contains("line 5: messages are not in UID order"),
         "{ran}"
     );
+    assert!(
+        ran.stderr.contains("help: copy the file once more"),
+        "{ran}"
+    );
     assert!(!ran.stdout.contains("GO:"), "{ran}");
 }
 
