@@ -79,9 +79,10 @@ pub fn complain(error: &Error) {
     }
 }
 
-fn say(lead: &str, text: &str) {
+/// A complaint, broken at words.
+pub fn say(lead: &str, text: &str) {
     let mut out = String::new();
-    let width = terminal::width_of_complaints().unwrap_or(usize::MAX);
+    let width = terminal::width_of_complaints();
     hanging(&mut out, width, lead, 2, text);
     eprint!("{out}");
 }

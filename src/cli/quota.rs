@@ -1,12 +1,9 @@
 //! `mailtally quota`
 
 use std::ffi::OsString;
-use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 
 use clap::Args;
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
 use mailtally::Result;
 use mailtally::format::location::{self, Template};
 use mailtally::ops::Teller;
@@ -17,6 +14,7 @@ use mailtally::report::{Finding, Limits, QuotaLine, QuotaStatus, Usage, counted,
 
 use super::exit::Exit;
 use super::global::Global;
+use super::render::tables::{self, Stands::Broken};
 use super::render::{bytes, hanging, place};
 use super::run::Run;
 use super::stores::{self, Context};
@@ -95,24 +93,20 @@ fn dict_file(
 
 /// The table of what is used, and why something of it was not corrected.
 pub fn table(out: &mut String, lines: &[QuotaLine], width: usize) {
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    table.set_header(["user", "root", "counted", "stored", "limit", ""]);
+    let head = ["user", "root", "counted", "stored", "limit", ""].map(|name| (name, Broken));
     let mut lines: Vec<_> = lines.iter().collect();
     lines.sort_by_key(|line| &line.user);
-    for line in &lines {
-        table.add_row([
+    let rows = lines.iter().map(|line| {
+        [
             escape(line.user.as_bytes()),
             line.root.into(),
             usage(&line.counted),
             line.stored.as_ref().map_or("-".into(), usage),
             line.limits.as_ref().map_or("-".into(), limits),
             status(line.status).into(),
-        ]);
-    }
-    for line in table.lines() {
-        let _ = writeln!(out, "{}", line.trim_end());
-    }
+        ]
+    });
+    tables::write(out, &head, rows, width);
     for line in lines {
         if let Some(why) = &line.not_written {
             let lead = format!("not written: {}: ", place(&line.user, line.root));

@@ -16,7 +16,7 @@ use mailtally::{Error, Result};
 
 use super::exit::Exit;
 use super::global::Global;
-use super::render::{Shown, hanging, of_account, place};
+use super::render::{Shown, hanging, of_account, place, whole};
 use super::run::Run;
 use super::stores::{self, Context};
 
@@ -161,19 +161,25 @@ pub fn steps(out: &mut String, steps: &[StepLine], shown: Shown) {
 
 fn one_step(out: &mut String, step: &StepLine, width: usize) {
     let to = step.to.as_ref();
-    let to = to.map_or_else(String::new, |to| format!(" -> {to}"));
+    let to = to.map_or_else(String::new, |to| whole(&format!("-> {to}")));
     let user = match step.user.as_str() {
         "" => String::new(),
         user => format!("{} ", escape(user.as_bytes())),
     };
-    let mut lead = format!("{:<8} {user}{}{to}", step.action, step.path);
-    let why = if step.codes.is_empty() {
-        String::new()
-    } else {
-        lead.push_str("  ");
-        format!("({})", step.codes.join(", "))
+    let codes = match step.codes.join(", ") {
+        codes if codes.is_empty() => codes,
+        codes => format!("({codes})"),
     };
-    hanging(out, width, &lead, 4, &why);
+    let parts = [whole(&format!("{user}{}", step.path)), to, codes];
+    let parts = parts.iter().map(String::as_str);
+    let text: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+    hanging(
+        out,
+        width,
+        &format!("{:<8} ", step.action),
+        4,
+        &text.join(" "),
+    );
     if !step.detail.is_empty() {
         hanging(out, width, "    ", 6, &step.detail);
     }

@@ -17,7 +17,7 @@ use mailtally::report::{
 use mailtally::{Error, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::exit::{Exit, complain};
+use super::exit::{Exit, complain, say};
 use super::global::Global;
 use super::render::Next;
 use super::watch::Watch;
@@ -189,7 +189,7 @@ impl Run {
             _ => self.watch.conclude(&summary),
         }
         if self.watch.lost() {
-            eprintln!("error: cannot write the results to standard output");
+            say("error: ", "cannot write the results to standard output");
             return exit.max(Exit::IoError);
         }
         if self.watch.arrived() {

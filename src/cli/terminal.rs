@@ -14,9 +14,9 @@ pub fn width() -> usize {
     width_of(&stdout()).unwrap_or(ELSEWHERE)
 }
 
-/// For what goes to standard error; `None` where that is no terminal: a log has its lines whole.
-pub fn width_of_complaints() -> Option<usize> {
-    width_of(&stderr())
+/// For what goes to standard error.
+pub fn width_of_complaints() -> usize {
+    width_of(&stderr()).unwrap_or(ELSEWHERE)
 }
 
 fn width_of(out: &(impl AsFd + IsTerminal)) -> Option<usize> {

@@ -2,13 +2,15 @@
 
 use std::fmt::Write;
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, Table};
 use mailtally::report::{Difference, counted, escape};
 use serde_json::Value;
 
 use super::Shown;
-use super::words::{hanging, more, place};
+use super::tables::{
+    self,
+    Stands::{Broken, Number, Whole},
+};
+use super::words::{hanging, more, spot};
 use crate::cli::watch::{Heard, Kept};
 
 /// By code, the first of each.
@@ -17,10 +19,10 @@ pub fn by_code(out: &mut String, heard: &Heard, shown: Shown) {
         let word = shown.paint("1;31", "differs");
         let _ = writeln!(out, "\n{word}  {code}  ({count})");
         for difference in kept {
-            let at = place(&difference.user, &difference.place.to_string());
+            let at = spot("", &difference.user, &difference.place);
             let (one, other) = (&difference.source, &difference.destination);
-            let text = format!("source {one}, destination {other}");
-            hanging(out, shown.width, &format!("    {at}: "), 6, &text);
+            let text = format!("{at}: source {one}, destination {other}");
+            hanging(out, shown.width, "    ", 6, &text);
         }
         more(out, *count, kept.len());
     }
@@ -82,37 +84,25 @@ pub fn by_place(out: &mut String, heard: &Heard, shown: Shown) -> usize {
         (SCREENFUL, NAMED)
     };
     let users = rows.iter().any(|((user, _), ..)| !user.is_empty());
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    let head = ["user", "mailbox", "what differs", "count", "which"];
-    table.set_header(&head[usize::from(!users)..]);
-    for ((user, mailbox), code, (count, kept)) in rows.iter().take(most) {
-        let which: Vec<_> = kept.iter().take(named).map(told).collect();
-        let etc = if (which.len() as u64) < *count {
-            "; ..."
-        } else {
-            ""
-        };
-        let row = [
-            escape(user.as_bytes()),
-            mailbox.clone(),
-            (*code).to_owned(),
-            count.to_string(),
-            format!("{}{etc}", which.join("; ")),
-        ];
-        table.add_row(row.iter().skip(usize::from(!users)));
-    }
-    let counts = if users { 3 } else { 2 };
-    if let Some(column) = table.column_mut(counts) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    let head = [
+        ("user", Broken),
+        ("mailbox", Broken),
+        ("what differs", Whole),
+        ("count", Number),
+        ("which", Broken),
+    ];
+    let from = usize::from(!users);
+    let shown_rows = rows.iter().take(most).map(|row| {
+        let row = cells(row, named);
+        row.into_iter().skip(from).collect::<Vec<_>>()
+    });
     out.push('\n');
-    for (nth, line) in table.lines().enumerate() {
-        let line = line.trim_end();
+    let lines = tables::lines(&head[from..], shown_rows, shown.width);
+    for (nth, line) in lines.into_iter().enumerate() {
         let line = if nth == 0 {
-            shown.paint("1", line)
+            shown.paint("1", &line)
         } else {
-            line.to_owned()
+            line
         };
         let _ = writeln!(out, "{line}");
     }
@@ -122,6 +112,22 @@ pub fn by_place(out: &mut String, heard: &Heard, shown: Shown) -> usize {
         let _ = writeln!(out, "... and {rest} (-v shows all)");
     }
     rest
+}
+
+fn cells(((user, mailbox), code, (count, kept)): &Row<'_>, named: usize) -> [String; 5] {
+    let which: Vec<_> = kept.iter().take(named).map(told).collect();
+    let etc = if (which.len() as u64) < *count {
+        "; ..."
+    } else {
+        ""
+    };
+    [
+        escape(user.as_bytes()),
+        mailbox.clone(),
+        (*code).to_owned(),
+        count.to_string(),
+        format!("{}{etc}", which.join("; ")),
+    ]
 }
 
 fn group<'h>(

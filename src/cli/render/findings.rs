@@ -5,7 +5,7 @@ use std::fmt::Write;
 use mailtally::report::{Finding, Side};
 
 use super::Shown;
-use super::words::{hanging, more, of_account, paragraph, place};
+use super::words::{hanging, more, of_account, paragraph, spot};
 use crate::cli::watch::Heard;
 
 /// Every finding that is wanted, with cause and remedy.
@@ -40,11 +40,11 @@ fn mailbox(finding: &Finding) -> &str {
 fn one_finding(out: &mut String, finding: &Finding, width: usize) {
     let side = match finding.side {
         None => "",
-        Some(Side::Source) => "source ",
-        Some(Side::Destination) => "destination ",
+        Some(Side::Source) => "source",
+        Some(Side::Destination) => "destination",
     };
-    let at = format!("{side}{}", place(&finding.user, &finding.place.to_string()));
+    let at = spot(side, &finding.user, &finding.place);
     let separator = if at.is_empty() { "" } else { ": " };
-    let lead = format!("    {at}{separator}");
-    hanging(out, width, &lead, 6, &finding.detail);
+    let text = format!("{at}{separator}{}", finding.detail);
+    hanging(out, width, "    ", 6, &text);
 }

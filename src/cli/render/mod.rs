@@ -1,9 +1,5 @@
 //! What a person reads: the verdict, then what is there, then what is wrong, worst first.
 
-use std::fmt::Write;
-
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, Table};
 use mailtally::report::catalogue::ACCOUNT_REPAIR_UNDONE;
 use mailtally::report::{
     QuotaStatus, Severity, Status, Summary, UserLine, Verdict, counted, escape,
@@ -12,8 +8,10 @@ use mailtally::report::{
 mod differences;
 mod findings;
 mod next;
+pub mod tables;
 mod words;
 
+use self::tables::Stands::{Broken, Number};
 use super::watch::Heard;
 
 pub use next::Next;
@@ -92,7 +90,7 @@ pub fn show(
     super::repair::steps(&mut out, &heard.steps, shown);
     if !shown.quiet && !heard.mailboxes.is_empty() {
         out.push('\n');
-        mailboxes(&mut out, heard);
+        mailboxes(&mut out, heard, shown.width);
     }
     failures(&mut out, heard, shown);
     let hidden = if command == "verify" {
@@ -259,27 +257,22 @@ fn compared(command: &str, heard: &Heard) -> &'static str {
     }
 }
 
-fn mailboxes(out: &mut String, heard: &Heard) {
-    let users = heard.users.len() > 1;
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    let mut head = vec![
-        "mailbox",
-        "messages",
-        "unseen",
-        "size",
-        "UIDVALIDITY",
-        "UIDNEXT",
+fn mailboxes(out: &mut String, heard: &Heard, width: usize) {
+    let head = [
+        ("user", Broken),
+        ("mailbox", Broken),
+        ("messages", Number),
+        ("unseen", Number),
+        ("size", Number),
+        ("UIDVALIDITY", Number),
+        ("UIDNEXT", Number),
     ];
-    if users {
-        head.insert(0, "user");
-    }
-    let numbers_from = head.len() - 5;
-    table.set_header(&head);
+    let from = usize::from(heard.users.len() <= 1);
     let mut lines: Vec<_> = heard.mailboxes.iter().collect();
     lines.sort_by_key(|line| of_account(&line.user, &line.mailbox));
-    for line in lines {
-        let mut row = vec![
+    let rows = lines.into_iter().map(|line| {
+        let row = [
+            escape(line.user.as_bytes()),
             line.mailbox.clone(),
             line.messages.to_string(),
             line.unseen.to_string(),
@@ -287,17 +280,9 @@ fn mailboxes(out: &mut String, heard: &Heard) {
             line.uidvalidity.to_string(),
             line.uidnext.to_string(),
         ];
-        if users {
-            row.insert(0, escape(line.user.as_bytes()));
-        }
-        table.add_row(row);
-    }
-    for column in table.column_iter_mut().skip(numbers_from) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    for line in table.lines() {
-        let _ = writeln!(out, "{}", line.trim_end());
-    }
+        row.into_iter().skip(from).collect::<Vec<_>>()
+    });
+    tables::write(out, &head[from..], rows, width);
 }
 
 fn not_compared(out: &mut String, summary: &Summary, shown: Shown) {

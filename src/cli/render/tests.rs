@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use mailtally::model::MailboxName;
 use mailtally::report::catalogue::{DBOX_TRUNCATED, MAILDIR_MISSING_DIR, UIDLIST_MISSING};
-use mailtally::report::{Digests, Finding, MailboxLine, StepLine, Users};
+use mailtally::report::{Difference, Digests, Finding, MailboxLine, Place, StepLine, Users};
 
 use super::*;
 
@@ -107,6 +107,82 @@ fn no_sentence_is_wider_than_the_terminal() {
         for line in text.lines().filter(|line| !line.starts_with("digest")) {
             assert!(line.chars().count() <= width, "{line}\n{text}");
         }
+    }
+}
+
+/// A message file's name, as long as they come, with a space in it.
+const LONG_NAME: &str = "Sent Items/cur/1680581044.M857149P505V0000000000000FD00I0000000000A1B2C3.mail.example.org,S=13618,W=13929:2,FRSTabc";
+
+fn step(action: &str, path: &str, to: Option<&str>, lost: &[&str]) -> StepLine {
+    StepLine {
+        user: String::new(),
+        mailbox: None,
+        path: path.into(),
+        action: action.into(),
+        to: to.map(Into::into),
+        codes: vec![
+            "maildir.size-mismatch".into(),
+            "maildir.vsize-mismatch".into(),
+        ],
+        detail: "a new index".into(),
+        lost: lost.iter().map(|lost| (*lost).into()).collect(),
+        told_by: None,
+        done: true,
+        kept: None,
+    }
+}
+
+#[test]
+fn a_path_that_is_wider_than_the_terminal_stands_on_a_line_of_its_own() {
+    let to = format!("{LONG_NAME}d");
+    let heard = Heard {
+        steps: vec![step("rename", LONG_NAME, Some(&to), &[])],
+        ..found([Finding::new(&UIDLIST_MISSING, "what was found").path(LONG_NAME)])
+    };
+    let told = text("repair", 1, &heard);
+    let wide: Vec<_> = { told.lines() }
+        .filter(|line| line.chars().count() > 80)
+        .map(str::trim)
+        .collect();
+    let to = format!("-> {to}");
+    assert_eq!(wide, [LONG_NAME, &to, &format!("{LONG_NAME}:")], "{told}");
+}
+
+#[test]
+fn the_table_of_what_differs_is_as_wide_as_the_terminal() {
+    let mut heard = Heard::default();
+    let place = Place {
+        mailbox: Some("Projects/".repeat(8)),
+        uid: Some(7),
+        path: None,
+    };
+    let difference = Difference {
+        user: "anna".into(),
+        place,
+        code: "message.flags",
+        source: serde_json::json!(["\\Seen", "\\Answered", "$Forwarded"]),
+        destination: serde_json::json!([]),
+    };
+    let codes = BTreeMap::from([("message.flags", (9, vec![difference; 5]))]);
+    heard
+        .places
+        .insert(("anna".into(), "Projects/".repeat(8)), codes);
+    for width in [60, 80, 100] {
+        let shown = Shown { width, ..SHOWN };
+        let told = show("verify", &summary("verify", 1), &heard, shown, None);
+        let table = told
+            .lines()
+            .skip_while(|line| !line.contains("what differs"));
+        let table: Vec<_> = table.collect();
+        assert!(table.len() > 3, "{told}");
+        assert!(
+            table.iter().all(|line| line.chars().count() <= width),
+            "{told}"
+        );
+        assert!(
+            table.iter().any(|line| line.contains(" message.flags ")),
+            "{told}"
+        );
     }
 }
 
@@ -232,19 +308,8 @@ fn what_was_not_read_again_is_not_called_proven_again() {
 
 #[test]
 fn what_is_lost_for_good_is_no_work_to_be_done() {
-    let lost = StepLine {
-        user: String::new(),
-        mailbox: None,
-        path: "mailboxes/INBOX/dbox-Mails/dovecot.index".into(),
-        action: "replace".into(),
-        to: None,
-        codes: Vec::new(),
-        detail: "a new index".into(),
-        lost: vec!["flags and keywords".into()],
-        told_by: None,
-        done: true,
-        kept: None,
-    };
+    let path = "mailboxes/INBOX/dbox-Mails/dovecot.index";
+    let lost = step("replace", path, None, &["flags and keywords"]);
     let mut heard = Heard {
         steps: vec![lost],
         ..Heard::default()

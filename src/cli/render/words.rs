@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use mailtally::report::escape;
+use mailtally::report::{Place, escape};
 
 /// An account, and where in it.
 pub fn place(user: &str, place: &str) -> String {
@@ -12,6 +12,22 @@ pub fn place(user: &str, place: &str) -> String {
         (false, true) => user,
         (false, false) => format!("{user} {place}"),
     }
+}
+
+/// A side, an account, and where in it: a name or path that does not fit stands on a line of its own.
+pub fn spot(side: &str, user: &str, place: &Place) -> String {
+    let uid = place.uid.map(|uid| format!("uid {uid}"));
+    let user = escape(user.as_bytes());
+    let parts = [
+        Some(side),
+        Some(&user),
+        place.mailbox.as_deref(),
+        uid.as_deref(),
+        place.path.as_deref(),
+    ];
+    let parts = parts.into_iter().flatten();
+    let parts = parts.filter(|part| !part.is_empty()).map(whole);
+    parts.collect::<Vec<_>>().join(" ")
 }
 
 /// The order of mailboxes: by account, INBOX before all others.

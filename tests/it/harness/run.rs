@@ -140,7 +140,8 @@ impl Ran {
                 .map(|line| serde_json::from_str(line).expect("a record a line"))
                 .collect(),
             stdout,
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            // Sentences are broken at words, with further lines two spaces in.
+            stderr: String::from_utf8_lossy(&output.stderr).replace("\n  ", " "),
         }
     }
 

@@ -87,6 +87,40 @@ fn a_wrong_command_line_says_what_to_write() {
 }
 
 #[test]
+fn errors_and_help_are_broken_at_eighty_columns_where_no_terminal_is() {
+    let account = Maildir::five_and_one();
+    let location = account.location();
+    let deep = format!(
+        "maildir:{}/{}",
+        account.temp().display(),
+        "deep/".repeat(30)
+    );
+    for args in [
+        &["inspect", "/dev/null"][..],
+        &["inspect", "sdbox:Maildir"],
+        &["inspect", &deep],
+        &["convert", &location, "sdbox:Maildir/inside"],
+        &["convert", &location, "somewhere"],
+        &["convert", &location, "sdbox:%u"],
+        &["repair", "--offline", "--dates", "sdbox:Maildir"],
+        &["verify", "tally:/dev/null", &location],
+        &["manifest", &location, "-o", "/dev/null"],
+    ] {
+        let run = Run::new(account.temp()).args(args).start();
+        let said = run.wait_with_output().unwrap().stderr;
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.starts_with("error:"), "{args:?}");
+        for line in said.lines() {
+            let is_one_word = !line.trim().contains(' ');
+            assert!(
+                line.chars().count() <= 80 || is_one_word,
+                "{args:?}: {said}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_source_or_user_that_is_not_there_ends_with_66() {
     let account = Maildir::five_and_one();
     for args in [
