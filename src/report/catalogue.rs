@@ -178,10 +178,10 @@ rules! {
         "a compressed message breaks off or does not decompress; what could be recovered is carried",
         "restore the file from a backup and convert again";
     MAILDIR_SIZE_MISMATCH = "maildir.size-mismatch", Warning,
-        "the size that the file name or uidlist promises is not the size of the message",
-        "look at the end of the message for truncation; repair corrects the name";
+        "the size that the file name, the uidlist or the server's cache promises is not the size of the message",
+        "look at the end of the message for truncation; repair corrects what promises it";
     MAILDIR_VSIZE_MISMATCH = "maildir.vsize-mismatch", Warning,
-        "the virtual size (W=) that the file name or uidlist promises is not that of the message; Dovecot would cut the message short or show a wrong size",
+        "the virtual size (W=) that the file name, the uidlist or the server's cache promises is not that of the message; Dovecot would cut the message short or show a wrong size",
         "nothing at the destination, where it is right; repair corrects the source";
     MAILDIR_EMPTY = "maildir.empty", Warning,
         "the message file has no bytes, as a full disk or a crash leaves it",

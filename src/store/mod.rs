@@ -125,6 +125,8 @@ pub struct Claims {
     pub size: Option<u64>,
     /// Bytes with CRLF line ends.
     pub virtual_size: Option<u64>,
+    /// The same two, as a server remembers them apart from the message.
+    pub remembered: (Option<u64>, Option<u64>),
 }
 
 /// A message that is open for reading.

@@ -334,6 +334,7 @@ impl DboxMailbox {
         Claims {
             size: stored.metadata.hex(Key::PlainSize),
             virtual_size: stored.metadata.hex(Key::VirtualSize),
+            ..Claims::default()
         }
     }
 

@@ -14,7 +14,7 @@ use super::keywords::{self, Named, Table};
 use super::links::Links;
 use super::listing::{Listing, Place};
 use super::notes::Notes;
-use super::opening::Opening;
+use super::opening::{Cached, Opening};
 use super::read::Maildir;
 use super::uidlist::word;
 use crate::digest::Facts;
@@ -48,8 +48,8 @@ pub(super) struct MaildirMailbox<'a> {
     pub(super) named: Named,
     table: Table,
     pub(super) index: Option<Index>,
-    /// Received and saved dates by place in the index, where the cache tells them.
-    cached_dates: Vec<(Option<u32>, Option<u32>)>,
+    /// What the server's cache tells, by place in the index.
+    cached: Vec<Cached>,
     notes: Mutex<Notes>,
     /// How many messages were read, and their bytes.
     read: (AtomicU64, AtomicU64),
@@ -101,7 +101,7 @@ impl<'a> MaildirMailbox<'a> {
         opening.uidvalidity = uidvalidity;
         let mut listing = opening.listing()?;
         opening.tell_oddities(&mut listing, &list, &bytes);
-        let cached_dates = opening.cached_dates(index.as_ref())?;
+        let cached = opening.cached(index.as_ref())?;
         let joined = opening.join(&mut listing, &list, &bytes, index.as_ref(), list_name);
         drop(bytes);
         let opened_links = std::mem::take(&mut opening.links);
@@ -150,7 +150,7 @@ impl<'a> MaildirMailbox<'a> {
             named,
             table: Table::default(),
             index,
-            cached_dates,
+            cached,
             notes: Mutex::default(),
             read: Default::default(),
             torn: Mutex::default(),
@@ -279,7 +279,9 @@ impl<'a> MaildirMailbox<'a> {
         let words = self.listing.words(nth);
         let uid = self.uid(nth);
         let at_index = self.in_index(nth);
-        let (received, saved) = self.cached(nth);
+        let Cached {
+            received, saved, ..
+        } = self.cached(nth);
         let (flags, keywords) = self.flags_and_keywords(nth, name, at_index);
         Message {
             uid,
@@ -301,11 +303,11 @@ impl<'a> MaildirMailbox<'a> {
         self.index.as_ref()?.position(self.listing.slot(nth).uid)
     }
 
-    /// Its received and saved dates, where the cache tells them.
-    pub(super) fn cached(&self, nth: usize) -> (Option<u32>, Option<u32>) {
+    /// What the server's cache tells of it.
+    pub(super) fn cached(&self, nth: usize) -> Cached {
         let at_index = self.in_index(nth);
-        let dates = at_index.and_then(|nth| self.cached_dates.get(nth).copied());
-        dates.unwrap_or_default()
+        let cached = at_index.and_then(|nth| self.cached.get(nth).copied());
+        cached.unwrap_or_default()
     }
 
     /// What it is known by in all copies.
@@ -354,6 +356,7 @@ impl<'a> MaildirMailbox<'a> {
         Claims {
             size: claim(b'S'),
             virtual_size: claim(b'W'),
+            ..Claims::default()
         }
     }
 
@@ -362,6 +365,15 @@ impl<'a> MaildirMailbox<'a> {
         notes.add(message, self.store.now, stat.links, codec);
         notes.add_arrival(made_at(self.listing.base(nth)));
     }
+}
+
+/// Who tells a wrong size, and what it is.
+fn wrong_size(named: Option<u64>, remembered: Option<u64>, real: u64) -> Option<String> {
+    let told = [("name", named), ("the server's cache", remembered)].into_iter();
+    let mut told = told.filter_map(|(who, size)| Some((who, size?)));
+    let (who, size) = told.find(|(_, size)| *size != real)?;
+    let size = counted(size, "byte");
+    Some(format!("{who} says {size}, file has {real}"))
 }
 
 pub(super) fn path_in(folder: &Folder, place: &str, name: &[u8]) -> BString {
@@ -413,13 +425,17 @@ impl MailboxSource for MaildirMailbox<'_> {
             .map_err(|error| self.finding(&rules::MAILDIR_UNREADABLE, nth, error.to_string()))?;
         let head = &head[..read];
         let mut message = self.message(nth, &name, &stat);
-        let claims = self.claims(nth);
+        let mut claims = self.claims(nth);
         if compress::is_encrypted(head) {
             message.sealed = Some((claims.size.unwrap_or(stat.size), claims.virtual_size));
         }
         let whole = read as u64 == stat.size;
         let (body, codec) = match coat(head, (!whole).then_some(&file)) {
-            Coat::None => (stored(head, (!whole).then_some(file)), None),
+            Coat::None => {
+                // What a server remembers of a coated message may be the size of its coat.
+                claims.remembered = self.cached(nth).sizes;
+                (stored(head, (!whole).then_some(file)), None)
+            }
             Coat::Of(codec) => {
                 let body = stored(head, (!whole).then_some(file));
                 (compress::decoder(codec, body), Some(codec))
@@ -465,17 +481,11 @@ impl MailboxSource for MaildirMailbox<'_> {
             tell(&rules::MAILDIR_DAMAGED, detail);
             return;
         }
-        if let Some(told) = claims.size.filter(|told| *told != facts.size) {
-            let told = counted(told, "byte");
-            let detail = format!("name says {told}, file has {}", facts.size);
+        let (size, virtual_size) = claims.remembered;
+        if let Some(detail) = wrong_size(claims.size, size, facts.size) {
             tell(&rules::MAILDIR_SIZE_MISMATCH, detail);
         }
-        if let Some(told) = claims
-            .virtual_size
-            .filter(|told| *told != facts.virtual_size)
-        {
-            let told = counted(told, "byte");
-            let detail = format!("name says {told}, file has {}", facts.virtual_size);
+        if let Some(detail) = wrong_size(claims.virtual_size, virtual_size, facts.virtual_size) {
             tell(&rules::MAILDIR_VSIZE_MISMATCH, detail);
         }
         if facts.size == 0 {

@@ -39,6 +39,23 @@ pub(super) struct Opening<'o, 'f> {
     pub(super) uidvalidity: UidValidity,
 }
 
+/// What the server's cache tells of a message.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Cached {
+    pub(super) received: Option<u32>,
+    pub(super) saved: Option<u32>,
+    /// Bytes, and bytes with CRLF line ends.
+    pub(super) sizes: (Option<u64>, Option<u64>),
+}
+
+/// Where in the cache that stands.
+const FIELDS: [&str; 4] = [
+    "date.received",
+    "date.save",
+    "size.physical",
+    "size.virtual",
+];
+
 /// What the join of files, uidlist and index gave.
 pub(super) struct Joined {
     pub(super) uidnext: u32,
@@ -109,10 +126,7 @@ impl Opening<'_, '_> {
         }
     }
 
-    pub(super) fn cached_dates(
-        &mut self,
-        index: Option<&Index>,
-    ) -> Result<Vec<(Option<u32>, Option<u32>)>> {
+    pub(super) fn cached(&mut self, index: Option<&Index>) -> Result<Vec<Cached>> {
         let (Some(index), Some(dir)) = (index, self.index_dir()?) else {
             return Ok(Vec::new());
         };
@@ -122,17 +136,19 @@ impl Opening<'_, '_> {
         let Ok(Some(cache)) = Cache::open(&dir, "dovecot.index.cache", index, &mut tell) else {
             return Ok(Vec::new());
         };
-        let dates = ["date.received", "date.save"];
-        if !dates.iter().any(|field| cache.has(field)) {
+        if !FIELDS.iter().any(|field| cache.has(field)) {
             return Ok(Vec::new());
         }
-        let [received, saved] = dates.map(|field| {
-            let places = 0..index.uids.len();
-            places
-                .map(|nth| cache.u32_of(index, nth, field))
-                .collect::<Vec<_>>()
-        });
-        Ok(received.into_iter().zip(saved).collect())
+        let [received, saved, size, virtual_size] = FIELDS;
+        let cached = |nth| Cached {
+            received: cache.u32_of(index, nth, received),
+            saved: cache.u32_of(index, nth, saved),
+            sizes: (
+                cache.u64_of(index, nth, size),
+                cache.u64_of(index, nth, virtual_size),
+            ),
+        };
+        Ok((0..index.uids.len()).map(cached).collect())
     }
 
     /// The list, its bytes and the name of its file.

@@ -46,6 +46,7 @@ impl MaildirMailbox<'_> {
         Ok(Claims {
             size: Some(stat.size),
             virtual_size: told.virtual_size.filter(|_| told.size.is_none()),
+            ..Claims::default()
         })
     }
 

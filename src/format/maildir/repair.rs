@@ -5,7 +5,7 @@
 //! S= or W= in a name is wrong          the file gets the right name; UID, GUID and POP3 UIDL stay
 //! two files have one base name         of the same bytes the older name goes; other bytes get their own name
 //! uidlist damaged, or no longer right  a new one: sound lines keep their UIDs, all others get new ones
-//! the server's cache                forgets the sizes of what got another name
+//! the cache tells other sizes          it forgets them, and those of what got another name
 //! a keyword letter has no name         the one that the account's other folders have, if they agree
 //! maildirsize                          what the messages add up to; its limits stay
 //! file times, when asked to            those that are plainly of a copy become better ones    `dates`
@@ -83,6 +83,8 @@ struct Fate {
     wrong_words: bool,
     /// What is told of it and not there.
     lost: Option<String>,
+    /// Codes of what the server's cache tells wrong.
+    misremembered: Vec<&'static str>,
 }
 
 /// The sizes of a message.
@@ -98,9 +100,10 @@ struct Sizes {
 impl Sizes {
     /// More was told than is there, and it ends as no message does: a name alone may have been wrong always.
     fn cut_off(&self, uid: Uid) -> Option<String> {
-        let (told, real) = match (self.told.size, self.told.virtual_size) {
+        let told = &self.told;
+        let (told, real) = match (told.size.or(told.remembered.0), told.virtual_size) {
             (Some(told), _) => (told, self.real.0),
-            (None, told) => (told?, self.real.1),
+            (None, named) => (named.or(told.remembered.1)?, self.real.1),
         };
         let bytes = counted(told, "byte");
         (told > real && self.ends_early)
@@ -108,9 +111,31 @@ impl Sizes {
     }
 }
 
+impl Sizes {
+    /// Codes of what the server's cache tells wrong.
+    fn misremembered(&self) -> Vec<&'static str> {
+        let (size, virtual_size) = self.told.remembered;
+        let wrong = |told: Option<u64>, real| told.is_some_and(|told| told != real);
+        let told = [
+            (wrong(size, self.real.0), &rules::MAILDIR_SIZE_MISMATCH),
+            (
+                wrong(virtual_size, self.real.1),
+                &rules::MAILDIR_VSIZE_MISMATCH,
+            ),
+        ];
+        let told = told.into_iter().filter(|(is_wrong, _)| *is_wrong);
+        told.map(|(_, rule)| rule.code).collect()
+    }
+}
+
 impl Fate {
     fn changes(&self) -> bool {
         self.base.is_some() || self.guid.is_some() || self.wrong_words
+    }
+
+    /// The server's cache may tell other sizes.
+    fn is_outdated(&self) -> bool {
+        self.changes() || !self.misremembered.is_empty()
     }
 }
 
@@ -146,23 +171,18 @@ impl<'s> Repair<'s> {
             fates.push(fate);
         }
         self.name_letters(&mailbox, folder, &findings);
+        let mut outdated = cache::Outdated::of(&fates);
         if !codes.is_empty() || fates.iter().any(Fate::changes) {
             codes.sort_unstable();
             codes.dedup();
             let (does, unknown) = self.store.told_of(nth, &mailbox);
             let lost: Vec<_> = { findings.iter() }
                 .filter_map(rows::gone)
-                .chain(fates.iter().filter_map(|fate| fate.lost.clone()))
+                .chain(std::mem::take(&mut outdated.lost))
                 .chain(unknown)
                 .collect();
             self.write_list(&mailbox, folder, &fates, (codes, does, lost));
         }
-        let changed = fates.iter().enumerate();
-        let changed = changed.filter(|(_, fate)| fate.changes()).map(|(at, _)| at);
-        let mut outdated = cache::Outdated {
-            sizes: changed.collect(),
-            ..cache::Outdated::default()
-        };
         self.redate(&mailbox, folder, &fates, &mut outdated);
         self.correct_cache(&mailbox, folder, outdated)
     }
@@ -233,8 +253,11 @@ impl<'s> Repair<'s> {
     ) -> Fate {
         let sizes = self.measure(mailbox, at, scratch);
         let mut fate = self.apart(mailbox, folder, at, sizes.map(|sizes| sizes.real));
-        if fate.changes() {
-            fate.lost = sizes.and_then(|sizes| sizes.cut_off(mailbox.uid(at)));
+        if let Some(sizes) = sizes {
+            fate.misremembered = sizes.misremembered();
+            if fate.is_outdated() {
+                fate.lost = sizes.cut_off(mailbox.uid(at));
+            }
         }
         fate
     }

@@ -174,6 +174,36 @@ fn a_server_says_nothing_of_maildir_messages_that_were_cut_once_they_are_repaire
 }
 
 #[test]
+fn a_maildir_message_that_was_cut_is_said_where_only_the_servers_cache_knows_its_size() {
+    let Some(server) = Server::here("a_maildir_message_that_was_cut_is_said") else {
+        return;
+    };
+    let account = account();
+    let dovecot = server.serve("maildir", account.source());
+    dovecot.account();
+    let damaged = Damaged::new("maildir", |store| copy(&dovecot.mail(), store));
+    let whole = damaged.inspect().exits(0);
+    assert!(
+        whole.findings("maildir.size-mismatch").is_empty(),
+        "{whole}"
+    );
+    cut(&damaged.at("cur"));
+    let (size, left) = (long().len(), long().len() / 2);
+    let detail = format!("the server's cache says {size} bytes, file has {left}");
+    let inspected = damaged.inspect();
+    let found = inspected.findings("maildir.size-mismatch");
+    let details: Vec<_> = found.iter().map(|it| &it["detail"]).collect();
+    assert!(details.contains(&&json!(detail)), "{inspected}");
+    let ran = damaged.repair().exits(1);
+    let told = format!("uid 2: perhaps its end: {size} bytes were told, and {left} are there");
+    assert!(lost(&ran).contains(&told), "{ran}");
+    assert_eq!(damaged.inspect().codes(), [""; 0]);
+    let dovecot = server.serve("maildir", damaged.store());
+    dovecot.account();
+    dovecot.assert_silent();
+}
+
+#[test]
 fn a_message_whose_header_is_zeroed_is_kept_and_its_lost_bytes_are_told() {
     let sample = Damaged::sample("sdbox");
     let file = sample.mails("INBOX", "u.22");

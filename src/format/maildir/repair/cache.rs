@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::super::folders::Folder;
 use super::super::mailbox::MaildirMailbox;
-use super::Repair;
 use super::dates::is_earlier;
+use super::{Fate, Repair};
 use crate::disk::plan::{About, Act};
 use crate::error::Result;
 use crate::format::dovecot_index::{Cache, Index};
@@ -27,6 +27,24 @@ pub(super) struct Outdated {
     pub codes: BTreeSet<&'static str>,
     /// Messages of other sizes than it may tell.
     pub sizes: Vec<usize>,
+    /// What goes with these for good.
+    pub lost: Vec<String>,
+}
+
+impl Outdated {
+    /// What becomes of the messages of a mailbox.
+    pub(super) fn of(fates: &[Fate]) -> Self {
+        let outdated = fates.iter().enumerate();
+        let outdated = outdated.filter(|(_, fate)| fate.is_outdated());
+        // What has another name has its codes there.
+        let cached = fates.iter().filter(|fate| !fate.changes());
+        Self {
+            sizes: outdated.map(|(at, _)| at).collect(),
+            codes: cached.flat_map(|fate| fate.misremembered.clone()).collect(),
+            lost: fates.iter().filter_map(|fate| fate.lost.clone()).collect(),
+            ..Self::default()
+        }
+    }
 }
 
 /// A cache that is being changed.
@@ -42,7 +60,10 @@ impl Changing<'_> {
     fn redate(&mut self, dates: &[(usize, i64)]) -> u64 {
         let redated = dates.iter().filter_map(|(at, date)| {
             let is_wrong = |told: u32| is_earlier(*date, told.into()) || told == 0;
-            self.mailbox.cached(*at).0.filter(|told| is_wrong(*told))?;
+            self.mailbox
+                .cached(*at)
+                .received
+                .filter(|told| is_wrong(*told))?;
             let nth = self.mailbox.in_index(*at)?;
             let place = self.cache.place_of_u32(self.index, nth, RECEIVED)?;
             let place = usize::try_from(place).ok()?;
@@ -81,7 +102,7 @@ impl Changing<'_> {
         let does = does.map(|(count, what)| format!("{what} {}", counted(*count, "message")));
         let does = does.collect::<Vec<_>>().join(", and ");
         (!does.is_empty()).then(|| {
-            let does = format!("the server's cache {does} too");
+            let does = format!("the server's cache {does}");
             (Act::put(self.bytes), does)
         })
     }
@@ -113,6 +134,7 @@ impl Repair<'_> {
         if let Some((act, does)) = changing.act(&outdated) {
             let about = About {
                 codes: outdated.codes.into_iter().collect(),
+                lost: outdated.lost,
                 ..About::in_mailbox(&mailbox.mailbox().name, does)
             };
             let (place, path) = self.indexed(folder, NAME);

@@ -97,8 +97,8 @@ fn told(mailbox: &MaildirMailbox<'_>, at: usize, mtime: i64, now: i64) -> Option
         let by = "its name";
         return Some(Told { date, by }).filter(|told| better(&told.date));
     }
-    let (cached, _) = mailbox.cached(at);
-    if let Some(date) = cached.map(i64::from).filter(better) {
+    let cached = mailbox.cached(at);
+    if let Some(date) = cached.received.map(i64::from).filter(better) {
         let by = "the server's cache";
         return Some(Told { date, by });
     }
