@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use mailtally::Error;
 
-use super::render::hanging;
+use super::render::{broken, hanging};
 use super::terminal;
 
 /// The exit codes.
@@ -84,7 +84,18 @@ pub fn say(lead: &str, text: &str) {
     let mut out = String::new();
     let width = terminal::width_of_complaints();
     hanging(&mut out, width, lead, 2, text);
-    eprint!("{out}");
+    terminal::complain(&out);
+}
+
+/// A complaint of clap, which breaks nothing but its help.
+pub fn say_broken(error: &clap::Error) {
+    let text = error.render().to_string();
+    let told = broken(&text, terminal::width_of_complaints());
+    if told == text {
+        let _ = error.print(); // with its colours
+    } else {
+        terminal::complain(&told);
+    }
 }
 
 #[cfg(test)]

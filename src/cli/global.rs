@@ -113,6 +113,7 @@ impl Global {
         let log = tracing_subscriber::fmt()
             .with_max_level(level)
             .with_writer(stderr)
+            .log_internal_errors(false)
             .with_target(false)
             .with_ansi(stderr().is_terminal() && self.color != When::Never);
         match self.log_format {

@@ -89,11 +89,12 @@ pub fn main() -> ExitCode {
 
 /// clap's own code for a wrong command line is 2; here it is 64.
 fn usage(error: &clap::Error) -> ExitCode {
-    // A closed pipe ends quietly.
-    let _ = error.print();
     if error.use_stderr() {
+        exit::say_broken(error);
         Exit::Usage.into()
     } else {
+        // A closed pipe ends quietly.
+        let _ = error.print();
         ExitCode::SUCCESS
     }
 }

@@ -9,6 +9,7 @@ use mailtally::report::Event;
 
 use super::global::{Global, When};
 use super::render::bytes;
+use super::terminal;
 
 const EVERY: Duration = Duration::from_mins(1);
 
@@ -100,7 +101,7 @@ impl Progress {
             }
             Shape::Lines if state.said.elapsed() >= EVERY => {
                 state.said = Instant::now();
-                eprintln!("{}", state.text(self.proves));
+                terminal::complain(&format!("{}\n", state.text(self.proves)));
             }
             _ => {}
         }

@@ -109,8 +109,8 @@ pub fn table(out: &mut String, lines: &[QuotaLine], width: usize) {
     tables::write(out, &head, rows, width);
     for line in lines {
         if let Some(why) = &line.not_written {
-            let lead = format!("not written: {}: ", place(&line.user, line.root));
-            hanging(out, width, &lead, 4, why);
+            let text = format!("{}: {why}", place(&line.user, line.root));
+            hanging(out, width, "not written: ", 4, &text);
         }
     }
 }

@@ -162,15 +162,12 @@ pub fn steps(out: &mut String, steps: &[StepLine], shown: Shown) {
 fn one_step(out: &mut String, step: &StepLine, width: usize) {
     let to = step.to.as_ref();
     let to = to.map_or_else(String::new, |to| whole(&format!("-> {to}")));
-    let user = match step.user.as_str() {
-        "" => String::new(),
-        user => format!("{} ", escape(user.as_bytes())),
-    };
     let codes = match step.codes.join(", ") {
         codes if codes.is_empty() => codes,
         codes => format!("({codes})"),
     };
-    let parts = [whole(&format!("{user}{}", step.path)), to, codes];
+    let user = whole(&escape(step.user.as_bytes()));
+    let parts = [user, whole(&step.path), to, codes];
     let parts = parts.iter().map(String::as_str);
     let text: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
     hanging(
@@ -205,8 +202,9 @@ fn dates<'s>(out: &mut String, steps: impl Iterator<Item = &'s StepLine>, width:
         let all = counted(by.iter().map(|(_, count)| count).sum::<u64>(), "date");
         let by = by.iter().map(|(who, count)| format!("{count} from {who}"));
         let by = by.collect::<Vec<_>>().join(", ");
-        let text = format!("{all}: {by} (-v shows each)");
-        hanging(out, width, &format!("{}: ", place(user, mailbox)), 4, &text);
+        let at = place(user, mailbox);
+        let text = format!("{at}: {all}: {by} (-v shows each)");
+        hanging(out, width, "", 4, &text);
     }
 }
 

@@ -1,6 +1,6 @@
-//! How wide text may be.
+//! How wide text may be, and where complaints go.
 
-use std::io::{IsTerminal, stderr, stdout};
+use std::io::{IsTerminal, Write, stderr, stdout};
 use std::os::fd::AsFd;
 
 /// Where no terminal says how wide it is.
@@ -17,6 +17,11 @@ pub fn width() -> usize {
 /// For what goes to standard error.
 pub fn width_of_complaints() -> usize {
     width_of(&stderr()).unwrap_or(ELSEWHERE)
+}
+
+/// To standard error. A full disk below it ends no run.
+pub fn complain(text: &str) {
+    let _ = stderr().lock().write_all(text.as_bytes());
 }
 
 fn width_of(out: &(impl AsFd + IsTerminal)) -> Option<usize> {

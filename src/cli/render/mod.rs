@@ -15,7 +15,7 @@ use self::tables::Stands::{Broken, Number};
 use super::watch::Heard;
 
 pub use next::Next;
-pub use words::{bytes, hanging, of_account, place, whole};
+pub use words::{broken, bytes, hanging, of_account, place, whole};
 
 /// How much is shown.
 #[expect(

@@ -149,6 +149,31 @@ fn a_path_that_is_wider_than_the_terminal_stands_on_a_line_of_its_own() {
 }
 
 #[test]
+fn a_long_user_and_a_long_path_stand_on_lines_of_their_own() {
+    let user = "somebody.with-a-long-name@mail.example.org";
+    let path = &LONG_NAME[..60];
+    let (mut of_user, mut dated) = (
+        step("remove", path, None, &[]),
+        step("set-time", path, None, &[]),
+    );
+    dated.told_by = Some("its name".into());
+    dated.mailbox = Some("Projects/".repeat(6));
+    for step in [&mut of_user, &mut dated] {
+        step.user = user.into();
+    }
+    let heard = Heard {
+        steps: vec![of_user, dated],
+        ..Heard::default()
+    };
+    let told = text("repair", 1, &heard);
+    assert!(
+        told.lines().all(|line| line.chars().count() <= 80),
+        "{told}"
+    );
+    assert!(told.contains(&format!("\n    {path}\n")), "{told}");
+}
+
+#[test]
 fn the_table_of_what_differs_is_as_wide_as_the_terminal() {
     let mut heard = Heard::default();
     let place = Place {

@@ -7,27 +7,27 @@ use mailtally::report::{Place, escape};
 /// An account, and where in it.
 pub fn place(user: &str, place: &str) -> String {
     let user = escape(user.as_bytes());
-    match (user.is_empty(), place.is_empty()) {
-        (true, _) => place.into(),
-        (false, true) => user,
-        (false, false) => format!("{user} {place}"),
-    }
+    apart([Some(&*user), Some(place)])
 }
 
-/// A side, an account, and where in it: a name or path that does not fit stands on a line of its own.
+/// Names and paths: one that does not fit stands on a line of its own.
+fn apart<'p>(parts: impl IntoIterator<Item = Option<&'p str>>) -> String {
+    let parts = parts.into_iter().flatten();
+    let parts = parts.filter(|part| !part.is_empty()).map(whole);
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+/// A side, an account, and where in it.
 pub fn spot(side: &str, user: &str, place: &Place) -> String {
     let uid = place.uid.map(|uid| format!("uid {uid}"));
     let user = escape(user.as_bytes());
-    let parts = [
+    apart([
         Some(side),
         Some(&user),
         place.mailbox.as_deref(),
         uid.as_deref(),
         place.path.as_deref(),
-    ];
-    let parts = parts.into_iter().flatten();
-    let parts = parts.filter(|part| !part.is_empty()).map(whole);
-    parts.collect::<Vec<_>>().join(" ")
+    ])
 }
 
 /// The order of mailboxes: by account, INBOX before all others.
@@ -65,6 +65,22 @@ pub fn hanging(out: &mut String, width: usize, lead: &str, indent: usize, text: 
         begun = true;
     }
     end(out, &line);
+}
+
+/// A text whose lines are broken where they are wider; their further lines begin below their text.
+pub fn broken(text: &str, width: usize) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let words = line.trim_start();
+        let (lead, _) = line.split_at(line.len() - words.len());
+        if columns(line) > width {
+            hanging(&mut out, width, lead, lead.len() + 2, words);
+        } else {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
 }
 
 fn end(out: &mut String, line: &str) {
@@ -129,6 +145,14 @@ mod tests {
                 .skip(1)
                 .all(|line| line.starts_with("      word"))
         );
+    }
+
+    #[test]
+    fn only_lines_that_are_too_wide_are_broken() {
+        let text = "error: a  b\n\n  tip: one two three\n";
+        assert_eq!(broken(text, 20), text);
+        let told = "error: a  b\n\n  tip: one two\n    three\n";
+        assert_eq!(broken(text, 18), told);
     }
 
     #[test]

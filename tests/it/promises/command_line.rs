@@ -95,6 +95,7 @@ fn errors_and_help_are_broken_at_eighty_columns_where_no_terminal_is() {
         account.temp().display(),
         "deep/".repeat(30)
     );
+    let owner = "nobody-of-that-name".repeat(3);
     for args in [
         &["inspect", "/dev/null"][..],
         &["inspect", "sdbox:Maildir"],
@@ -105,6 +106,13 @@ fn errors_and_help_are_broken_at_eighty_columns_where_no_terminal_is() {
         &["repair", "--offline", "--dates", "sdbox:Maildir"],
         &["verify", "tally:/dev/null", &location],
         &["manifest", &location, "-o", "/dev/null"],
+        &["convert", "--owner", &owner, "a", "b"],
+        &[
+            "inspect",
+            "--no-option-of-this-program-has-such-a-name",
+            "a",
+        ],
+        &["inspect", "--jobs", "0", "a"],
     ] {
         let run = Run::new(account.temp()).args(args).start();
         let said = run.wait_with_output().unwrap().stderr;
@@ -330,6 +338,25 @@ fn an_account_behind_a_link_is_refused_with_what_to_write_instead() {
     // Named as one account, the path is the administrator's own, links and all.
     let ran = run(&account, &["inspect", "--json", "maildir:~/anna"]).exits(0);
     assert_eq!(ran.user()["messages"], 6);
+}
+
+#[test]
+fn complaints_that_do_not_arrive_change_no_exit_code() {
+    let account = Maildir::five_and_one();
+    let location = account.location();
+    for (args, code) in [
+        (&["inspect", "/not/there"][..], 66),
+        (&["inspect", "--no-option"], 64),
+        (&["inspect", "-v", &location], 0),
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_mailtally"));
+        run.args(args)
+            .env_clear()
+            .stdout(std::process::Stdio::null());
+        let status = run.stderr(full.unwrap()).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{args:?}");
+    }
 }
 
 #[test]
