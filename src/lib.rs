@@ -27,7 +27,7 @@
 //! use std::sync::Arc;
 //! use mailtally::disk::{Dir, Disk, Real};
 //! use mailtally::format::{OpenOptions, room};
-//! use mailtally::ops::{Teller, convert, users::Place, workers::Workers};
+//! use mailtally::ops::{Teller, convert, together::Together, users::Place, workers::Workers};
 //! use mailtally::report::Status;
 //!
 //! # fn main() -> mailtally::Result<()> {
@@ -45,6 +45,7 @@
 //!     open: &OpenOptions::default(),
 //!     to: room("sdbox").expect("a known format"),
 //!     destination: &destination,
+//!     together: &Together::default(),
 //! };
 //! let options = convert::Options { now: 1_800_000_000, ..Default::default() };
 //! let line = convert::account(job, &options, &Teller::new("", &()), &Workers::new(2)?)?;

@@ -6,6 +6,7 @@ use mailtally::disk::Owner;
 use mailtally::format::compress::Codec;
 use mailtally::format::location::{self, Layout, Location};
 use mailtally::ops::convert::{self, Job, Options};
+use mailtally::ops::together::Together;
 use mailtally::store::{Compress, Form};
 
 use super::exit::Exit;
@@ -117,7 +118,8 @@ impl Convert {
             form,
             accept_loss: self.accept_loss,
         };
-        let exit = run.each(&found.accounts, |account, teller, workers| {
+        let together = Together::default();
+        let results = run.work(&found.accounts, |account, teller, workers| {
             let root = stores::open(&account.place)?;
             let (from, open) = stores::open_options(&source, account, &root, &context)?;
             let place = stores::destination_for(&destination, &account.user, &context)?;
@@ -129,9 +131,13 @@ impl Convert {
                 open: &open,
                 to,
                 destination: &place,
+                together: &together,
             };
             convert::account(job, &options, teller, workers)
         });
-        Ok(exit)
+        for shortage in together.shortages() {
+            run.found(shortage);
+        }
+        Ok(run.conclude(&results))
     }
 }

@@ -107,13 +107,28 @@ impl Run {
         one: impl Fn(&FoundAccount, &Teller<'_>, &Workers) -> Result<UserLine> + Sync,
         then: impl FnOnce(),
     ) -> Exit {
+        let results = self.work(accounts, one);
+        self.conclude_then(&results, then)
+    }
+
+    /// Works on every account. What came of it is to be concluded.
+    pub fn work(
+        &self,
+        accounts: &[FoundAccount],
+        one: impl Fn(&FoundAccount, &Teller<'_>, &Workers) -> Result<UserLine> + Sync,
+    ) -> Vec<Result<UserLine>> {
         let results = self.workers.each(accounts, |account| {
             self.one(&account.user, |teller, workers| {
                 one(account, teller, workers)
             })
         });
         self.tell_untried(accounts);
-        self.conclude_then(&results, then)
+        results
+    }
+
+    /// Something that is of no single account.
+    pub fn found(&self, finding: Finding) {
+        Teller::new("", &self.watch).found(finding);
     }
 
     /// Works on one account.

@@ -18,6 +18,7 @@ use super::plan_keywords::KeywordPlan;
 use super::prove::{self, Pair};
 use super::staging::{Earlier, Previous, Staging, Target};
 use super::teller::Teller;
+use super::together::Together;
 use super::users::Place;
 use super::workers::Workers;
 use super::{plan_names, repair, rfc3339, scripts};
@@ -74,6 +75,8 @@ pub struct Job<'a> {
     pub to: &'static Room,
     /// Where the destination is to be.
     pub destination: &'a Place,
+    /// What the accounts of the run need, where nothing is written.
+    pub together: &'a Together,
 }
 
 /// Converts one account.
@@ -127,9 +130,12 @@ pub fn account(
         run.earlier = target.made_before(is_moved)?;
     }
     run.tell_account();
-    let (mut line, built) = if options.dry_run || same.is_some() {
+    let is_new = matches!(target.previous, Previous::Nothing);
+    let (mut line, built) = if same.is_some() {
         // What needed a person the last time still does: it is read and said again, not written.
-        (run.dry(job.destination)?, None)
+        (run.dry(|_| ())?, None)
+    } else if options.dry_run {
+        (run.dry(|all| run.tell_space(&job, is_new, all))?, None)
     } else {
         run.convert(target)?
     };
@@ -182,7 +188,7 @@ fn as_it_was_left(
         &silent,
         workers,
     );
-    let line = run.dry(job.destination)?;
+    let line = run.dry(|_| ())?;
     Ok((line.digest.source == head.digest).then(|| Head::clone(head)))
 }
 
@@ -356,7 +362,7 @@ impl Run<'_> {
         }
     }
 
-    fn dry(&self, place: &Place) -> Result<UserLine> {
+    fn dry(&self, look: impl FnOnce(&[(usize, CarriedMailbox)])) -> Result<UserLine> {
         let mut all = Vec::new();
         self.each_mailbox(|nth, name, source| {
             let load = self.load(source, name);
@@ -368,7 +374,7 @@ impl Run<'_> {
             Ok(())
         })?;
         let sums: Vec<_> = selectable(&all).map(sum).collect();
-        self.tell_space(place, &all);
+        look(&all);
         self.loses(&all)?;
         Ok(self.line(&sums, None))
     }
@@ -401,8 +407,11 @@ impl Run<'_> {
         Ok(true)
     }
 
-    fn tell_space(&self, place: &Place, carried: &[(usize, CarriedMailbox)]) {
-        let Ok(space) = place.nearest().and_then(|dir| dir.space()) else {
+    /// Of what takes the place of an earlier copy, no more than that copy stays.
+    fn tell_space(&self, job: &Job<'_>, is_new: bool, carried: &[(usize, CarriedMailbox)]) {
+        let there = job.destination.nearest();
+        let there = there.and_then(|dir| Ok((dir.own_stat()?.id.0, dir.space()?)));
+        let Ok((device, space)) = there else {
             return;
         };
         let mailboxes = selectable(carried);
@@ -413,16 +422,12 @@ impl Run<'_> {
             &self.options.form,
         );
         if !needed.fits(&space) {
-            let there = space.files.map_or_else(
-                || format!("{} bytes", space.bytes),
-                |files| format!("{} bytes and {files} files", space.bytes),
-            );
-            let detail = format!(
-                "needs {} bytes and {} files, there is room for {there}",
-                needed.bytes, needed.files
-            );
+            let detail = format!("needs {}", needed.against(&space));
             self.teller
                 .found(Finding::new(&rules::ACCOUNT_SPACE, detail));
+        }
+        if is_new {
+            job.together.add(device, needed, space);
         }
     }
 

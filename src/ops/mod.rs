@@ -19,6 +19,7 @@ mod scripts;
 pub mod sha256;
 mod staging;
 mod teller;
+pub mod together;
 pub mod users;
 pub mod verify;
 pub mod workers;

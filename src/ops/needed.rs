@@ -20,7 +20,7 @@ pub struct Needed {
     pub bytes: u64,
     /// Files and directories.
     pub files: u64,
-    block: u64,
+    pub(super) block: u64,
 }
 
 impl Needed {
@@ -76,6 +76,25 @@ impl Needed {
     /// True where it fits.
     pub fn fits(&self, space: &Space) -> bool {
         self.bytes <= space.bytes && space.files.is_none_or(|files| self.files <= files)
+    }
+
+    /// What is needed, and what there is.
+    pub fn against(&self, space: &Space) -> String {
+        let there = space.files.map_or_else(
+            || format!("{} bytes", space.bytes),
+            |files| format!("{} bytes and {files} files", space.bytes),
+        );
+        let Self { bytes, files, .. } = self;
+        format!("{bytes} bytes and {files} files, there is room for {there}")
+    }
+
+    /// Both.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_add(other.bytes),
+            files: self.files.saturating_add(other.files),
+            ..self
+        }
     }
 
     fn file(&mut self, len: u64) {

@@ -98,7 +98,7 @@ rules! {
         "the last repair was taken back: every file is what it was before it",
         "nothing";
     ACCOUNT_SPACE = "account.space", Error,
-        "the file system of the destination has less room than the account needs",
+        "the file system of the destination has less room than the account needs, or than all new accounts need together",
         "make room before the run";
     ACCOUNT_TWO_STORES = "account.two-stores", Warning,
         "another format's store lies in the same folder, as a transfer that was cut off leaves it",

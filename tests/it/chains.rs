@@ -9,7 +9,7 @@ use std::sync::Arc;
 use mailtally::disk::{Dir, Disk, Real};
 use mailtally::format::{OpenOptions, room};
 use mailtally::model::Codec;
-use mailtally::ops::{Teller, convert, users::Place, workers::Workers};
+use mailtally::ops::{Teller, convert, together::Together, users::Place, workers::Workers};
 use mailtally::report::{Status, UserLine};
 use mailtally::store::{Compress, Form};
 use proptest::prelude::*;
@@ -75,6 +75,7 @@ fn convert(from: (&Link, &Path), to: (&Link, &Path)) -> UserLine {
         open: &open,
         to: room(to.0.format).unwrap(),
         destination: &destination,
+        together: &Together::default(),
     };
     let options = convert::Options {
         now: 1_800_000_000,

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use mailtally::disk::{Action, Dir, Disk, Step};
 use mailtally::format::{OpenOptions, room};
-use mailtally::ops::{Teller, convert, users::Place, workers::Workers};
+use mailtally::ops::{Teller, convert, together::Together, users::Place, workers::Workers};
 use mailtally::report::{Event, Observer, Status};
 use serde_json::json;
 
@@ -158,6 +158,7 @@ fn convert_while(
         },
         to: room("sdbox").unwrap(),
         destination: &destination,
+        together: &Together::default(),
     };
     let options = convert::Options {
         now: 1_800_000_000,

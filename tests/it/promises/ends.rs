@@ -163,6 +163,54 @@ fn what_a_dry_run_finds_room_for_fits() {
 }
 
 #[test]
+fn a_dry_run_counts_all_accounts_together() {
+    let account = Maildir::five_and_one();
+    let (temp, full) = (account.temp().display().to_string(), "full");
+    fs::create_dir(account.temp().join(full)).unwrap();
+    let prepare = format!(
+        "mkdir {temp}/all && for user in a b c; do cp -a {} {temp}/all/$user; done && \
+         mount -t tmpfs -o size=150k none {temp}/{full}",
+        account.source().display()
+    );
+    let all = "a b c".split(' ').flat_map(|user| ["-u", user]);
+    for (users, wanted) in [(&["-u", "a"][..], 0), (&all.collect::<Vec<_>>()[..], 1)] {
+        let args = ["convert", "-n", "--json", "maildir:all/%u", "sdbox:full/%u"];
+        let run = crate::harness::run::Run::new(account.temp()).args(args);
+        let Some(ran) = run.args(users).within(&prepare, "rm -r all") else {
+            skipped("no mount of our own here");
+            return;
+        };
+        let ran = ran.exits(wanted);
+        let told = ran.findings("account.space");
+        let details = told.iter().map(|it| it["detail"].as_str().unwrap());
+        let together = details.filter(|it| it.starts_with("3 accounts together need "));
+        assert_eq!(together.count(), usize::try_from(wanted).unwrap(), "{ran}");
+        assert_eq!(told.len(), usize::try_from(wanted).unwrap(), "{ran}");
+    }
+}
+
+#[test]
+fn what_is_left_as_it_is_needs_no_room() {
+    let account = Maildir::five_and_one().put("cur/1800000000.M1.h:2,S", vec![0; 600]);
+    let full = account.temp().join("full");
+    fs::create_dir(&full).unwrap();
+    let full = full.display().to_string();
+    let to = format!("sdbox:{full}/new");
+    let args = ["convert", "--json", &account.location(), &to];
+    let prepare = format!(
+        "mount -t tmpfs -o size=400k none {full} && {{ \"$@\" >&2; test -d {full}/new; }} && \
+         {{ head -c 600k /dev/zero >{full}/filled 2>/dev/null; true; }}"
+    );
+    let run = crate::harness::run::Run::new(account.temp()).args(args);
+    let Some(ran) = run.within(&prepare, "true") else {
+        skipped("no mount of our own here");
+        return;
+    };
+    let ran = ran.exits(1);
+    assert!(ran.findings("account.space").is_empty(), "{ran}");
+}
+
+#[test]
 fn a_repair_on_a_full_disk_asks_for_room_where_the_store_is() {
     let account = Maildir::five_and_one().put("dovecot-uidlist", "broken");
     let full = account.temp().join("full");

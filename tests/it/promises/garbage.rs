@@ -9,7 +9,9 @@ use std::sync::Arc;
 use mailtally::digest::Measured;
 use mailtally::disk::{Dir, Disk, Real};
 use mailtally::format::{OpenOptions, room};
-use mailtally::ops::{Teller, convert, inspect, users::Place, workers::Workers};
+use mailtally::ops::{
+    Teller, convert, inspect, together::Together, users::Place, workers::Workers,
+};
 use mailtally::report::Status;
 
 use crate::harness::maildir::{Indexed, Maildir, mail, name};
@@ -268,6 +270,7 @@ fn any_names_of_messages_and_folders_are_carried_and_compare_equal() {
             open: &open,
             to: room("sdbox").unwrap(),
             destination: &destination,
+            together: &Together::default(),
         };
         let options = convert::Options {
             now: 1_800_000_000,

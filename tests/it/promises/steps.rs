@@ -9,7 +9,7 @@ use std::sync::Arc;
 use mailtally::Result;
 use mailtally::disk::{Dir, Disk, Owner, Real};
 use mailtally::format::{OpenOptions, room};
-use mailtally::ops::{Teller, convert, users::Place, workers::Workers};
+use mailtally::ops::{Teller, convert, together::Together, users::Place, workers::Workers};
 use mailtally::report::UserLine;
 
 use crate::harness::failing::{EIO, ENOSPC, Failing};
@@ -74,6 +74,7 @@ pub(super) fn convert_beside(
         open: &open,
         to: room(format).unwrap(),
         destination: &destination,
+        together: &Together::default(),
     };
     let options = convert::Options {
         now: 1_800_000_000,
