@@ -256,7 +256,7 @@ rules! {
         "a folder is called INBOX beside the real INBOX, where no client can see it; it is carried under another name",
         "tell the user where the messages are";
     MAILDIR_DOT_FOLDER = "maildir.dot-folder", Warning,
-        "LAYOUT=fs was named, and a folder with a leading dot holds messages, as the mailboxes of a Maildir++ do; it is read as a mailbox whose name has the dot",
+        "LAYOUT=fs was named, and a folder with a leading dot holds cur or new, as the mailboxes of a Maildir++ do; it is read as a mailbox whose name has the dot",
         "leave LAYOUT=fs out, unless a client shows the name with its dot";
     MAILDIR_NESTED = "maildir.nested", Error,
         "a whole Maildir lies in a folder that is no mailbox here; it is not carried",

@@ -169,11 +169,11 @@ enum Link {
 /// With `LAYOUT=fs`: a folder in the root that looks like one of a Maildir++.
 fn tell_dotted(dir: &Dir, at: &[BString], utf8: bool, found: Found<'_>) {
     let [name] = at else { return };
-    let holds_messages = has_dir(dir, "cur") || has_dir(dir, "new");
-    if let Some(plain) = name.strip_prefix(b".").filter(|_| holds_messages) {
+    let is_mailbox = has_dir(dir, "cur") || has_dir(dir, "new");
+    if let Some(plain) = name.strip_prefix(b".").filter(|_| is_mailbox) {
         let levels = plain.split_str(".").map(|level| names::level(level, utf8));
         let plain = levels.collect::<Vec<_>>().join("/");
-        let detail = format!("it holds messages: without LAYOUT=fs it is the mailbox {plain}");
+        let detail = format!("it holds cur or new: without LAYOUT=fs it is the mailbox {plain}");
         found(Finding::new(&MAILDIR_DOT_FOLDER, detail).path(name));
     }
 }

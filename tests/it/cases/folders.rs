@@ -25,6 +25,7 @@ fn with_keys(account: &Maildir, keys: &str) -> (Ran, Store) {
 fn a_maildir_plus_plus_that_is_read_with_layout_fs_is_said() {
     let account = Maildir::five_and_one()
         .folder("Archive.2020.Q&AOQ-")
+        .folder("None.yet")
         .folder("empty");
     fs::remove_dir_all(account.in_folder("empty", "cur")).unwrap();
     fs::remove_dir_all(account.in_folder("empty", "new")).unwrap();
@@ -38,10 +39,17 @@ fn a_maildir_plus_plus_that_is_read_with_layout_fs_is_said() {
             .map(|it| it["detail"].as_str().unwrap().to_owned());
         details.collect::<Vec<_>>()
     };
-    let mailbox = |name| format!("it holds messages: without LAYOUT=fs it is the mailbox {name}");
+    let mailbox = |name| format!("it holds cur or new: without LAYOUT=fs it is the mailbox {name}");
     let mut said = inspect(":LAYOUT=fs");
     said.sort();
-    assert_eq!(said, [mailbox("Archive/2020/Qä"), mailbox("Sent")]);
+    assert_eq!(
+        said,
+        [
+            mailbox("Archive/2020/Qä"),
+            mailbox("None/yet"),
+            mailbox("Sent")
+        ]
+    );
     assert_eq!(inspect(""), [""; 0]);
 }
 
