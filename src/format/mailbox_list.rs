@@ -73,11 +73,15 @@ pub fn read(dir: &Dir) -> BTreeMap<BString, Listed> {
 /// Says which mailboxes are gone.
 pub fn tell(gone: &[(BString, Listed)], utf8: bool, found: Found<'_>) {
     for (path, listed) in gone {
-        let levels = path.split_str("/").map(|level| names::level(level, utf8));
-        let name = MailboxName::new(levels.collect::<Vec<_>>());
         let finding = Finding::new(&MAILBOX_GONE, listed.had());
-        found(finding.mailbox(&name).path(LIST));
+        found(finding.mailbox(&name(path, utf8)).path(LIST));
     }
+}
+
+/// What a client calls the mailbox of this name on disk.
+pub fn name(path: &BString, utf8: bool) -> MailboxName {
+    let levels = path.split_str("/").map(|level| names::level(level, utf8));
+    MailboxName::new(levels.collect::<Vec<_>>())
 }
 
 /// Mailboxes with messages that are in the list and not there, under no name. A server takes a

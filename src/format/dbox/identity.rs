@@ -49,7 +49,10 @@ impl Identities {
             remembered: Remembered::read(root, &tree.listed),
             recalled: OnceCell::new(),
             gone: { tree.gone().into_iter() }
-                .map(|(path, listed)| format!("the mailbox {}: {}", escape(&path), listed.had()))
+                .map(|(path, listed)| {
+                    let name = mailbox_list::name(&path, tree.utf8).to_string();
+                    format!("the mailbox {}: {}", escape(name.as_bytes()), listed.had())
+                })
                 .collect(),
             has_recovered_gone: false,
             last: tree.account.last_uidvalidity,

@@ -46,6 +46,8 @@ pub struct Tree {
     pub account: Account,
     /// There may be mailboxes that cannot be seen.
     pub is_partly_hidden: bool,
+    /// How names are spelled on disk.
+    pub utf8: bool,
 }
 
 #[derive(Debug)]
@@ -84,6 +86,7 @@ impl Tree {
             mailboxes,
             listed: mailbox_list::read(places.index.as_ref().unwrap_or(root)),
             is_partly_hidden,
+            utf8: options.utf8,
             subscriptions: subscriptions.into(),
             places: Arc::new(places),
         };
