@@ -360,16 +360,9 @@ fn ends_the_run(error: &Error) -> bool {
 
 fn failed(user: &str, error: String, seconds: f64) -> UserLine {
     UserLine {
-        user: user.into(),
-        status: Status::Failed,
-        mailboxes: 0,
-        messages: 0,
-        bytes: 0,
         findings: 1,
-        differences: 0,
-        digest: Digests::default(),
-        not_compared: Vec::new(),
         seconds,
         error: Some(error),
+        ..UserLine::new(user, Status::Failed)
     }
 }

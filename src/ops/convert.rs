@@ -239,20 +239,16 @@ fn unchanged(
     }
     let counts = teller.counts();
     let line = UserLine {
-        user: teller.user().into(),
-        status: Status::Unchanged,
         mailboxes: mailboxes.len() as u64,
         messages: mailboxes.iter().map(|mailbox| mailbox.messages).sum(),
         bytes: mailboxes.iter().map(|mailbox| mailbox.bytes).sum(),
         findings: counts.all_findings(),
-        differences: 0,
         digest: Digests {
             source: head.digest.clone(),
             destination: Some(head.digest.clone()),
         },
-        not_compared: Vec::new(),
         seconds: started.elapsed().as_secs_f64(),
-        error: None,
+        ..UserLine::new(teller.user(), Status::Unchanged)
     };
     teller.watch().on(Event::UserDone(&line));
     line
@@ -663,25 +659,20 @@ impl Run<'_> {
 
     fn line(&self, sums: &[MailboxSum], destination: Option<&Digest>) -> UserLine {
         let source = merkle::account(sums.iter().map(|sum| &sum.digest));
+        let status = if destination.is_some() {
+            Status::Verified
+        } else {
+            Status::Ok
+        };
         UserLine {
-            user: self.teller.user().into(),
-            status: if destination.is_some() {
-                Status::Verified
-            } else {
-                Status::Ok
-            },
             mailboxes: sums.len() as u64,
             messages: sums.iter().map(|sum| sum.messages).sum(),
             bytes: sums.iter().map(|sum| sum.bytes).sum(),
-            findings: 0,
-            differences: 0,
             digest: Digests {
                 source: hex(&source),
                 destination: destination.map(hex),
             },
-            not_compared: Vec::new(),
-            seconds: 0.0,
-            error: None,
+            ..UserLine::new(self.teller.user(), status)
         }
     }
 }

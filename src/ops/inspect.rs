@@ -13,7 +13,7 @@ use crate::disk::Dir;
 use crate::error::Result;
 use crate::format::{OpenOptions, Room};
 use crate::report::catalogue::MAILBOX_UNREADABLE;
-use crate::report::{Digests, Event, Finding, Status, UserLine};
+use crate::report::{Event, Finding, Status, UserLine};
 
 /// Inspects one account.
 pub fn account(
@@ -40,19 +40,7 @@ pub(super) fn look(
     let started = Instant::now();
     let source = (room.open)(source, open, &mut |finding| teller.found(finding))?;
     teller.started(|| source.estimate());
-    let mut line = UserLine {
-        user: teller.user().into(),
-        status: Status::Ok,
-        mailboxes: 0,
-        messages: 0,
-        bytes: 0,
-        findings: 0,
-        differences: 0,
-        digest: Digests::default(),
-        not_compared: Vec::new(),
-        seconds: 0.0,
-        error: None,
-    };
+    let mut line = UserLine::new(teller.user(), Status::Ok);
     let mut digests = Vec::new();
     for (nth, name) in source.mailboxes().iter().enumerate() {
         workers.go_on()?;

@@ -223,24 +223,21 @@ impl<W: Write> Adding<'_, W> {
 
 fn line(sum: SumLine, readable: u64, teller: &Teller<'_>, started: Instant) -> UserLine {
     let counts = teller.counts();
+    let status = if counts.attention {
+        Status::Attention
+    } else {
+        Status::Ok
+    };
     UserLine {
-        user: teller.user().into(),
-        status: if counts.attention {
-            Status::Attention
-        } else {
-            Status::Ok
-        },
         mailboxes: sum.mailboxes.unwrap_or(0),
         messages: readable,
         bytes: sum.bytes,
         findings: counts.all_findings(),
-        differences: 0,
         digest: Digests {
             source: sum.digest,
             destination: None,
         },
-        not_compared: Vec::new(),
         seconds: started.elapsed().as_secs_f64(),
-        error: None,
+        ..UserLine::new(teller.user(), status)
     }
 }

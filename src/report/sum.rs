@@ -86,6 +86,25 @@ pub struct UserLine {
     pub error: Option<String>,
 }
 
+impl UserLine {
+    /// An account of which nothing is counted yet.
+    pub fn new(user: &str, status: Status) -> Self {
+        Self {
+            user: user.into(),
+            status,
+            mailboxes: 0,
+            messages: 0,
+            bytes: 0,
+            findings: 0,
+            differences: 0,
+            digest: Digests::default(),
+            not_compared: Vec::new(),
+            seconds: 0.0,
+            error: None,
+        }
+    }
+}
+
 /// What is used, counted from the messages, against what one quota root of an account believes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename = "quota")]

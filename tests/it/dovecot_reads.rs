@@ -17,6 +17,8 @@ use crate::harness::store::Store;
 
 /// The formats that these tests are run with. A new one is one more entry.
 const FORMATS: &[&str] = &["sdbox", "mdbox"];
+/// Bytes before a message in its file: the header line and the message header.
+const HEADERS: usize = 16 + 30;
 
 /// What both sides tell of a mailbox.
 #[derive(Debug, PartialEq, Eq)]

@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::harness::FORMATS;
 use crate::harness::dovecot::{Account, Server};
 use crate::harness::maildir::scratch;
 use crate::harness::run::{Ran, Run};
 use crate::harness::store::Store;
 use crate::harness::unpacked;
-
-const FORMATS: [&str; 3] = ["maildir", "sdbox", "mdbox"];
 
 /// Stores of one account below a folder: `<from>` made of the sample, `<from>-<to>` made of that.
 struct Stores {

@@ -12,6 +12,7 @@ use mailtally::format::dovecot_index::correct_usage;
 use mailtally::store::BelievedUsage;
 
 use crate::harness::dovecot::{Dovecot, Server};
+use crate::harness::gz;
 use crate::harness::maildir::{Maildir, mail, name};
 use crate::harness::run::{Ran, Run};
 use crate::harness::tree::tree;
@@ -128,11 +129,7 @@ fn what_is_no_limit_goes_from_the_first_line_and_is_said() {
 }
 
 fn packed() -> Vec<u8> {
-    let mut packed = Vec::new();
-    let mut encoder = flate2::write::GzEncoder::new(&mut packed, flate2::Compression::best());
-    std::io::Write::write_all(&mut encoder, &mail(&"long ".repeat(400))).unwrap();
-    encoder.finish().unwrap();
-    packed
+    gz(&mail(&"long ".repeat(400)))
 }
 
 #[test]

@@ -89,6 +89,14 @@ impl Damaged {
         self
     }
 
+    /// Removes the index of the INBOX of a dbox.
+    pub fn without_index(self) -> Self {
+        let names = ["dovecot.index", "dovecot.index.log", "dovecot.index.cache"];
+        let files = names.map(|name| self.mails("INBOX", name)).into_iter();
+        let files: Vec<_> = files.filter(|path| path.exists()).collect();
+        self.without(&files)
+    }
+
     /// Changes the bytes of a file.
     pub fn changed(self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) -> Self {
         let mut bytes = fs::read(path).unwrap();

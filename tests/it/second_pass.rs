@@ -1,19 +1,13 @@
 //! A pass after something was mended, or lost: what the first one left is looked at with care.
 
 use std::fs;
-use std::io::Write;
 
 use serde_json::json;
 
+use crate::harness::gz;
 use crate::harness::maildir::{Maildir, mail, name};
 use crate::harness::run::{Ran, Run};
 use crate::harness::store::Store;
-
-fn gz(plain: &[u8]) -> Vec<u8> {
-    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    out.write_all(plain).unwrap();
-    out.finish().unwrap()
-}
 
 #[test]
 fn what_was_mended_in_place_is_carried_by_the_next_pass() {

@@ -10,14 +10,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::harness::maildir::{Maildir, VALIDITY, mail, name};
+use crate::harness::maildir::{LAYOUTS, Maildir, VALIDITY, mail, name};
 use crate::harness::run::{NOBODY, Ran, Run, is_root};
 use crate::harness::store::Store;
 use crate::harness::tree::{Tree, differences, tree};
 use crate::harness::{testdata, unpacked};
-
-/// Keys of a location in either layout.
-const LAYOUTS: [&str; 2] = ["", ":LAYOUT=fs"];
 
 /// `mailtally convert --json`, with `temp` for a home.
 fn convert(temp: &Path, source: &str, target: &str, more: &[&str]) -> Ran {

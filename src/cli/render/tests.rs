@@ -17,17 +17,10 @@ const SHOWN: Shown = Shown {
 
 fn user(name: &str, status: Status) -> UserLine {
     UserLine {
-        user: name.into(),
-        status,
         mailboxes: 1,
         messages: 1,
         bytes: 1,
-        findings: 0,
-        differences: 0,
-        digest: Digests::default(),
-        not_compared: Vec::new(),
-        seconds: 0.0,
-        error: None,
+        ..UserLine::new(name, status)
     }
 }
 

@@ -11,8 +11,8 @@ use crate::ops::teller::Teller;
 use crate::ops::workers::Workers;
 use crate::report::catalogue as rules;
 use crate::report::{
-    Digests, Event, Finding, Limits, QuotaLine, QuotaStatus, Rule, Severity, Status, Usage,
-    UserLine, counted,
+    Event, Finding, Limits, QuotaLine, QuotaStatus, Rule, Severity, Status, Usage, UserLine,
+    counted,
 };
 use crate::store::{BelievedUsage, MailboxSource, Source, StoreError, Stored};
 
@@ -268,22 +268,18 @@ impl<'a> Count<'a> {
         let counts = self.teller.counts();
         let attention = counts.attention || !lines.iter().all(right);
         let number = |count: i128| u64::try_from(count).unwrap_or(u64::MAX);
+        let status = if attention {
+            Status::Attention
+        } else {
+            Status::Ok
+        };
         let line = UserLine {
-            user: self.teller.user().into(),
-            status: if attention {
-                Status::Attention
-            } else {
-                Status::Ok
-            },
             mailboxes: self.mailboxes,
             messages: number(self.plain.messages),
             bytes: number(self.plain.bytes),
             findings: counts.all_findings(),
-            differences: 0,
-            not_compared: Vec::new(),
-            digest: Digests::default(),
             seconds: started.elapsed().as_secs_f64(),
-            error: Option::None,
+            ..UserLine::new(self.teller.user(), status)
         };
         self.teller.watch().on(Event::UserDone(&line));
         line

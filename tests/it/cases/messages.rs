@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
+use crate::harness::gz;
 use crate::harness::maildir::{Maildir, mail, name};
 
 /// An account of one listed message in `cur/`.
@@ -21,12 +22,6 @@ fn carried(file: &str, body: impl AsRef<[u8]>) -> (crate::harness::run::Ran, Vec
     let (ran, store) = one(file, body).converted();
     let body = store.message("INBOX", 1).body.to_vec();
     (ran, body)
-}
-
-fn gz(plain: &[u8]) -> Vec<u8> {
-    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    out.write_all(plain).unwrap();
-    out.finish().unwrap()
 }
 
 fn bz2(plain: &[u8]) -> Vec<u8> {

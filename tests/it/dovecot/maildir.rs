@@ -6,12 +6,9 @@ use std::path::Path;
 use super::scenarios::{Scenario, scenarios};
 use super::{DESTINATIONS, with_dovecot};
 use crate::harness::dovecot::{Account, Server};
-use crate::harness::maildir::{Maildir, mail, name};
+use crate::harness::maildir::{LAYOUTS, Maildir, mail, name};
 use crate::harness::run::Run;
 use crate::harness::tree::tree;
-
-/// Both layouts, as keys of a location.
-const LAYOUTS: [&str; 2] = ["", ":LAYOUT=fs"];
 
 fn convert(temp: &Path, source: &str, target: &str, more: &[&str]) {
     let run = Run::new(temp).args(["convert", source, target]).args(more);

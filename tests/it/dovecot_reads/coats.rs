@@ -6,13 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 
 use mailtally::format::compress::Codec;
 
-use super::{append, by_dovecot, each_format, life, mail, same_as_dovecot};
+use super::{HEADERS, append, by_dovecot, each_format, life, mail, same_as_dovecot};
 use crate::harness::dovecot::Server;
 use crate::harness::run::Run;
 use crate::harness::store::Store;
-
-/// Bytes before a message in its file: the header line and the message header.
-const HEADERS: usize = 16 + 30;
 
 #[test]
 fn compressed_messages_are_read_as_dovecot_reads_them() {

@@ -3,12 +3,9 @@
 
 use std::fs;
 
-use super::{by_dovecot, mail, nothing};
+use super::{HEADERS, by_dovecot, mail, nothing};
 use crate::harness::dovecot::{Dovecot, Server};
 use crate::harness::run::{Ran, Run};
-
-/// Bytes before a message in its file.
-const HEADERS: usize = 16 + 30;
 
 fn spoil(dovecot: &Dovecot, uid: u32, spoil: impl Fn(&mut Vec<u8>)) {
     let mails = dovecot.mail().join("mailboxes/INBOX/dbox-Mails");

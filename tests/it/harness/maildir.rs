@@ -20,6 +20,8 @@ use tempfile::TempDir;
 use super::run::{Ran, Run};
 use super::store::Store;
 
+/// Keys of a location in either layout.
+pub const LAYOUTS: [&str; 2] = ["", ":LAYOUT=fs"];
 /// UIDVALIDITY of every uidlist here.
 pub const VALIDITY: u32 = 1_700_000_000;
 

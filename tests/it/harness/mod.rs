@@ -22,6 +22,16 @@ pub fn skipped(why: &str) {
     writeln!(stderr, "SKIPPED {test}: {why}").unwrap();
 }
 
+/// What is written.
+pub const FORMATS: [&str; 3] = ["maildir", "sdbox", "mdbox"];
+
+/// A message in the coat of gzip.
+pub fn gz(plain: &[u8]) -> Vec<u8> {
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    out.write_all(plain).unwrap();
+    out.finish().unwrap()
+}
+
 /// A file or folder that ships with the project.
 pub fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

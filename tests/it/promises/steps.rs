@@ -12,6 +12,7 @@ use mailtally::format::{OpenOptions, room};
 use mailtally::ops::{Teller, convert, together::Together, users::Place, workers::Workers};
 use mailtally::report::UserLine;
 
+use crate::harness::FORMATS;
 use crate::harness::failing::{EIO, ENOSPC, Failing};
 use crate::harness::maildir::{Maildir, mail, name};
 use crate::harness::run::is_root;
@@ -30,9 +31,6 @@ pub(super) fn account() -> Maildir {
         .side("Sent", "dovecot-acl", "owner lr\n")
         .mode("", 0o750)
 }
-
-/// The formats that are written.
-const FORMATS: [&str; 3] = ["sdbox", "mdbox", "maildir"];
 
 pub(super) fn convert(
     from: &Maildir,

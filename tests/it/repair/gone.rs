@@ -8,12 +8,11 @@ use serde_json::json;
 
 use super::hidden::{give, set_mode};
 use super::{Damaged, lost};
+use crate::harness::FORMATS;
 use crate::harness::dovecot::{Dovecot, Server};
 use crate::harness::maildir::scratch;
 use crate::harness::run::{Ran, Run};
 use crate::harness::tree::copy;
-
-const FORMATS: [&str; 3] = ["maildir", "sdbox", "mdbox"];
 
 /// The folder of a mailbox in the root.
 fn folder(format: &str, mailbox: &str) -> String {

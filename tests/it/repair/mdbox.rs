@@ -172,16 +172,6 @@ fn a_storage_file_that_is_gone_costs_its_messages_and_is_said() {
     assert_sound("a_storage_file_that_is_gone", &damaged);
 }
 
-/// Without the index of the INBOX.
-fn without_index(damaged: Damaged) -> Damaged {
-    let files: Vec<_> = ["dovecot.index", "dovecot.index.log", "dovecot.index.cache"]
-        .iter()
-        .map(|name| damaged.mails("INBOX", name))
-        .filter(|path| path.exists())
-        .collect();
-    damaged.without(&files)
-}
-
 #[test]
 fn a_stored_message_of_a_mailbox_without_index_is_carried_or_an_orphan_and_never_both() {
     let all = sample().inspect().summary()["messages"].clone();
@@ -199,7 +189,7 @@ fn a_stored_message_of_a_mailbox_without_index_is_carried_or_an_orphan_and_never
 #[test]
 fn a_mailbox_without_index_keeps_its_messages_and_gets_a_new_uidvalidity() {
     let before = read(&sample());
-    let damaged = without_index(sample());
+    let damaged = sample().without_index();
     let ran = damaged.repair().exits(1);
     assert!(
         mended(&ran).contains(&"mdbox.index-missing".to_owned()),
@@ -250,7 +240,7 @@ fn the_last_uidvalidity_is_noted_with_the_modes_of_a_server() {
         noted.collect::<Vec<_>>()
     };
     let before = modes(&sample());
-    let damaged = without_index(sample());
+    let damaged = sample().without_index();
     damaged.repair().exits(1);
     let after = modes(&damaged);
     let only = |all: &[(String, u32)]| all.iter().map(|(_, mode)| *mode).collect::<Vec<_>>();

@@ -161,15 +161,8 @@ fn index_log() -> Damaged {
     damaged.changed(&log, |bytes| bytes.truncate(bytes.len() - 3))
 }
 
-fn without_index(damaged: Damaged) -> Damaged {
-    let names = ["dovecot.index", LOG, "dovecot.index.cache"].into_iter();
-    let files = names.map(|name| damaged.mails("INBOX", name));
-    let files: Vec<_> = files.filter(|path| path.exists()).collect();
-    damaged.without(&files)
-}
-
 fn index_missing() -> Damaged {
-    without_index(sdbox())
+    sdbox().without_index()
 }
 
 fn dbox_lost() -> Damaged {
@@ -237,7 +230,7 @@ fn mdbox_lost() -> Damaged {
 }
 
 fn mdbox_index_missing() -> Damaged {
-    without_index(mdbox())
+    mdbox().without_index()
 }
 
 /// The map of a conversion: records of 20 bytes, a count of references at 6, file, offset and size from 8 on.

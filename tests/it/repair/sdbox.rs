@@ -36,13 +36,7 @@ fn a_sound_store_is_not_touched() {
 #[test]
 fn a_mailbox_without_index_keeps_uids_uidvalidity_and_guid() {
     let before = read(&sample());
-    let damaged = sample();
-    let files: Vec<_> = ["dovecot.index", "dovecot.index.log", "dovecot.index.cache"]
-        .iter()
-        .map(|name| damaged.mails("INBOX", name))
-        .filter(|path| path.exists())
-        .collect();
-    let damaged = damaged.without(&files);
+    let damaged = sample().without_index();
     assert_eq!(
         damaged.inspect().exits(1).findings("index.missing").len(),
         1

@@ -1,16 +1,10 @@
 //! In what messages lie.
 
 use std::fs;
-use std::io::Write as _;
 
 use super::{convert, read};
+use crate::harness::gz;
 use crate::harness::maildir::{Maildir, mail, name};
-
-fn packed(plain: &[u8]) -> Vec<u8> {
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(plain).unwrap();
-    packed.finish().unwrap()
-}
 
 #[test]
 fn messages_get_the_coat_that_was_chosen() {
@@ -18,7 +12,7 @@ fn messages_get_the_coat_that_was_chosen() {
     const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
     let plain = mail(&"long subject ".repeat(300));
     let account = Maildir::new()
-        .message("INBOX", "1700000001.M1P1.h:2,S", packed(&plain))
+        .message("INBOX", "1700000001.M1P1.h:2,S", gz(&plain))
         .message("INBOX", "1700000002.M1P1.h:2,S", &plain)
         .uidlist(
             "INBOX",
@@ -72,10 +66,10 @@ fn messages_get_the_coat_that_was_chosen() {
 fn a_message_that_is_compressed_twice_stays_compressed_once() {
     let mut noise = vec![0; 700_000];
     blake3::Hasher::new().finalize_xof().fill(&mut noise);
-    let inner = [packed(&mail("small")), packed(&noise)];
+    let inner = [gz(&mail("small")), gz(&noise)];
     let account = Maildir::new()
-        .message("INBOX", &name(1), packed(&inner[0]))
-        .message("INBOX", &name(2), packed(&inner[1]))
+        .message("INBOX", &name(1), gz(&inner[0]))
+        .message("INBOX", &name(2), gz(&inner[1]))
         .uidlist("INBOX", 3, &[(1, name(1)), (2, name(2))]);
     let made = account.temp().join("made");
     let target = format!("maildir:{}", made.display());

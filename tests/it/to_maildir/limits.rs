@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::json;
 
-use super::{Chain, LAYOUTS, convert, read};
-use crate::harness::maildir::{Indexed, Maildir, mail, name};
+use super::{Chain, convert, read};
+use crate::harness::maildir::{Indexed, LAYOUTS, Maildir, mail, name};
 
 /// An sdbox that has more than a Maildir can hold.
 fn too_much() -> (Maildir, String) {

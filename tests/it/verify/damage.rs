@@ -12,7 +12,8 @@ use mailtally::disk::{Action, Disk, Real, Step};
 use mailtally::ops::verify::Level;
 use mailtally::report::Status;
 
-use super::planted::{Dice, FORMATS, Planted, Said, Told, compared, store, store_on};
+use super::planted::{Dice, Planted, Said, Told, compared, store, store_on};
+use crate::harness::FORMATS;
 use crate::harness::maildir::{Maildir, scratch};
 use crate::harness::run::Run;
 

@@ -10,9 +10,8 @@ use mailtally::ops::verify::Level;
 use mailtally::report::Status;
 use mailtally::store::Compress;
 
-use super::planted::{
-    Dice, FORMATS, Folder, Planted, Said, Told, compared, manifest, store, tally,
-};
+use super::planted::{Dice, Folder, Planted, Said, Told, compared, manifest, store, tally};
+use crate::harness::FORMATS;
 use crate::harness::maildir::scratch;
 
 /// Differs in these; the first word of the table's line.

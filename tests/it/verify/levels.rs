@@ -11,7 +11,8 @@ use mailtally::model::Flags;
 use mailtally::ops::verify::Level;
 use mailtally::report::Status;
 
-use super::planted::{FORMATS, Planted, compared, store, store_on};
+use super::planted::{Planted, compared, store, store_on};
+use crate::harness::FORMATS;
 use crate::harness::maildir::scratch;
 
 /// A disk that counts how often a message of a Maildir is opened, whatever its flags.

@@ -19,9 +19,6 @@ use mailtally::ops::workers::Workers;
 use mailtally::report::{Event, Observer, Severity, UserLine};
 use mailtally::store::{CreateOptions, Form, Incoming, Turns};
 
-/// The three formats.
-pub const FORMATS: [&str; 3] = ["maildir", "sdbox", "mdbox"];
-
 /// Numbers that are the same at every run.
 #[derive(Debug, Clone)]
 pub struct Dice(u64);

@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::json;
 
-use super::planted::{FORMATS, Planted, compared, store};
+use super::planted::{Planted, compared, store};
+use crate::harness::FORMATS;
 use crate::harness::maildir::{Maildir, name, scratch};
 use crate::harness::run::{Ran, Run};
 use crate::harness::tree::copy;
