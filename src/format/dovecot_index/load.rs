@@ -8,7 +8,7 @@ use super::complete;
 use super::damaged;
 use super::index::Index;
 use super::layout::MODSEQ;
-use super::log::Log;
+use super::log::{Hole, Log};
 use super::replay::{Faults, Replay};
 use crate::Result;
 use crate::bytes::Decode;
@@ -343,18 +343,19 @@ pub(super) fn apply(replay: &mut Replay, log: &Log<'_>, from: usize, found: Foun
     if let Some(passed) = faults.passed {
         tell(found, &INDEX_LOG, &log.name, passed.why.to_string());
     }
-    for hole in faults.holes {
-        if hole.is_half_record {
-            tell(found, &INDEX_LOG, &log.name, hole.why.to_string());
-        } else {
-            unread.push(format!("{}; unreadable up to byte {}", hole.why, hole.to));
+    match faults.holes.first {
+        Some(half) if half.is_half_record => {
+            tell(found, &INDEX_LOG, &log.name, half.why.to_string());
         }
+        Some(hole) => {
+            let more = the_first_of(faults.holes.count, "places");
+            let Hole { why, to, .. } = hole;
+            unread.push(format!("{why}; unreadable up to byte {to}{more}"));
+        }
+        None => {}
     }
     if let Some(first) = faults.first {
-        let more = match faults.count {
-            1 => String::new(),
-            count => format!(" (the first of {count} such records)"),
-        };
+        let more = the_first_of(faults.count, "records");
         unread.push(format!("{first}{more}"));
     }
     for what in unread {
@@ -364,6 +365,13 @@ pub(super) fn apply(replay: &mut Replay, log: &Log<'_>, from: usize, found: Foun
     for unknown in faults.unknown {
         let why = format!("records of kind {unknown:#x}");
         tell(found, &INDEX_UNKNOWN_RECORD, &log.name, why);
+    }
+}
+
+fn the_first_of(count: usize, what: &str) -> String {
+    match count {
+        1 => String::new(),
+        count => format!(" (the first of {count} such {what})"),
     }
 }
 

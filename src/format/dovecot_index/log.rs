@@ -84,7 +84,7 @@ impl<'a> Log<'a> {
         Records {
             bytes: self.bytes,
             at,
-            holes: Vec::new(),
+            holes: Holes::default(),
         }
     }
 
@@ -101,8 +101,7 @@ impl<'a> Log<'a> {
                 _ => highest,
             };
         }
-        let unread: usize = records.holes().iter().map(Hole::len).sum();
-        let most = (unread / SHORTEST_CHANGE) as u64;
+        let most = (records.holes().bytes / SHORTEST_CHANGE) as u64;
         highest.max(1).saturating_add(most)
     }
 
@@ -221,13 +220,24 @@ pub(super) struct Hole {
     pub is_half_record: bool,
 }
 
-impl Hole {
-    fn len(&self) -> usize {
-        if self.is_half_record {
-            0
-        } else {
-            self.to - self.from
+/// All of them. A hostile log can have any number, so only the first is kept.
+#[derive(Debug, Default)]
+pub(super) struct Holes {
+    /// The first.
+    pub first: Option<Hole>,
+    /// How many there are.
+    pub count: usize,
+    /// Bytes that counted once.
+    bytes: usize,
+}
+
+impl Holes {
+    fn add(&mut self, hole: Hole) {
+        self.count += 1;
+        if !hole.is_half_record {
+            self.bytes += hole.to - hole.from;
         }
+        self.first.get_or_insert(hole);
     }
 }
 
@@ -243,7 +253,7 @@ const SHORTEST_CHANGE: usize = size_of::<RecordHeader>() + size_of::<UidRange>()
 pub(super) struct Records<'a> {
     bytes: &'a [u8],
     at: usize,
-    holes: Vec<Hole>,
+    holes: Holes,
 }
 
 impl<'a> Records<'a> {
@@ -254,11 +264,11 @@ impl<'a> Records<'a> {
 
     /// How often something was passed over so far.
     pub fn holes_so_far(&self) -> usize {
-        self.holes.len()
+        self.holes.count
     }
 
     /// What was passed over.
-    pub fn holes(self) -> Vec<Hole> {
+    pub fn holes(self) -> Holes {
         self.holes
     }
 
@@ -304,7 +314,7 @@ impl<'a> Records<'a> {
             _ => self.next_that_holds_up(from),
         };
         self.at = next.unwrap_or(self.bytes.len());
-        self.holes.push(Hole {
+        self.holes.add(Hole {
             from,
             to: self.at,
             is_half_record: next.is_none() && self.is_half_record(from, &why),
@@ -330,6 +340,10 @@ impl<'a> Records<'a> {
 
     /// True where a record begins, others behind it up to the end or as many as are no accident.
     fn holds_up(&self, at: usize) -> bool {
+        let size = self.bytes.get(at..).and_then(<[u8]>::first_chunk);
+        if size.is_none_or(|size| decode_offset(*size).is_none()) {
+            return false; // most places are none, and a reason for each would take its time
+        }
         let mut at = at;
         for _ in 0..CHAIN {
             match self.read(at) {

@@ -20,7 +20,7 @@ use super::base::Map;
 use super::index::{Extension, Index, Origin};
 use super::keywords::Names;
 use super::layout::{Append, BaseHeader, ExpungeGuid, FlagUpdate, KEYWORDS, UidRange, kind};
-use super::log::{Hole, Log, Record, padded, rest_of};
+use super::log::{Hole, Holes, Log, Record, padded, rest_of};
 use crate::bytes::{Cursor, Decode};
 use requests::Request;
 
@@ -37,7 +37,7 @@ pub(super) struct Faults {
     /// Kinds that are not known.
     pub unknown: BTreeSet<u32>,
     /// Bytes that are no records, and should have been applied.
-    pub holes: Vec<Hole>,
+    pub holes: Holes,
     /// The first of those before.
     pub passed: Option<Hole>,
 }
@@ -162,7 +162,7 @@ impl Replay {
             self.look_for_requests(log.seq(), &record);
         }
         // What is broken there is in the index already.
-        faults.passed = { before.holes().into_iter() }.find(|hole| hole.from < from);
+        faults.passed = before.holes().first.filter(|hole| hole.from < from);
         let mut records = log.records(from);
         let mut holes = 0;
         while let Some(record) = records.next() {

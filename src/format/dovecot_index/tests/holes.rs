@@ -40,6 +40,24 @@ fn behind_a_hole_a_log_is_read_on() {
 }
 
 #[test]
+fn any_number_of_holes_is_one_line() {
+    let change = record(FLAG_UPDATE, &[1, 3, 1]);
+    let torn = [&[0; 4], &change[..], &change, &change].concat();
+    let records = [append(&[1, 2, 3]), torn.repeat(1000)];
+    let (index, found) = assemble(None, [None, Some(&log(7, 2, (0, 0), &records))]);
+    let index = index.unwrap();
+    assert_eq!(
+        (&index.flags[..], found.len(), index.unread.len()),
+        (&[1; 3][..], 1, 1)
+    );
+    assert!(
+        index.unread[0].ends_with("(the first of 1000 such places)"),
+        "{:?}",
+        index.unread
+    );
+}
+
+#[test]
 fn zeros_within_a_change_are_not_taken_for_one() {
     let (mut torn, hole) = whole_log();
     torn[hole + 8..hole + 20].fill(0);
