@@ -15,7 +15,6 @@ use crate::disk::{Dir, Kind, Stat};
 use crate::error::Result;
 use crate::format::dovecot_index::{self, Cache, Index};
 use crate::format::names::made_message_guid;
-use crate::format::tally::GivenUids;
 use crate::model::{MailboxName, UidValidity};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, Rule, counted, escape};
@@ -362,8 +361,8 @@ impl Opening<'_, '_> {
         let earlier = earlier.filter(|given| given.uidvalidity == self.uidvalidity.get());
         let known = |guid: &[u8]| {
             let made = || made_message_guid(guid);
-            let uid = |given: &GivenUids| given.uid(guid).or_else(|| given.uid(made().as_bytes()));
-            earlier.and_then(uid)
+            let earlier = earlier.as_ref()?;
+            earlier.uid(guid).or_else(|| earlier.uid(made().as_bytes()))
         };
         // Without a list the index still tells which of them are in use.
         let is_free = |uid: u32| {
@@ -374,7 +373,7 @@ impl Opening<'_, '_> {
         let again = listing.give_known_uids(known);
         let before = &self.store.options.uidnext_before;
         let before = before.get(&self.name.to_string()).copied();
-        let before = before.or(earlier.map(|given| given.uidnext));
+        let before = before.or(earlier.as_ref().map(|given| given.uidnext));
         let given = listing.give_uids(next.max(before.unwrap_or(1)));
         if given.given + again > 0 && list.version != 0 {
             let detail = counted(given.given + again, "message");

@@ -44,7 +44,7 @@ pub(super) struct Maildir {
     /// Names that the account's folders have for each letter.
     letter_names: OnceLock<BTreeMap<u32, BTreeSet<BString>>>,
     /// What an earlier pass remembers, read at the first question.
-    given: OnceLock<Given>,
+    given: OnceLock<Option<Given>>,
 }
 
 /// What the messages add up to, mailbox by mailbox.
@@ -210,10 +210,12 @@ impl Maildir {
     }
 
     /// The UIDs that an earlier pass gave in a mailbox.
-    pub(super) fn given(&self, name: &MailboxName) -> Option<&GivenUids> {
-        let earlier = self.options.earlier.as_ref()?;
-        let given = self.given.get_or_init(|| Given::read(earlier));
-        given.of_mailbox(&shown(name))
+    pub(super) fn given(&self, name: &MailboxName) -> Option<GivenUids<'_>> {
+        let given = self.given.get_or_init(|| {
+            let earlier = self.options.earlier.as_ref()?.again().ok()?;
+            Some(Given::read(earlier))
+        });
+        given.as_ref()?.of_mailbox(shown(name))
     }
 
     pub(super) fn folder(&self, folder: &Folder) -> Result<Dir> {
