@@ -5,8 +5,6 @@
 //!    not ours: stop              carry              prove; a first sync      staging
 //! ```
 
-use std::panic::resume_unwind;
-use std::thread;
 use std::time::Instant;
 
 use super::carry::{self, CarriedMailbox};
@@ -35,8 +33,6 @@ use crate::store::{CreateOptions, Destination, Form, Holds, MailboxSource, Sourc
 
 /// Names of mailboxes that have room in a head line.
 const LONGEST_NAMES: usize = 128 * 1024;
-/// To write less than this takes the device no longer than a sync does in any case.
-const MUCH: u64 = 8 << 20;
 
 /// Of an account that is the same as at the last pass, and that needed a person then.
 const AS_LEFT: &str =
@@ -510,7 +506,9 @@ impl Run<'_> {
         let account = self.account(last.unwrap_or(0));
         destination.finish(&account)?;
         drop(destination);
-        let line = self.prove_and_sync(staging, &account, &carried, &options)?;
+        let bytes = carried.iter().map(|(_, carried)| carried.line.bytes).sum();
+        let prove = || self.prove(staging, &account, &carried, &options);
+        let line = staging.while_it_is_written(bytes, prove)?;
         if let Some(owner) = owner {
             staging.dir.give_self(owner)?;
         }
@@ -563,28 +561,6 @@ impl Run<'_> {
             Ok(())
         })?;
         Ok(all)
-    }
-
-    /// While much is read back, the device writes it: the sync before the rename finds little left to do.
-    fn prove_and_sync(
-        &self,
-        staging: &Staging<'_>,
-        account: &Account,
-        carried: &[(usize, CarriedMailbox)],
-        options: &CreateOptions,
-    ) -> Result<UserLine> {
-        let bytes: u64 = carried.iter().map(|(_, carried)| carried.line.bytes).sum();
-        if bytes < MUCH {
-            return self.prove(staging, account, carried, options);
-        }
-        let (line, synced) = thread::scope(|scope| {
-            let sync = scope.spawn(|| staging.dir.sync_file_system());
-            let line = self.prove(staging, account, carried, options);
-            (line, sync.join())
-        });
-        // A failure is told by the system once, and here it may have been.
-        synced.unwrap_or_else(|panic| resume_unwind(panic))?;
-        line
     }
 
     /// Reads the destination back as any store is read, and leaves the state of this pass in it.

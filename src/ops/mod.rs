@@ -9,7 +9,7 @@ mod loss;
 pub mod manifest;
 mod needed;
 mod notes;
-mod places;
+mod permits;
 mod plan_keywords;
 mod plan_names;
 mod prove;

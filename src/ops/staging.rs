@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::panic::resume_unwind;
+use std::thread;
 
 use bstr::BString;
 
@@ -20,6 +22,9 @@ use crate::format::{OpenOptions, Room};
 use crate::model::MailboxName;
 use crate::report::{MailboxLine, escape};
 use crate::store::Form;
+
+/// To write less than this takes the device no longer than a sync does in any case.
+const MUCH: u64 = 8 << 20;
 
 /// Where an account is to come into being, and what is there now.
 #[derive(Debug)]
@@ -311,6 +316,26 @@ pub struct Staging<'a> {
 }
 
 impl Staging<'_> {
+    /// Works while the device writes what was built, where that is much: then the sync before the rename finds
+    /// little left to do.
+    pub fn while_it_is_written<T>(
+        &self,
+        bytes: u64,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        if bytes < MUCH {
+            return work();
+        }
+        let (done, synced) = thread::scope(|scope| {
+            let sync = scope.spawn(|| self.dir.sync_file_system());
+            let done = work();
+            (done, sync.join())
+        });
+        // A failure is told by the system once, and here it may have been.
+        synced.unwrap_or_else(|panic| resume_unwind(panic))?;
+        done
+    }
+
     /// Waits until all is on the device, and gives the account its name in one step.
     pub fn publish(self, room: &Room) -> Result<()> {
         if let Err(error) = self.take_place(room) {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use rayon::ThreadPool;
 
-use super::places::Places;
+use super::permits::Permits;
 use crate::error::{Error, Result};
 
 /// How many messages are on their way at once.
@@ -19,15 +19,15 @@ const BATCH: usize = 256;
 pub struct Workers {
     pool: ThreadPool,
     jobs: usize,
-    places: Places,
+    accounts: Permits,
     /// Of threads that work on messages.
-    cores: Places,
+    cores: Permits,
     /// Set by a signal, or by an error that ends the run: looked at between batches.
     pub stop: Arc<AtomicBool>,
 }
 
 impl Workers {
-    /// `jobs` cores for messages, and places for one account more: what an account does between its
+    /// `jobs` cores for messages, and permits for one account more: what an account does between its
     /// messages must not keep a core waiting.
     pub fn new(jobs: usize) -> Result<Self> {
         let jobs = jobs.max(1);
@@ -35,8 +35,8 @@ impl Workers {
         Ok(Self {
             pool: pool.map_err(|error| Error::Bug(error.to_string()))?,
             jobs,
-            places: Places::new(jobs + 1),
-            cores: Places::new(jobs),
+            accounts: Permits::new(jobs + 1),
+            cores: Permits::new(jobs),
             stop: Arc::default(),
         })
     }
@@ -115,7 +115,7 @@ impl Workers {
 
     /// Runs what only waits for the device: as long as it does, another account can be worked on.
     pub fn aside<T>(&self, wait: impl FnOnce() -> T) -> T {
-        let _lent = self.places.lend();
+        let _lent = self.accounts.lend();
         wait()
     }
 
@@ -131,7 +131,7 @@ impl Workers {
             Mutex::new(accounts.iter().map(|_| None).collect());
         let work = || {
             loop {
-                let _place = self.places.take();
+                let _permit = self.accounts.take();
                 let taken = next.lock().unwrap_or_else(PoisonError::into_inner).next();
                 let Some(nth) = taken else { break };
                 let result = self.go_on().and_then(|()| {
@@ -142,7 +142,7 @@ impl Workers {
             }
         };
         std::thread::scope(|scope| {
-            // As many may be aside as have a place.
+            // As many may be aside as have a permit.
             for _ in 0..accounts.len().min(2 * (self.jobs + 1)) {
                 scope.spawn(work);
             }

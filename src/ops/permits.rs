@@ -1,4 +1,4 @@
-//! How many accounts are worked on at once; one that only waits for the device is none of them.
+//! How many accounts are worked on at once; one that only waits for the device is none of them. (A semaphore.)
 //!
 //! ```text
 //! a  ######....       # at work     . waits until it is on the device
@@ -9,16 +9,16 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Places for accounts that are worked on, or for threads that work.
+/// Permits to work: on accounts, or on messages.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Permits {
     /// Below zero while one that was lent is in use again.
     free: Mutex<isize>,
     freed: Condvar,
     waiting: AtomicUsize,
 }
 
-impl Places {
+impl Permits {
     /// So many.
     pub(super) fn new(most: usize) -> Self {
         Self {
@@ -32,8 +32,8 @@ impl Places {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a place, and keeps it until what is returned is dropped.
-    pub(super) fn take(&self) -> Place<'_> {
+    /// Waits for a permit, and keeps it until what is returned is dropped.
+    pub(super) fn take(&self) -> Permit<'_> {
         let mut free = self.free();
         while *free <= 0 {
             self.waiting.fetch_add(1, Ordering::Relaxed);
@@ -42,24 +42,24 @@ impl Places {
             free = freed.unwrap_or_else(PoisonError::into_inner);
         }
         *free -= 1;
-        Place(self)
+        Permit(self)
     }
 
-    /// A place, if one is free.
-    pub(super) fn take_if_free(&self) -> Option<Place<'_>> {
+    /// A permit, if one is free.
+    pub(super) fn take_if_free(&self) -> Option<Permit<'_>> {
         let mut free = self.free();
         (*free > 0).then(|| {
             *free -= 1;
-            Place(self)
+            Permit(self)
         })
     }
 
-    /// True while somebody waits for a place.
+    /// True while somebody waits for a permit.
     pub(super) fn wanted(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// Gives a place that was taken to others until what is returned is dropped. Then it is taken again at
+    /// Gives a permit that was taken to others until what is returned is dropped. Then it is taken again at
     /// once, by one too many if need be: what is left to do is little.
     pub(super) fn lend(&self) -> Lent<'_> {
         self.give_back();
@@ -72,17 +72,17 @@ impl Places {
     }
 }
 
-/// A place that is taken.
-pub(super) struct Place<'a>(&'a Places);
+/// A permit that is taken.
+pub(super) struct Permit<'a>(&'a Permits);
 
-impl Drop for Place<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.0.give_back();
     }
 }
 
-/// A place that others may have.
-pub(super) struct Lent<'a>(&'a Places);
+/// A permit that others may have.
+pub(super) struct Lent<'a>(&'a Permits);
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
