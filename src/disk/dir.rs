@@ -240,6 +240,11 @@ impl Dir {
         none_if_missing(self.dir(name))
     }
 
+    /// Whether `name` is a directory, also one that may not be read.
+    pub fn has_dir(&self, name: impl AsRef<[u8]>) -> bool {
+        matches!(self.stat(name), Ok(stat) if stat.kind == Kind::Dir)
+    }
+
     /// The same directory once more.
     pub fn again(&self) -> Result<Self> {
         self.own_step(Action::OpenDir, || {

@@ -156,10 +156,15 @@ impl Plan {
             .collect()
     }
 
-    /// True where a step makes this directory.
-    pub fn makes(&self, place: Place, path: &[BString]) -> bool {
-        let mut steps = self.steps.iter();
-        steps.any(|step| step.place == place && step.path == path)
+    /// Makes those of these directories below `top`, which is the place's, that are not there.
+    pub fn make_dirs(&mut self, (place, top): (Place, &Dir), path: &[BString], why: &str) {
+        for depth in 1..=path.len() {
+            let path = &path[..depth];
+            let is_made = |step: &Step| step.place == place && step.path == path;
+            if top.descend(path).is_err() && !self.steps.iter().any(is_made) {
+                self.push_in(place, path.to_vec(), Act::MakeDir, About::of(why));
+            }
+        }
     }
 
     /// Adds a step in the account's root.

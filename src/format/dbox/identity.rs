@@ -186,8 +186,8 @@ impl Identities {
             return Ok(());
         }
         let mut lost = self.gone.clone();
+        let lists = places.index.as_ref().unwrap_or(root);
         for name in LIST {
-            let lists = places.index.as_ref().unwrap_or(root);
             if lists.stat_if_there(name)?.is_some() {
                 let about = About {
                     lost: std::mem::take(&mut lost),

@@ -66,9 +66,7 @@ impl DboxMailbox {
         found: Found<'_>,
     ) -> Self {
         let (dir, listed) = (&mails.dir, listed.unwrap_or_default());
-        let header = index
-            .extension(header)
-            .and_then(|ext| header_of(&ext.header));
+        let header = header_of(&index, header);
         let guid = header.and_then(|header| MailboxGuid::new(header.mailbox_guid));
         if guid.is_none() {
             let detail = match listed.guid {
@@ -367,7 +365,7 @@ pub fn casts_doubt(finding: &Finding) -> bool {
 /// The GUID that the index of a mailbox has for it, in either format.
 pub fn mailbox_guid(index: &Index) -> Option<MailboxGuid> {
     let headers = ["dbox-hdr", "mdbox-hdr"].into_iter();
-    let header = { headers }.find_map(|name| header_of(&index.extension(name)?.header));
+    let header = { headers }.find_map(|name| header_of(index, name));
     MailboxGuid::new(header?.mailbox_guid)
 }
 
@@ -377,8 +375,9 @@ fn older(mtime: Option<i64>, saved: Option<i64>) -> i64 {
     dates.min().unwrap_or(0)
 }
 
-/// Servers before 2.2 wrote 20 bytes: without the flags.
-fn header_of(bytes: &[u8]) -> Option<MailboxHeader> {
+/// The mailbox's own header, in the extension of that name. Servers before 2.2 wrote 20 bytes: without the flags.
+pub fn header_of(index: &Index, name: &str) -> Option<MailboxHeader> {
+    let bytes = &index.extension(name)?.header;
     let mut whole = [0; size_of::<MailboxHeader>()];
     let there = bytes.len().min(whole.len());
     whole[..there].copy_from_slice(&bytes[..there]);

@@ -55,7 +55,7 @@ pub use layout::{
     CACHE, FileHeader, INDEX, LOG, MAILBOXES, MAILS, MESSAGE_HEADER, METADATA_MAGIC, MailboxHeader,
     file_header, message_header, read_message_header,
 };
-pub use mailbox::{About, DboxMailbox, casts_doubt};
+pub use mailbox::{About, DboxMailbox, casts_doubt, header_of};
 pub use metadata::{Key, Metadata};
 pub use names::{HOLDS, name_problem};
 pub use places::{IndexAt, Mails, Places};

@@ -181,15 +181,8 @@ impl Places {
 
     /// Plans a step with a file of an index. Directories on the way are made.
     pub fn push_indexed(&self, plan: &mut Plan, at: &IndexAt, name: &str, act: Act, about: About) {
-        let elsewhere = self.index.iter().filter(|_| at.place == Place::Index);
-        for index in elsewhere {
-            for depth in 1..=at.path.len() {
-                let path = &at.path[..depth];
-                if index.descend(path).is_err() && !plan.makes(at.place, path) {
-                    let about = About::of("the index has no place there");
-                    plan.push_in(at.place, path.to_vec(), Act::MakeDir, about);
-                }
-            }
+        if let (Some(index), Place::Index) = (&self.index, at.place) {
+            plan.make_dirs((at.place, index), &at.path, "the index has no place there");
         }
         let path = at.path.iter().cloned().chain([name.into()]).collect();
         plan.push_in(at.place, path, act, about);
@@ -310,10 +303,7 @@ impl Mails {
 
     /// What a new index in the place of this one says of itself.
     pub fn next_generation(&self, now: u32) -> Generation {
-        let there = self.index.as_ref();
-        there.map_or(Generation::first(now), |(dir, _)| {
-            Generation::after(dir, INDEX, now)
-        })
+        Generation::after(self.index.as_ref().map(|(dir, _)| dir), INDEX, now)
     }
 
     /// A file beside the messages, from the account's root down.

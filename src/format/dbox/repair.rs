@@ -97,15 +97,11 @@ pub fn look_at(
                     findings.push(finding);
                 }),
             }
-            let mut lost = lost_of(message.uid, &findings);
-            let nuls = stored.facts.traits.nuls;
-            if lost.is_none() && stored.damage.is_some() && nuls > 0 {
-                // What damaged the bytes around it did not stop there.
-                let (uid, nuls) = (message.uid, counted(nuls, "NUL"));
-                lost = Some(format!(
-                    "uid {uid}: some of its bytes: {nuls} beside the damage"
-                ));
-            }
+            let damaged_nuls = match stored.damage {
+                Some(_) => stored.facts.traits.nuls,
+                None => 0,
+            };
+            let lost = lost_of(message.uid, &findings, damaged_nuls);
             findings.retain(|finding| stored.damage.is_some() || is_mended(finding.rule));
             if findings.is_empty() {
                 Looked::Sound(Box::new(message))
@@ -120,15 +116,19 @@ pub fn look_at(
     }
 }
 
-/// What of a message is lost: damage before and behind its bytes costs none of them.
-fn lost_of(uid: Uid, findings: &[Finding]) -> Option<String> {
+/// What of a message is lost: damage before and behind its bytes costs none of them, if it left no NULs in them.
+fn lost_of(uid: Uid, findings: &[Finding], nuls: u64) -> Option<String> {
     let around = [
         &rules::DBOX_METADATA,
         &rules::DBOX_HEADER,
         &rules::DBOX_SIZE,
     ];
-    let finding = { findings.iter() }.find(|finding| !around.contains(&finding.rule))?;
-    Some(format!("uid {uid}: some of its bytes: {}", finding.detail))
+    let what = match { findings.iter() }.find(|finding| !around.contains(&finding.rule)) {
+        Some(finding) => finding.detail.clone(),
+        None if nuls > 0 => format!("{} beside the damage", counted(nuls, "NUL")),
+        None => return None,
+    };
+    Some(format!("uid {uid}: some of its bytes: {what}"))
 }
 
 /// What a message that is stored anew no longer has.

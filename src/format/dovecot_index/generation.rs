@@ -24,8 +24,12 @@ impl Generation {
         }
     }
 
-    /// One that none of the files at hand has, so that no server takes an old file for one of it.
-    pub fn after(dir: &Dir, base: &str, now: u32) -> Self {
+    /// One that none of the files at hand has, so that no server takes an old file for one of it. Where there is
+    /// no directory, there is none.
+    pub fn after(dir: Option<&Dir>, base: &str, now: u32) -> Self {
+        let Some(dir) = dir else {
+            return Self::first(now);
+        };
         let (mut ids, mut seqs) = (vec![], vec![1]);
         for suffix in ["", ".backup"] {
             let bytes = first_bytes(dir, &format!("{base}{suffix}")).unwrap_or_default();

@@ -152,10 +152,6 @@ const PLACES: [&[u8]; 3] = [b"cur", b"new", b"tmp"];
 /// Directories in a Maildir's root that are no mailboxes unless they hold messages.
 const SIDE_FOLDERS: [&[u8]; 2] = [b"sieve", b"courierimapkeywords"];
 
-fn has_dir(dir: &Dir, name: &str) -> bool {
-    matches!(dir.stat(name), Ok(stat) if stat.kind == Kind::Dir)
-}
-
 /// Where a link to a folder leads.
 enum Link {
     /// To a directory of the account: names from its root down.
@@ -169,7 +165,7 @@ enum Link {
 /// With `LAYOUT=fs`: a folder in the root that looks like one of a Maildir++.
 fn tell_dotted(dir: &Dir, at: &[BString], utf8: bool, found: Found<'_>) {
     let [name] = at else { return };
-    let is_mailbox = has_dir(dir, "cur") || has_dir(dir, "new");
+    let is_mailbox = dir.has_dir("cur") || dir.has_dir("new");
     if let Some(plain) = name.strip_prefix(b".").filter(|_| is_mailbox) {
         let levels = plain.split_str(".").map(|level| names::level(level, utf8));
         let plain = levels.collect::<Vec<_>>().join("/");
@@ -240,7 +236,7 @@ impl Finder<'_> {
                 );
                 None
             }
-            Link::Folder(mut path, dir) if has_dir(&dir, holds) => {
+            Link::Folder(mut path, dir) if dir.has_dir(holds) => {
                 tell(&MAILDIR_SYMLINK, format!("followed to {}", escape(&target)));
                 path.extend(self.options.dirname.as_deref().map(BString::from));
                 Some(path)
@@ -277,7 +273,7 @@ impl Finder<'_> {
         let Ok(dir) = self.root.dir(&entry.name) else {
             return;
         };
-        if has_dir(&dir, "cur") {
+        if dir.has_dir("cur") {
             let detail = "it has cur/ and no leading dot: LAYOUT=fs, or an account of its own";
             found(Finding::new(&MAILDIR_NESTED, detail).path(&entry.name));
         }
@@ -341,10 +337,10 @@ impl Finder<'_> {
             }
         };
         let mut path = at.clone();
-        let mut selectable = has_dir(&dir, "cur");
+        let mut selectable = dir.has_dir("cur");
         tell_dotted(&dir, at, self.options.utf8, found);
         if let Some(dirname) = &self.options.dirname {
-            selectable = has_dir(&dir, dirname);
+            selectable = dir.has_dir(dirname);
             path.push(dirname.as_str().into());
         }
         if !selectable && at.len() == 1 && SIDE_FOLDERS.contains(&name) {

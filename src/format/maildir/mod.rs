@@ -84,17 +84,15 @@ pub const ROOM: Room = Room {
 };
 
 fn detect(root: &Dir) -> Likeness {
-    let is_dir =
-        |dir: &Dir, name: &[u8]| matches!(dir.stat(name), Ok(stat) if stat.kind == Kind::Dir);
-    if is_dir(root, b"cur") && is_dir(root, b"new") {
+    if root.has_dir("cur") && root.has_dir("new") {
         return Likeness::Yes;
     }
-    let folder = |name: &[u8]| root.dir(name).is_ok_and(|dir| is_dir(&dir, b"cur"));
+    let folder = |name: &[u8]| root.dir(name).is_ok_and(|dir| dir.has_dir("cur"));
     let entries = root.entries().unwrap_or_default();
     let any = entries
         .iter()
         .any(|entry| entry.kind == Kind::Dir && folder(&entry.name));
-    if any || is_dir(root, b"cur") {
+    if any || root.has_dir("cur") {
         Likeness::Maybe
     } else {
         Likeness::No

@@ -211,10 +211,11 @@ impl Maildir {
 
     /// The UIDs that an earlier pass gave in a mailbox.
     pub(super) fn given(&self, name: &MailboxName) -> Option<GivenUids<'_>> {
-        let given = self.given.get_or_init(|| {
-            let earlier = self.options.earlier.as_ref()?.again().ok()?;
-            Some(Given::read(earlier))
-        });
+        // A repair names it only once the account is open: no answer is kept before.
+        let earlier = self.options.earlier.as_ref()?;
+        let given = self
+            .given
+            .get_or_init(|| earlier.again().ok().map(Given::read));
         given.as_ref()?.of_mailbox(shown(name))
     }
 

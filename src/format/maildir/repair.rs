@@ -109,9 +109,7 @@ impl Sizes {
         (told > real && self.ends_early)
             .then(|| format!("uid {uid}: perhaps its end: {bytes} were told, and {real} are there"))
     }
-}
 
-impl Sizes {
     /// Codes of what the server's cache tells wrong.
     fn misremembered(&self) -> Vec<&'static str> {
         let (size, virtual_size) = self.told.remembered;

@@ -1,14 +1,12 @@
 //! What is left of a mailbox without an index, or with a damaged one.
 
-use zerocopy::FromBytes;
-use zerocopy::little_endian::U32;
-
-use super::layout::{GUID, HEADER, MAIL, MailRecord};
+use super::fields;
+use super::layout::{GUID, HEADER};
 use super::map::Place;
 use super::read::Mdbox;
 use super::unnamed::{is_led_to, mapped_place};
 use crate::error::Result;
-use crate::format::dbox::{DboxMailbox, INDEX, Mails};
+use crate::format::dbox::{DboxMailbox, INDEX, Mails, header_of};
 use crate::format::dovecot_index::{Index, Origin};
 use crate::model::MailboxName;
 use crate::report::catalogue::{DBOX_RECOVERED, INDEX_LOST, MDBOX_INDEX_MISSING, MDBOX_LOST};
@@ -42,12 +40,9 @@ pub(super) fn load(
 
 /// No server writes a record without a map UID: a part of it is gone, and perhaps more.
 fn tell_empty_records(index: &Index, found: Found<'_>) {
-    let Some(mail) = index.extension(MAIL) else {
-        return;
-    };
     let is_empty = |nth: &usize| {
-        let record = MailRecord::read_from_prefix(mail.record(*nth));
-        record.is_ok_and(|(record, _)| record.map_uid.get() == 0)
+        let record = fields::record(index, *nth);
+        record.is_some_and(|record| record.map_uid.get() == 0)
     };
     let empty: Vec<_> = (0..index.uids.len()).filter(is_empty).collect();
     if let Some(first) = empty.first() {
@@ -62,15 +57,11 @@ fn tell_empty_records(index: &Index, found: Found<'_>) {
 
 /// The UIDs of those messages of an index that the map has, or the storage files under their GUIDs.
 fn stored(store: &Mdbox, index: &Index) -> Vec<u32> {
-    let (mail, guid) = (index.extension(MAIL), index.extension(GUID));
     let is_mapped = |nth: usize| {
-        let record = MailRecord::read_from_prefix(mail?.record(nth)).ok()?;
-        store.storage.map.as_ref()?.position(record.0.map_uid.get())
+        let map_uid = fields::record(index, nth)?.map_uid.get();
+        store.storage.map.as_ref()?.position(map_uid)
     };
-    let is_found = |nth: usize| {
-        let guid = <[u8; 16]>::try_from(guid?.record(nth)).ok()?;
-        store.storage.scan().find(&guid)
-    };
+    let is_found = |nth: usize| store.storage.scan().find(&fields::guid(index, nth)?);
     let all = index.uids.iter().enumerate();
     all.filter(|(nth, _)| is_mapped(*nth).is_some() || is_found(*nth).is_some())
         .map(|(_, uid)| *uid)
@@ -126,18 +117,16 @@ pub(super) fn complete(
 
 fn belongs_to_map(store: &Mdbox, index: &Index) -> bool {
     let map = store.storage.map.as_ref().filter(|map| !map.is_in_doubt());
-    let told = index.extension(HEADER);
-    let told = told.and_then(|ext| U32::read_from_prefix(&ext.header).ok());
-    map.zip(told)
-        .is_some_and(|(map, (told, _))| told.get() == map.uid_validity())
+    let header = header_of(index, HEADER);
+    map.zip(header)
+        .is_some_and(|(map, header)| header.first_word.get() == map.uid_validity())
 }
 
 /// A GUID that no message has is none, where the map leads to a message.
 fn forget_damaged_guids(store: &Mdbox, index: &mut Index) {
     let scan = store.storage.scan();
     for nth in 0..index.uids.len() {
-        let guid = index.extension(GUID).map(|ext| ext.record(nth));
-        let guid = guid.and_then(|guid| <[u8; 16]>::try_from(guid).ok());
+        let guid = fields::guid(index, nth);
         let is_nowhere = guid.is_some_and(|guid| scan.find(&guid).is_none());
         let place = mapped_place(store, index, nth);
         let is_there =

@@ -5,9 +5,8 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use zerocopy::FromBytes;
-
-use super::layout::{FILE, GUID, HEADER, MAIL, MAP, MailRecord, STORAGE, file_name};
+use super::fields;
+use super::layout::{FILE, HEADER, MAP, MailRecord, STORAGE, file_name};
 use super::made::{self, made_from, missing_index};
 use super::map::Place;
 use super::read::Mdbox;
@@ -119,9 +118,7 @@ impl<'a> MdboxMailbox<'a> {
         if self.unnamed(nth).is_some() {
             return None;
         }
-        let record = self.dbox.index.extension(MAIL)?.record(nth);
-        let (record, _) = MailRecord::read_from_prefix(record).ok()?;
-        Some(record)
+        fields::record(&self.dbox.index, nth)
     }
 
     /// Where in the map its messages are.
@@ -138,9 +135,7 @@ impl<'a> MdboxMailbox<'a> {
         if let Some((_, guid)) = self.unnamed(nth) {
             return Some(guid);
         }
-        let record = self.dbox.index.extension(GUID)?.record(nth);
-        let guid = <[u8; 16]>::try_from(record).ok()?;
-        (guid != [0; 16]).then_some(guid)
+        fields::guid(&self.dbox.index, nth)
     }
 
     /// Where the index and the map say that a message is.

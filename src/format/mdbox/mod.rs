@@ -14,6 +14,7 @@
 //! Source: Dovecot 2.3, `src/lib-storage/index/dbox-multi/`.
 //! Not supported: LAYOUT=index.
 
+mod fields;
 mod filling;
 mod layout;
 mod made;
@@ -59,8 +60,7 @@ pub const ROOM: Room = Room {
 };
 
 fn detect(root: &Dir) -> Likeness {
-    let has = |name: &str| root.dir_if_there(name).ok().flatten().is_some();
-    match (has(layout::STORAGE), has(dbox::MAILBOXES)) {
+    match (root.has_dir(layout::STORAGE), root.has_dir(dbox::MAILBOXES)) {
         (true, true) => Likeness::Yes,
         (true, false) => Likeness::Maybe,
         (false, _) => Likeness::No,

@@ -10,9 +10,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use zerocopy::FromBytes;
-
-use super::layout::{GUID, MAIL, MailRecord};
+use super::fields;
 use super::made;
 use super::map::Place;
 use super::read::Mdbox;
@@ -112,11 +110,9 @@ fn mapped(store: &Mdbox) -> HashMap<At, (usize, Option<u16>)> {
 
 /// Where the message is that an index names: its GUID says it for sure, the map of several copies.
 fn told_place(store: &Mdbox, index: &Index, nth: usize) -> Option<At> {
-    let guid = index.extension(GUID).map(|ext| ext.record(nth));
-    let guid = guid.and_then(|guid| <[u8; 16]>::try_from(guid).ok());
     let scan = store.storage.scan();
     let mapped = mapped_place(store, index, nth);
-    match guid.and_then(|guid| Some((guid, scan.find(&guid)?))) {
+    match fields::guid(index, nth).and_then(|guid| Some((guid, scan.find(&guid)?))) {
         Some((guid, found)) => {
             let is_same = |place: &Place| {
                 let there = scan.message_at((place.file_id, place.at));
@@ -131,17 +127,14 @@ fn told_place(store: &Mdbox, index: &Index, nth: usize) -> Option<At> {
 
 /// Where the map has the message that an index names.
 pub(super) fn mapped_place(store: &Mdbox, index: &Index, nth: usize) -> Option<Place> {
-    let record = index.extension(MAIL)?.record(nth);
-    let (record, _) = MailRecord::read_from_prefix(record).ok()?;
     let map = store.storage.map.as_ref()?;
-    map.place(map.position(record.map_uid.get())?)
+    let map_uid = fields::record(index, nth)?.map_uid.get();
+    map.place(map.position(map_uid)?)
 }
 
 /// True where something leads to the message that an index names.
 pub(super) fn is_led_to(store: &Mdbox, index: &Index, nth: usize) -> bool {
-    let guid = index.extension(GUID).map(|ext| ext.record(nth));
-    let has_guid = guid.is_some_and(|guid| guid.iter().any(|byte| *byte != 0));
-    has_guid || mapped_place(store, index, nth).is_some()
+    fields::guid(index, nth).is_some() || mapped_place(store, index, nth).is_some()
 }
 
 impl Mdbox {

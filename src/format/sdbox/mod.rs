@@ -47,9 +47,8 @@ pub const ROOM: Room = Room {
 };
 
 fn detect(root: &Dir) -> Likeness {
-    let has = |name: &str| root.dir_if_there(name).ok().flatten();
-    match has(dbox::MAILBOXES) {
-        Some(_) if has("storage").is_some() => Likeness::No,
+    match root.dir_if_there(dbox::MAILBOXES).ok().flatten() {
+        Some(_) if root.has_dir("storage") => Likeness::No,
         Some(mailboxes) if mailboxes.dir("INBOX").is_ok() => Likeness::Yes,
         Some(_) => Likeness::Maybe,
         None => Likeness::No,

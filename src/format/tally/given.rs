@@ -72,7 +72,9 @@ impl Given {
         if read.is_err() {
             return BTreeMap::new();
         }
-        all.values_mut().for_each(|uids| uids.sort_unstable());
+        for uids in all.values_mut() {
+            uids.sort_unstable();
+        }
         all
     }
 }

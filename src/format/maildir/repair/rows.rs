@@ -67,7 +67,8 @@ pub(super) fn gone(finding: &Finding) -> Option<String> {
 }
 
 impl Repair<'_> {
-    /// The whole list, with the codes of what it mends and what is lost. Every message has a UID by now: its own, or the next one.
+    /// The whole list, with the codes of what it mends, where that comes from and what is lost. Every message has
+    /// a UID by now: its own, or the next one.
     pub(super) fn write_list(
         &mut self,
         mailbox: &MaildirMailbox<'_>,

@@ -31,14 +31,9 @@ impl Repair<'_> {
             let (place, path) = self.at(folder, &[name.as_bytes()]);
             return self.plan.push_in(place, path, act, about);
         };
-        for depth in 1..=folder.side.len() {
-            let path = &folder.side[..depth];
-            if control.descend(path).is_err() && !self.plan.makes(Place::Control, path) {
-                let about = About::of("the mailbox has no place for its files there");
-                self.plan
-                    .push_in(Place::Control, path.to_vec(), Act::MakeDir, about);
-            }
-        }
+        let why = "the mailbox has no place for its files there";
+        self.plan
+            .make_dirs((Place::Control, control), &folder.side, why);
         let mut path = folder.side.clone();
         path.push(name.into());
         self.plan.push_in(Place::Control, path, act, about);

@@ -276,9 +276,7 @@ impl Repair<'_> {
             .map(|(_, stored)| self.scanned.len(stored.place).unwrap_or(stored.place.len))
             .collect();
         let now = self.options.now;
-        let generation = dir.map_or(Generation::first(now), |dir| {
-            Generation::after(&dir, MAP, now)
-        });
+        let generation = Generation::after(dir.as_ref(), MAP, now);
         let head = Head {
             now: self.options.now,
             indexid: generation.indexid,
