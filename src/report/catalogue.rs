@@ -155,6 +155,9 @@ rules! {
     MESSAGE_MIXED_LINE_ENDS = "message.mixed-line-ends", Info,
         "messages mix LF and CRLF line ends; they are kept as they are",
         "nothing";
+    MESSAGE_ALTERED = "message.altered", Error,
+        "a message is not what the conversion that wrote it proved it to be (mailtally.state): its bytes were damaged since, or someone has edited it",
+        "bring the message back from the source of that conversion or from a backup; once it is accepted as it is, remove mailtally.state";
     MESSAGE_CHANGED = "message.changed", Error,
         "a message did not hold still while it was compared: it was read twice, and was not the same, or was gone",
         "stop deliveries and sessions, and verify again";

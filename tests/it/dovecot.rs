@@ -269,6 +269,19 @@ fn days_use(server: &Server) {
         dovecot.force_resync();
         dovecot.account();
         dovecot.assert_silent();
+        // Whatever a server does to messages, their bytes are those that were proven.
+        let location = format!(
+            "{}:{}{}",
+            converted.to.driver,
+            dovecot.mail().display(),
+            converted.to.keys
+        );
+        let run = Run::new(converted.folder.path());
+        let inspected = run.args(["inspect", "--json", &location]).done();
+        assert!(
+            inspected.findings("message.altered").is_empty(),
+            "{converted}: {inspected}"
+        );
     });
 }
 

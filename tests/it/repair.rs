@@ -10,6 +10,7 @@ use crate::harness::run::{Ran, Run};
 use crate::harness::tree::copy;
 use crate::harness::unpacked;
 
+mod altered; // bytes that a conversion proved are others
 mod blocks; // of an index or a log, zeroed
 mod catalogue; // every finding: mended, or said to be left
 mod copies; // a message that is stored twice
@@ -23,8 +24,8 @@ mod recalled; // no index is left, and what a conversion wrote is
 mod salvaged; // flags from a log alone, and from the records behind a damaged header
 pub mod samples; // a store for each finding that is mended
 mod sdbox; // one file a message, and an index that is data
-mod steps;
-mod torn; // bytes within a message are gone // cut anywhere, finished by the next run; taken back
+mod steps; // cut anywhere, finished by the next run; taken back
+mod torn; // bytes within a message are gone
 
 /// A store that a server made, in a folder of its own.
 pub struct Damaged {

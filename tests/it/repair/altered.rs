@@ -1,0 +1,51 @@
+//! A byte of a message is another one than a conversion wrote, and all sizes are right: no server sees it.
+
+use std::fs;
+use std::path::Path;
+
+use bstr::ByteSlice;
+
+use super::recalled::{account, converted, repair, run};
+use crate::harness::FORMATS;
+use crate::harness::tree::{differences, tree};
+
+/// Changes one letter in the file that has the fourth message of the INBOX.
+fn alter(store: &Path) {
+    let letter = |bytes: &[u8]| bytes.find("number 4");
+    let files = tree(store).into_keys().map(|path| store.join(path));
+    let files = files.filter(|path| path.is_file());
+    let mut read = files.map(|path| (fs::read(&path).unwrap(), path));
+    let (mut bytes, path) = read.find(|(bytes, _)| letter(bytes).is_some()).unwrap();
+    let at = letter(&bytes).unwrap();
+    bytes[at] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_message_that_is_not_what_a_conversion_proved_is_said_by_its_uid() {
+    for format in FORMATS {
+        let account = account();
+        let store = converted(&account, format);
+        let sound = run(&account, &["inspect"], format, &store).exits(0);
+        assert!(sound.findings("message.altered").is_empty(), "{sound}");
+
+        alter(&store);
+        let before = tree(&store);
+        for ran in [
+            run(&account, &["inspect"], format, &store),
+            repair(&account, format, &store),
+        ] {
+            let ran = ran.exits(1);
+            let altered = ran.findings("message.altered");
+            assert_eq!(altered.len(), 1, "{format}: {ran}");
+            assert_eq!(altered[0]["mailbox"], "INBOX");
+            assert_eq!(altered[0]["uid"], 4);
+            assert_eq!(ran.summary()["findings"].as_object().unwrap().len(), 1);
+        }
+        assert_eq!(differences(&before, &tree(&store)), [""; 0]);
+
+        // Who accepts it says so.
+        fs::remove_file(store.join("mailtally.state")).unwrap();
+        run(&account, &["inspect"], format, &store).exits(0);
+    }
+}
