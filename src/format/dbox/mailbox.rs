@@ -2,18 +2,21 @@
 
 use std::fmt;
 use std::io;
+use std::sync::OnceLock;
 
 use bstr::{BString, ByteSlice};
 use data_encoding::HEXLOWER;
 use zerocopy::FromBytes;
 
 use super::attachments::Attachments;
-use super::layout::MailboxHeader;
+use super::layout::{CACHE, MailboxHeader};
 use super::places::Mails;
 use super::wound::Wounded;
 use super::{Key, StoredMessage, Wound};
 use crate::digest::Facts;
-use crate::format::dovecot_index::Index;
+use crate::disk::Dir;
+use crate::error::Result;
+use crate::format::dovecot_index::{Cache, Index};
 use crate::format::mailbox_list::{LIST, Listed};
 use crate::format::{Elsewhere, compress, names, received, side_files};
 use crate::model::{Flags, Mailbox, MailboxGuid, MailboxName, Message, Uid, UidValidity};
@@ -23,6 +26,9 @@ use crate::report::catalogue::{
 };
 use crate::report::{Finding, Rule, counted};
 use crate::store::{Access, Claims, Found, MadeUp, Opened};
+
+/// The cache's field for it.
+const DATE_RECEIVED: &str = "date.received";
 
 /// What a room knows of a message beside its record.
 #[derive(Clone, Copy)]
@@ -50,6 +56,10 @@ pub struct DboxMailbox {
     pub access: Option<Access>,
     /// Where the header of the mailbox is in its index.
     header: Option<MailboxHeader>,
+    /// Where the index lies.
+    index_dir: Option<Dir>,
+    /// What the server remembers of messages: few are asked for.
+    cache: OnceLock<Option<Cache>>,
     /// What neither the index nor the list tells.
     pub made_up: MadeUp,
 }
@@ -106,6 +116,8 @@ impl DboxMailbox {
             path: mails.path.clone(),
             access: dir.own_stat().ok().map(Access::from),
             header,
+            index_dir: mails.index_dir().ok().flatten(),
+            cache: OnceLock::new(),
             made_up: MadeUp {
                 uids: false,
                 guid: guid.is_none(),
@@ -123,6 +135,22 @@ impl DboxMailbox {
     pub fn has_guid(&self) -> bool {
         let guid = self.header.map(|header| header.mailbox_guid);
         guid.and_then(MailboxGuid::new).is_some()
+    }
+
+    /// The directory of the index.
+    pub fn index_place(&self) -> Result<Option<Dir>> {
+        self.index_dir.as_ref().map(Dir::again).transpose()
+    }
+
+    /// The received date of the `nth` message, where the server's cache has it.
+    fn cached_received(&self, nth: usize) -> Option<i64> {
+        let cache = self.cache.get_or_init(|| {
+            let dir = self.index_dir.as_ref()?;
+            // A cache that is damaged tells nothing, and the server makes another one.
+            Cache::open(dir, CACHE, &self.index, &mut |_| ()).ok()?
+        });
+        let received = cache.as_ref()?.u32_of(&self.index, nth, DATE_RECEIVED);
+        received.filter(|date| *date != 0).map(i64::from)
     }
 
     /// What the index alone tells of the `nth` message.
@@ -204,19 +232,16 @@ impl DboxMailbox {
             let plain = metadata.hex(Key::PlainSize).unwrap_or(stored.size);
             (plain, metadata.hex(Key::VirtualSize))
         });
-        let headed = match told {
-            None if stored.wound.is_some() => received::date(stored.beginning()),
-            _ => None,
+        let (received, of_date) = match told {
+            Some(received) => (i64::try_from(received).unwrap_or(i64::MAX), ""),
+            None => self.derived_date(nth, stored, saved),
         };
         let (flags, keywords) = self.marks(nth);
         let message = Message {
             uid: self.uid(nth),
             flags,
             keywords,
-            received: match told {
-                Some(received) => i64::try_from(received).unwrap_or(i64::MAX),
-                None => headed.unwrap_or_else(|| older(stored.mtime, saved)),
-            },
+            received,
             saved,
             guid: guid.map_or_else(|| self.derived_guid(nth, &stored.digest()), BString::from),
             pop3_uidl: metadata.get(Key::Pop3Uidl).map(BString::from),
@@ -224,16 +249,33 @@ impl DboxMailbox {
             sealed,
         };
         let of_guid = guid.map_or("; the GUID is derived", |_| "");
-        let of_date = match (told, headed) {
-            (Some(_), _) => "",
-            (None, Some(_)) => "; the received date is that of the topmost Received header",
-            (None, None) => "; the received date is that of the file",
-        };
         if let Some(wound) = &mut stored.wound {
             wound.why += of_guid;
             wound.why += of_date;
         }
         message
+    }
+
+    /// When the `nth` message came, where its metadata does not say it, and what tells that.
+    fn derived_date(
+        &self,
+        nth: usize,
+        stored: &StoredMessage<'_>,
+        saved: Option<i64>,
+    ) -> (i64, &'static str) {
+        if stored.wound.is_some() {
+            if let Some(date) = self.cached_received(nth) {
+                return (date, "; the received date is that of the server's cache");
+            }
+            if let Some(date) = received::date(stored.beginning()) {
+                return (
+                    date,
+                    "; the received date is that of the topmost Received header",
+                );
+            }
+        }
+        let date = older(stored.mtime, saved);
+        (date, "; the received date is that of the file")
     }
 
     /// What the index has of the message's GUID, or a function of what is known of it.

@@ -62,7 +62,7 @@ pub use places::{IndexAt, Mails, Places};
 pub use recalled::{RECALLED_FROM, Recall, not_stored};
 pub use repair::{
     FoundMessage, Looked, found_message, if_readable, look, look_at, lost_with,
-    mended_by_a_new_index,
+    mended_by_a_new_index, stored_anew,
 };
 pub use stored::{Extent, Refused, StoredMessage};
 pub use tree::{OnlyAbove, Tree, finish_account, make_mailbox, stamp_tree};

@@ -116,6 +116,12 @@ pub fn look_at(
     }
 }
 
+/// What a step says of a message that was damaged, and what it is made of now.
+pub fn stored_anew(uid: Uid, findings: &[Finding]) -> String {
+    let details: Vec<_> = findings.iter().map(|finding| &finding.detail[..]).collect();
+    format!("uid {uid} is stored anew: {}", details.join("; "))
+}
+
 /// What of a message is lost: damage before and behind its bytes costs none of them, if it left no NULs in them.
 fn lost_of(uid: Uid, findings: &[Finding], nuls: u64) -> Option<String> {
     let around = [

@@ -421,7 +421,6 @@ impl MailboxSource for MdboxMailbox<'_> {
     }
 
     fn index_place(&self) -> Result<Option<Dir>> {
-        let mails = self.store.tree.mails(self.nth, &mut |_| ())?;
-        mails.map_or(Ok(None), |mails| mails.index_dir())
+        self.dbox.index_place()
     }
 }

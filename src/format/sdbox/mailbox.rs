@@ -229,6 +229,6 @@ impl MailboxSource for SdboxMailbox {
     }
 
     fn index_place(&self) -> Result<Option<Dir>> {
-        self.mails.index_dir()
+        self.dbox.index_place()
     }
 }

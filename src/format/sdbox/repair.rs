@@ -26,7 +26,7 @@ use crate::disk::{Dir, NewFile};
 use crate::error::{Error, Result};
 use crate::format::dbox::{
     CACHE, INDEX, Identities, LOG, Looked, MailboxIndex, Own, RECALLED_FROM, Tree, if_readable,
-    look, lost_with, mended_by_a_new_index, not_stored,
+    look, lost_with, mended_by_a_new_index, not_stored, stored_anew,
 };
 use crate::format::dovecot_index::{Index, Origin};
 use crate::format::{OpenOptions, RepairOptions};
@@ -192,8 +192,7 @@ impl Repair<'_> {
 
     fn store_anew(&mut self, mailbox: &Rc<SdboxMailbox>, at: usize, findings: &[Finding]) {
         let uid = mailbox.uid(at);
-        let details: Vec<_> = findings.iter().map(|finding| &finding.detail[..]).collect();
-        let does = format!("uid {uid} is stored anew: {}", details.join("; "));
+        let does = stored_anew(uid, findings);
         let codes = findings.iter().map(|finding| finding.rule.code).collect();
         let about = About {
             codes,

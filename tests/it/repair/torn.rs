@@ -6,13 +6,13 @@ use std::path::Path;
 use bstr::ByteSlice;
 use serde_json::json;
 
-use super::recalled::converted;
+use super::recalled::{converted, said};
 use super::{Damaged, lost};
 use crate::harness::dovecot::Server;
 use crate::harness::maildir::{Maildir, mail, name};
 use crate::harness::run::{Ran, Run};
 use crate::harness::store::Store;
-use crate::harness::tree::copy;
+use crate::harness::tree::{copy, tree};
 
 const MARK: &[u8] = b"line 010: ";
 
@@ -223,4 +223,43 @@ fn zeros_in_a_uidlist_are_no_name_of_a_file_that_is_gone() {
     let ran = damaged.inspect();
     assert!(ran.findings("maildir.lost").is_empty(), "{ran}");
     assert!(!ran.findings("uidlist.broken").is_empty(), "{ran}");
+}
+
+#[test]
+fn a_message_without_metadata_keeps_the_received_date_that_the_servers_cache_has() {
+    let Some(server) = Server::here("a_message_without_metadata") else {
+        return;
+    };
+    for format in ["sdbox", "mdbox"] {
+        let account = account();
+        let settings = "mail_always_cache_fields = date.received";
+        let dovecot = server.serve_with(format, converted(&account, format), settings);
+        dovecot.ask(&["fetch", "date.received hdr", "ALL"]);
+        let store = dovecot.mail();
+        let before = Store::of(format, &store, "");
+        let files = tree(&store).into_keys().map(|path| store.join(path));
+        let mut files = files.filter(|path| path.is_file());
+        let path = files
+            .find(|path| fs::read(path).unwrap().contains_str(MARK))
+            .unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        let metadata = bytes.rfind(b"\n\x01\x03\n").unwrap() + 4;
+        bytes[metadata..].fill(0);
+        fs::write(&path, bytes).unwrap();
+
+        let location = format!("{format}:{}", store.display());
+        let ran = run(&account, "repair", &location, &["--offline"]);
+        let told = "the received date is that of the server's cache";
+        assert!(said(&ran).contains(told), "{format}: {ran}");
+        let after = Store::of(format, &store, "");
+        for uid in [1, 2] {
+            let was = &before.mailbox("INBOX").messages[&uid];
+            let is = &after.mailbox("INBOX").messages[&uid];
+            assert_eq!(
+                (is.received, &is.body),
+                (was.received, &was.body),
+                "{format}"
+            );
+        }
+    }
 }

@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::format::dbox::record::seconds;
 use crate::format::dbox::{
     CACHE, INDEX, IndexAt, Looked, MailboxIndex, Mails, Own, RECALLED_FROM, guid_128, if_readable,
-    look_at, lost_with, mended_by_a_new_index, not_stored,
+    look_at, lost_with, mended_by_a_new_index, not_stored, stored_anew,
 };
 use crate::format::dovecot_index::Generation;
 use crate::format::mailbox_list::{LIST, UNKNOWN_UIDS};
@@ -47,6 +47,8 @@ pub(super) struct Mailbox {
     pub in_doubt: bool,
     pub codes: Vec<&'static str>,
     pub lost: Vec<String>,
+    /// What is said of messages that are written without their damage.
+    pub stored_anew: Vec<String>,
     /// It needs a new index.
     pub changed: bool,
     /// Its keywords: those of the index, and those that a conversion wrote.
@@ -128,6 +130,7 @@ impl Repair<'_> {
             in_doubt: mailbox.in_doubt,
             codes: Vec::new(),
             lost: Vec::new(),
+            stored_anew: Vec::new(),
             changed: mailbox.is_made,
             keywords: mailbox.dbox.mailbox.keywords.clone(),
         };
@@ -179,6 +182,7 @@ impl Repair<'_> {
                     read.code(finding.rule.code);
                 }
                 read.lost.extend(lost);
+                read.stored_anew.push(stored_anew(message.uid, &findings));
                 Some(entry(*message, place, true))
             }
             Looked::Unreadable(_) => {
@@ -324,6 +328,7 @@ impl Repair<'_> {
         }
         let messages = counted(mailbox.entries.len() as u64, "message");
         does.insert(0, format!("a new index of {messages}"));
+        does.append(&mut mailbox.stored_anew);
         let about = About {
             codes: mailbox.codes,
             lost: mailbox.lost,
