@@ -49,6 +49,8 @@ pub type Fill = Box<dyn Fn(&mut NewFile) -> Result<()>>;
 pub struct Plan {
     /// The steps.
     pub steps: Vec<Step>,
+    /// Something is left that a person has to look at, whatever the steps mend.
+    pub leaves_something: bool,
 }
 
 /// One change of a name.

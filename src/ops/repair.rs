@@ -216,7 +216,7 @@ fn mend(
 ) -> Result<bool> {
     let plan = repair(places.root, open, options.repair)?;
     if plan.is_empty() {
-        return Ok(false);
+        return Ok(plan.leaves_something);
     }
     if options.dry_run {
         tell(&plan.entries(), None, teller);
@@ -226,7 +226,7 @@ fn mend(
     let Carried { folder, steps } = plan::carry_out(places, &plan, &date)?;
     tell(&steps, Some(&places.shown(&folder)), teller);
     plans.push(folder);
-    Ok(loses(&steps))
+    Ok(loses(&steps) || plan.leaves_something)
 }
 
 /// A time as a name.

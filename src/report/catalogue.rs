@@ -241,14 +241,14 @@ rules! {
         "most messages of a mailbox were received in the same minute: file times are those of a copy, not of arrival",
         "copy again with times kept (rsync -t, cp -p), or repair --dates";
     MAILDIR_KEYWORD_UNNAMED = "maildir.keyword-unnamed", Warning,
-        "file names use a keyword letter that dovecot-keywords does not name; it becomes unknown-N as in Dovecot",
-        "run repair, which takes the name that the account's other folders agree on; else add the missing line to dovecot-keywords";
+        "file names use a keyword letter that dovecot-keywords does not name; it has the name that the index tells for sure, else it becomes unknown-N as in Dovecot",
+        "run repair, which takes the name that the index tells or the account's other folders agree on; else add the missing line to dovecot-keywords";
     MAILDIR_KEYWORD_CASE = "maildir.keyword-case", Warning,
         "two keywords differ only in case, which IMAP does not tell apart; they become one",
         "nothing";
     MAILDIR_KEYWORDS_BROKEN = "maildir.keywords-broken", Warning,
         "dovecot-keywords has lines that cannot be read; they are skipped",
-        "look at the file";
+        "look at the file; repair writes it anew";
     MAILDIR_HARD_LINK = "maildir.hard-link", Info,
         "message files are hard links of one another; each becomes a message of its own",
         "nothing";

@@ -17,6 +17,7 @@ mod copies; // a message that is stored twice
 mod dates; // file times that are those of a copy
 mod gone; // a whole mailbox is not there any more
 mod hidden; // a mailbox that cannot be read
+mod letters; // of keywords, and who names them
 mod maildir; // what stands in names and lists
 mod mdbox; // many messages a file, and a map
 mod places; // accounts that lie in several places, and where what is replaced is kept

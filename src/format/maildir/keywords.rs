@@ -26,6 +26,8 @@ pub const COURIER: &str = "courierimapkeywords";
 /// What the files of a mailbox say about keywords.
 #[derive(Debug, Default)]
 pub struct Named {
+    /// Dovecot's own file is there.
+    pub has_list: bool,
     /// The keyword of each letter, from `a` on.
     pub letters: Vec<Option<BString>>,
     /// Courier's: keywords by base name.
@@ -40,7 +42,11 @@ pub struct Named {
 pub fn read(control: &Dir, mailbox: &Dir) -> crate::Result<Named> {
     for name in [DOVECOT, OLD_DOVECOT] {
         if let Some(bytes) = control.read_if_there(name, MOST)? {
-            return Ok(lines(&bytes));
+            let has_list = name == DOVECOT;
+            return Ok(Named {
+                has_list,
+                ..lines(&bytes)
+            });
         }
     }
     courier(mailbox)
@@ -48,10 +54,15 @@ pub fn read(control: &Dir, mailbox: &Dir) -> crate::Result<Named> {
 
 fn lines(bytes: &[u8]) -> Named {
     let mut named = Named::default();
-    for line in bytes
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-    {
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        // A line without an end is cut, and Dovecot does not read it.
+        let Some(line) = line.strip_suffix(b"\n") else {
+            named.broken += 1;
+            continue;
+        };
+        if line.is_empty() {
+            continue;
+        }
         // A line without a space is the first one of `.customflags`.
         let Some((index, name)) = line.split_once_str(" ") else {
             named.broken += 1;
@@ -191,6 +202,13 @@ mod tests {
         assert_eq!(named.letters[1], None);
         assert_eq!(named.broken, 3);
         assert_eq!(named.doubled, ["junk"]);
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_none() {
+        let named = lines(b"0 Work\n1 $Forw");
+        assert_eq!(named.letters, [Some("Work".into())]);
+        assert_eq!(named.broken, 1);
     }
 
     #[test]

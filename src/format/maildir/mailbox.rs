@@ -11,10 +11,11 @@ use super::coat::{Coat, coat, stored};
 use super::filename::{LETTERS, base, info, made_at, number, size};
 use super::folders::Folder;
 use super::keywords::{self, Named, Table};
+use super::letters::Letters;
 use super::links::Links;
 use super::listing::{Listing, Place};
 use super::notes::Notes;
-use super::opening::{Cached, Opening};
+use super::opening::{Cached, INDEX, Opening};
 use super::read::Maildir;
 use super::uidlist::word;
 use crate::digest::Facts;
@@ -46,6 +47,8 @@ pub(super) struct MaildirMailbox<'a> {
     /// The keywords of the index, by its bits.
     indexed: Vec<IndexedKeyword>,
     pub(super) named: Named,
+    /// The names of letters that the index alone tells.
+    pub(super) deduced: BTreeMap<u32, BString>,
     table: Table,
     pub(super) index: Option<Index>,
     /// What the server's cache tells, by place in the index.
@@ -148,6 +151,7 @@ impl<'a> MaildirMailbox<'a> {
             letters: Vec::new(),
             indexed: Vec::new(),
             named,
+            deduced: BTreeMap::new(),
             table: Table::default(),
             index,
             cached,
@@ -158,23 +162,60 @@ impl<'a> MaildirMailbox<'a> {
             recalled: joined.recalled,
             access: dir.own_stat().ok().map(Access::from),
         };
+        this.deduce_names();
         this.name_keywords(found);
         Ok(this)
+    }
+
+    /// Letters that some file name uses, and dovecot-keywords does not name.
+    pub(super) fn unnamed_letters(&self) -> impl Iterator<Item = u32> {
+        let is_used = |letter: &u32| self.listing.letters & (1 << letter) != 0;
+        let named = |letter: u32| self.named.letters.get(letter as usize);
+        (0..LETTERS)
+            .filter(is_used)
+            .filter(move |letter| named(*letter).is_none_or(Option::is_none))
+    }
+
+    /// What the index tells of letters. It tells nothing of a message whose flags it has in another way than the
+    /// name: that was changed since.
+    pub(super) fn indexed_letters(&self) -> Letters {
+        let Some(index) = &self.index else {
+            return Letters::default();
+        };
+        let mut letters = Letters::of(index.keyword_names());
+        for nth in 0..self.listing.len() {
+            let info = info(self.listing.name(nth));
+            let Some(at) = self.in_index(nth) else {
+                continue;
+            };
+            let flags = index.flags[at];
+            if flags & DIRTY == 0 && Flags::from_bits(flags) == info.flags {
+                letters.add(info.letters, index.keywords_of(at));
+            }
+        }
+        letters
+    }
+
+    fn deduce_names(&mut self) {
+        let unnamed: Vec<_> = self.unnamed_letters().collect();
+        if unnamed.is_empty() || self.index.is_none() {
+            return;
+        }
+        let letters = self.indexed_letters();
+        let name = |letter: &u32| letters.name_of(*letter as usize, &self.named.letters);
+        let told = { unnamed.iter() }.filter_map(|letter| Some((*letter, name(letter)?.clone())));
+        self.deduced = told.collect();
     }
 
     /// Gives every keyword its place: those of the letters first, then those that only the index
     /// or Courier's files know.
     fn name_keywords(&mut self, found: Found<'_>) {
-        let used = |letter: u32| self.listing.letters & (1 << letter) != 0;
-        let mut unnamed = Vec::new();
+        let unnamed: Vec<_> = self.unnamed_letters().collect();
         for letter in 0..LETTERS {
             let name = self.named.letters.get(letter as usize).cloned().flatten();
-            let name = name.or_else(|| {
-                used(letter).then(|| {
-                    unnamed.push(letter);
-                    BString::from(format!("unknown-{letter}"))
-                })
-            });
+            let name = name.or_else(|| self.deduced.get(&letter).cloned());
+            let made_up = || BString::from(format!("unknown-{letter}"));
+            let name = name.or_else(|| unnamed.contains(&letter).then(made_up));
             self.letters.push(name.map(|name| self.table.place(&name)));
         }
         let index_names = self.index.as_ref().map(Index::keyword_names);
@@ -188,7 +229,10 @@ impl<'a> MaildirMailbox<'a> {
         }
         self.mailbox.keywords.clone_from(&self.table.names);
         for letter in unnamed {
-            let detail = self.store.propose_keyword(letter);
+            let detail = match self.deduced.get(&letter) {
+                Some(name) => format!("letter {}", letter_is(letter, name, INDEX)),
+                None => self.store.propose_keyword(letter),
+            };
             found(self.at_mailbox(&rules::MAILDIR_KEYWORD_UNNAMED, detail));
         }
         if self.named.broken > 0 {
@@ -365,6 +409,12 @@ impl<'a> MaildirMailbox<'a> {
         notes.add(message, self.store.now, stat.links, codec);
         notes.add_arrival(made_at(self.listing.base(nth)));
     }
+}
+
+/// The name of a letter, and who tells it.
+pub(super) fn letter_is(letter: u32, name: &BString, told_by: &str) -> String {
+    let letter = char::from_u32(u32::from(b'a') + letter).unwrap_or('?');
+    format!("{letter} is {}, as {told_by} tells", escape(name))
 }
 
 /// Who tells a wrong size, and what it is.

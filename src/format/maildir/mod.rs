@@ -28,6 +28,7 @@ mod coat;
 pub mod filename;
 mod folders;
 mod keywords;
+mod letters;
 mod links;
 mod listing;
 mod lost;

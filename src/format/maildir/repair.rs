@@ -6,7 +6,9 @@
 //! two files have one base name         of the same bytes the older name goes; other bytes get their own name
 //! uidlist damaged, or no longer right  a new one: sound lines keep their UIDs, all others get new ones
 //! the cache tells other sizes          it forgets them, and those of what got another name
-//! a keyword letter has no name         the one that the account's other folders have, if they agree
+//! a keyword letter has no name         the one that the index tells; else that of the account's other folders, if they
+//!                                      agree
+//! dovecot-keywords is damaged          a new one: sound lines, and these names
 //! maildirsize                          what the messages add up to; its limits stay
 //! file times, when asked to            those that are plainly of a copy become better ones    `dates`
 //! ```
@@ -14,6 +16,7 @@
 
 mod cache;
 mod dates;
+mod letters;
 mod names;
 mod rows;
 mod where_to;
@@ -22,8 +25,8 @@ use bstr::BString;
 
 use super::folders::Folder;
 use super::mailbox::MaildirMailbox;
+use super::quota;
 use super::read::Maildir;
-use super::{filename, quota};
 use crate::digest::Measured;
 use crate::disk::Dir;
 use crate::disk::plan::{About, Act, Plan};
@@ -168,7 +171,7 @@ impl<'s> Repair<'s> {
             let fate = self.message(&mailbox, folder, at, &mut scratch);
             fates.push(fate);
         }
-        self.name_letters(&mailbox, folder, &findings);
+        self.name_letters(&mailbox, folder);
         let mut outdated = cache::Outdated::of(&fates);
         if !codes.is_empty() || fates.iter().any(Fate::changes) {
             codes.sort_unstable();
@@ -337,45 +340,6 @@ impl<'s> Repair<'s> {
         fate.guid = Some(mailbox.guid(at));
         fate.base = Some(new);
         fate
-    }
-
-    /// A letter that all other folders name alike has that name here too.
-    fn name_letters(
-        &mut self,
-        mailbox: &MaildirMailbox<'_>,
-        folder: &Folder,
-        findings: &[Finding],
-    ) {
-        let unnamed = |finding: &Finding| finding.rule == &rules::MAILDIR_KEYWORD_UNNAMED;
-        if !findings.iter().any(unnamed) {
-            return;
-        }
-        let mut letters = mailbox.named.letters.clone();
-        letters.resize(filename::LETTERS as usize, None);
-        let mut does = Vec::new();
-        for letter in 0..filename::LETTERS {
-            let used = mailbox.listing.letters & (1 << letter) != 0;
-            let place = letter as usize;
-            if !used || letters[place].is_some() {
-                continue;
-            }
-            let proposed = self.store.keyword_proposed(letter);
-            let free = proposed.filter(|name| !letters.contains(&Some(name.clone())));
-            if let Some(name) = free {
-                let shown = char::from_u32(u32::from(b'a') + letter).unwrap_or('?');
-                does.push(format!("letter {shown} is {name}"));
-                letters[place] = Some(name);
-            }
-        }
-        if does.is_empty() {
-            return;
-        }
-        let about = About {
-            codes: vec![rules::MAILDIR_KEYWORD_UNNAMED.code],
-            ..About::in_mailbox(&mailbox.mailbox().name, does.join("; "))
-        };
-        let act = Act::put(rows::keywords(&letters));
-        self.put_beside(folder, super::keywords::DOVECOT, act, about);
     }
 
     fn usage(&mut self, root: &Dir, open: &OpenOptions) {

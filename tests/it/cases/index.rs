@@ -36,9 +36,9 @@ fn keywords_beyond_26_and_saved_dates_come_from_the_index() {
     // 37.
     let names: Vec<String> = (0..40).map(|nth| format!("kw{nth}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let letters: Vec<String> = (0..26).map(|nth| format!("{nth} kw{nth}")).collect();
+    let letters: Vec<String> = (0..26).map(|nth| format!("{nth} kw{nth}\n")).collect();
     let account = two()
-        .side("INBOX", "dovecot-keywords", letters.join("\n"))
+        .side("INBOX", "dovecot-keywords", letters.concat())
         .index(
             "INBOX",
             &indexed(&[(1, SEEN, &[0, 5, 30, 39]), (2, FLAGGED, &[26])], &names),

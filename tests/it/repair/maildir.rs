@@ -194,6 +194,7 @@ fn what_a_repair_leaves_is_for_a_person_and_not_for_another_repair() {
         let args = ["--json", "--offline", &account.location()];
         let run = Run::new(account.temp()).args(["repair"]).args(args);
         let ran = run.args(more).done();
+        let ran = ran.exits(1);
         let left = ran.findings("maildir.keyword-unnamed");
         let remedies = left
             .iter()

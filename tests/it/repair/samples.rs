@@ -52,6 +52,7 @@ pub const RECIPES: &[Recipe] = &[
     ("maildir.missing-dir", maildir_missing_dir),
     ("maildir.lost", maildir_lost),
     ("maildir.keyword-unnamed", maildir_letter),
+    ("maildir.keywords-broken", maildir_keywords),
     ("maildir.date", maildir_date),
     ("uidlist.broken", uidlist_broken),
     ("uidlist.truncated", uidlist_truncated),
@@ -381,6 +382,13 @@ fn maildir_letter() -> Damaged {
     }
     fs::write(damaged.at(".Named/dovecot-keywords"), "25 $Last\n").unwrap();
     damaged
+}
+
+/// A zeroed line; the server's index tells the name.
+fn maildir_keywords() -> Damaged {
+    let damaged = maildir();
+    let list = damaged.at("dovecot-keywords");
+    damaged.changed(&list, |bytes| bytes[8..24].fill(0))
 }
 
 fn uidlist_broken() -> Damaged {

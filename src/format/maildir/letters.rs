@@ -1,0 +1,162 @@
+//! What a letter without a name stands for, as the index tells: it has the keywords of each message by name,
+//! and the file names have their letters.
+//!
+//! ```text
+//! uid 1  :2,Sc    index: Work               letter c has the same messages as Work, and no other
+//! uid 2  :2,bc    index: Junk Work          keyword has them: c is Work. So has b those of Junk
+//! uid 3  :2,de    index: $Label1 Later      d and e cannot be told from each other
+//! ```
+//! The order of the index's names tells nothing. A server without dovecot-keywords gives letters in the order in
+//! which it meets the names, and shows wrong ones (seen with Dovecot 2.3.19).
+
+use bstr::BString;
+
+use super::filename::LETTERS;
+
+const LETTER_COUNT: usize = LETTERS as usize;
+
+/// On which messages letters and keywords of the index stand together.
+#[derive(Debug, Default)]
+pub(super) struct Letters {
+    names: Vec<BString>,
+    /// Messages by letter.
+    with_letter: [u32; LETTER_COUNT],
+    /// By keyword: its messages, and those that have a letter too.
+    with_keyword: Vec<(u32, [u32; LETTER_COUNT])>,
+}
+
+impl Letters {
+    /// The index has these keywords.
+    pub(super) fn of(names: Vec<BString>) -> Self {
+        let with_keyword = vec![(0, [0; LETTER_COUNT]); names.len()];
+        Self {
+            names,
+            with_keyword,
+            ..Self::default()
+        }
+    }
+
+    /// A message with these letters, one a bit, and keywords, by place among the names.
+    pub(super) fn add(&mut self, letters: u32, keywords: impl Iterator<Item = u32>) {
+        let has = |letter: &usize| letters & (1 << letter) != 0;
+        for letter in (0..LETTER_COUNT).filter(has) {
+            self.with_letter[letter] += 1;
+        }
+        for keyword in keywords {
+            if let Some((all, with)) = self.with_keyword.get_mut(keyword as usize) {
+                *all += 1;
+                for letter in (0..LETTER_COUNT).filter(has) {
+                    with[letter] += 1;
+                }
+            }
+        }
+    }
+
+    /// The name of a letter, where it can be no other; `named` are the names of all letters that have one.
+    pub(super) fn name_of(&self, letter: usize, named: &[Option<BString>]) -> Option<&BString> {
+        let mut names = self.names_of(letter, named);
+        let name = names.next().filter(|_| names.next().is_none())?;
+        let is_unnamed = |other: usize| named.get(other).is_none_or(Option::is_none);
+        let mut others = (0..LETTER_COUNT).filter(|other| *other != letter && is_unnamed(*other));
+        let is_of_one = !others.any(|other| self.names_of(other, named).any(|it| it == name));
+        is_of_one.then_some(name)
+    }
+
+    /// False where the index tells that a letter has another name than this.
+    pub(super) fn allow(&self, letter: usize, name: &BString, named: &[Option<BString>]) -> bool {
+        let mut told = self.names_of(letter, named).peekable();
+        if told.peek().is_some() {
+            return told.any(|it| it.eq_ignore_ascii_case(name));
+        }
+        let same = self.names.iter().zip(&self.with_keyword);
+        let mut same = same.filter(|(it, _)| it.eq_ignore_ascii_case(name));
+        same.all(|(_, (all, _))| *all == 0)
+    }
+
+    /// The names of which exactly the messages of the letter have the keyword.
+    fn names_of<'l, 'n>(
+        &'l self,
+        letter: usize,
+        named: &'n [Option<BString>],
+    ) -> impl Iterator<Item = &'l BString> + use<'l, 'n> {
+        let messages = self.with_letter[letter];
+        let all = self.names.iter().zip(&self.with_keyword);
+        let same = all.filter(move |(_, (all, with))| *all == messages && with[letter] == messages);
+        let same = same.map(|(name, _)| name).filter(move |_| messages > 0);
+        same.filter(|name| !is_named(named, name) && !is_made_up(name))
+    }
+}
+
+/// Some letter has this name, whatever its case.
+pub(super) fn is_named(named: &[Option<BString>], name: &[u8]) -> bool {
+    let mut names = named.iter().flatten();
+    names.any(|it| it.eq_ignore_ascii_case(name))
+}
+
+/// A server's name for a letter that had none.
+fn is_made_up(name: &[u8]) -> bool {
+    let number = name.strip_prefix(b"unknown-");
+    number.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: usize = 0;
+    const B: usize = 1;
+    const C: usize = 2;
+
+    /// Messages with letters and keywords; the names are `names`.
+    fn letters(names: &[&str], messages: &[(&str, &[u32])]) -> Letters {
+        let names = names.iter().map(|name| BString::from(*name));
+        let mut letters = Letters::of(names.collect());
+        for (of_name, keywords) in messages {
+            let bits = of_name.bytes().map(|letter| 1 << (letter - b'a'));
+            letters.add(bits.sum(), keywords.iter().copied());
+        }
+        letters
+    }
+
+    fn told(letters: &Letters, named: &[Option<BString>]) -> Vec<Option<String>> {
+        let name = |letter| letters.name_of(letter, named).map(ToString::to_string);
+        (0..3).map(name).collect()
+    }
+
+    #[test]
+    fn a_letter_has_the_name_that_is_on_the_same_messages() {
+        let letters = letters(
+            &["Work", "Junk", "Old"],
+            &[("c", &[0]), ("bc", &[0, 1]), ("", &[])],
+        );
+        let wanted = [None, Some("Junk".into()), Some("Work".into())];
+        assert_eq!(told(&letters, &[]), wanted);
+    }
+
+    #[test]
+    fn letters_that_are_always_together_are_not_told_apart() {
+        let letters = letters(&["Work", "Junk"], &[("ab", &[0, 1]), ("", &[])]);
+        assert_eq!(told(&letters, &[]), [None, None, None]);
+        let named = [Some("work".into())];
+        let wanted = [None, Some("Junk".into()), None];
+        assert_eq!(told(&letters, &named), wanted, "one of them is known");
+        let (work, late) = ("Work".into(), "Late".into());
+        assert!(letters.allow(B, &work, &[]));
+        assert!(!letters.allow(B, &late, &[]), "the index has none such");
+    }
+
+    #[test]
+    fn an_index_that_contradicts_the_names_tells_nothing() {
+        let letters = letters(&["Work"], &[("a", &[0]), ("", &[0])]);
+        assert_eq!(told(&letters, &[]), [None, None, None]);
+        assert!(!letters.allow(A, &"Work".into(), &[]));
+        assert!(letters.allow(A, &"Late".into(), &[]));
+        assert!(!letters.allow(C, &"work".into(), &[]));
+    }
+
+    #[test]
+    fn what_a_server_made_up_is_no_name() {
+        let letters = letters(&["unknown-0"], &[("a", &[0])]);
+        assert_eq!(told(&letters, &[]), [None, None, None]);
+    }
+}

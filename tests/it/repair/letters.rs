@@ -1,0 +1,138 @@
+//! dovecot-keywords of a Maildir is lost or damaged: the index has the names, and the file names the letters.
+
+use std::fs;
+use std::path::Path;
+
+use super::recalled::said;
+use super::{Damaged, lost, mended};
+use crate::harness::dovecot::{Dovecot, Server};
+use crate::harness::maildir::{Maildir, mail, name, scratch};
+use crate::harness::run::Run;
+use crate::harness::store::Store;
+use crate::harness::tree::copy;
+
+const LIST: &str = "dovecot-keywords";
+
+/// What may become of the list.
+type Damage = fn(&Path);
+const DAMAGES: [(&str, Damage); 5] = [
+    ("missing", |list| fs::remove_file(list).unwrap()),
+    ("empty", |list| fs::write(list, b"").unwrap()),
+    ("cut", |list| changed(list, |bytes| bytes.truncate(18))),
+    ("all zeroed", |list| changed(list, |bytes| bytes.fill(0))),
+    ("a block zeroed", |list| {
+        changed(list, |bytes| bytes[5..20].fill(0));
+    }),
+];
+
+fn changed(list: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(list).unwrap();
+    change(&mut bytes);
+    fs::write(list, bytes).unwrap();
+}
+
+fn damaged(damage: Damage) -> Damaged {
+    let sample = Damaged::sample("maildir");
+    damage(&sample.at(LIST));
+    sample
+}
+
+/// Mailbox, UID and keywords of all messages.
+fn labels(store: &Path) -> Vec<String> {
+    labels_of(&Store::of("maildir", store, ""))
+}
+
+fn labels_of(store: &Store) -> Vec<String> {
+    let mut labels = Vec::new();
+    for (name, mailbox) in &store.mailboxes {
+        let all = mailbox.messages.iter();
+        labels.extend(all.map(|(uid, it)| format!("{name} {uid} {:?}", it.keywords)));
+    }
+    labels
+}
+
+#[test]
+fn a_lost_list_of_keywords_costs_no_label_where_the_index_tells_the_names() {
+    let Some(server) = Server::here("a_lost_list_of_keywords_costs_no_label") else {
+        return;
+    };
+    let whole = Damaged::sample("maildir");
+    let before = labels(&whole.store());
+    let told_before = told(&server.serve("maildir", whole.store()));
+    for (what, damage) in DAMAGES {
+        let damaged = damaged(damage);
+        assert_eq!(labels(&damaged.store()), before, "{what}: as it is read");
+        let ran = damaged.repair().exits(0);
+        assert!(lost(&ran).is_empty(), "{what}: {ran}");
+        assert!(said(&ran).contains("letter b is Junk, as dovecot.index tells"));
+        assert_eq!(labels(&damaged.store()), before, "{what}: repaired");
+        assert_eq!(damaged.inspect().codes(), whole.inspect().codes(), "{what}");
+        let dovecot = server.serve("maildir", damaged.store());
+        assert_eq!(told(&dovecot), told_before, "{what}");
+        dovecot.assert_silent();
+    }
+}
+
+/// The labels that a server shows.
+fn told(dovecot: &Dovecot) -> Vec<String> {
+    let account = dovecot.account();
+    let all = account.mailboxes.iter().flat_map(|mailbox| {
+        let all = mailbox.messages.iter();
+        all.map(|it| format!("{} {} {:?}", mailbox.name, it.uid, it.keywords))
+    });
+    all.collect()
+}
+
+#[test]
+fn what_has_no_list_of_keywords_is_converted_with_the_names_that_the_index_tells() {
+    let damaged = damaged(|list| fs::remove_file(list).unwrap());
+    let source = format!("maildir:{}", damaged.store().display());
+    let temp = scratch();
+    let target = temp.path().join("sdbox");
+    let to = format!("sdbox:{}", target.display());
+    let ran = Run::new(temp.path()).args(["convert", "--json", &source, &to]);
+    let ran = ran.done().exits(0);
+    let found = ran.findings("maildir.keyword-unnamed");
+    let details: Vec<_> = found.iter().map(|it| it["detail"].clone()).collect();
+    let says = "letter c is Work, as dovecot.index tells";
+    assert!(details.iter().any(|it| it == says), "{details:?}");
+    let whole = labels(&Damaged::sample("maildir").store());
+    assert_eq!(labels_of(&Store::sdbox(&target)), whole);
+}
+
+#[test]
+fn letters_that_nothing_tells_apart_are_left_for_a_person() {
+    let Some(server) = Server::here("letters_that_nothing_tells_apart") else {
+        return;
+    };
+    let account = Maildir::five_and_one();
+    let dovecot = server.serve("maildir", account.source());
+    let flags = ["flags", "add", "One Two", "mailbox", "INBOX", "uid", "2"];
+    dovecot.ask(&flags);
+    fs::remove_file(dovecot.mail().join(LIST)).unwrap();
+    let damaged = Damaged::new("maildir", |store| copy(&dovecot.mail(), store));
+    for _ in 0..2 {
+        let ran = damaged.repair().exits(1);
+        assert_eq!(mended(&ran), [""; 0], "{ran}");
+        assert_eq!(ran.findings("maildir.keyword-unnamed").len(), 2, "{ran}");
+    }
+    let other = damaged.at(".Sent").join(LIST);
+    fs::write(&other, "0 Three\n1 One\n").unwrap();
+    let ran = damaged.repair().exits(1);
+    let says = "letter b is One, as every other folder that names it tells";
+    assert!(said(&ran).ends_with(says), "{ran}");
+    let left = ran.findings("maildir.keyword-unnamed");
+    assert_eq!(left.len(), 1, "the index has no Three: {ran}");
+}
+
+#[test]
+fn letters_without_list_and_index_are_left_for_a_person() {
+    let account =
+        Maildir::five_and_one().message("INBOX", &format!("{}:2,Sa", name(7)), mail("lettered"));
+    let location = account.location();
+    let args = ["repair", "--offline", &location];
+    let ran = Run::new(account.temp()).args(args).done().exits(1);
+    let shown = ran.to_string();
+    assert!(shown.contains("letter a becomes unknown-0"), "{shown}");
+    assert!(!shown.contains("SOUND"), "{shown}");
+}
