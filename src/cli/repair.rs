@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use clap::Args;
 use mailtally::format::location;
-use mailtally::format::{RepairOptions, Room};
+use mailtally::format::{Absent, RepairOptions, Room};
 use mailtally::ops::Teller;
 use mailtally::ops::repair::{self, Options, Repaired};
 use mailtally::ops::users::FoundAccount;
@@ -52,6 +52,10 @@ pub struct Repair {
     /// Take messages that no mailbox names into a mailbox `Recovered`
     #[arg(long)]
     recover_orphans: bool,
+    /// Take for lost what is not there: go on where a repair would stop, because a part of the account may lie
+    /// elsewhere or not be mounted
+    #[arg(long)]
+    accept_loss: bool,
     /// Mend received dates of a Maildir that are plainly the time of a copy
     ///
     /// A file time is that of a copy where 20 files or more of the account (or nine in ten) have theirs in
@@ -82,7 +86,11 @@ impl Repair {
         };
         let opened = |account: &FoundAccount| {
             let root = stores::open(&account.place)?;
-            let (room, open) = stores::open_options(&location, account, &root, &context)?;
+            let (room, mut open) = stores::open_options(&location, account, &root, &context)?;
+            // What was taken back is looked at, whatever it is.
+            if self.accept_loss || self.undo {
+                open.absent = Absent::IsLost;
+            }
             Ok((room, root, open))
         };
         // Accounts, and plans of which people are told at the end.

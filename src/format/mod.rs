@@ -179,6 +179,18 @@ pub struct OpenOptions {
     /// The account that an earlier pass made of this one: a message to which no server gave a UID has the
     /// one that it has there.
     pub earlier: Option<Dir>,
+    /// What is to be thought of a part of the account that is not there.
+    pub absent: Absent,
+}
+
+/// What a part of the account is that is not there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Absent {
+    /// It may be out of sight, as on a disk that is not mounted.
+    #[default]
+    MayComeBack,
+    /// It is lost: a repair goes on without it.
+    IsLost,
 }
 
 /// A place that a location may name, and that matters only where something lies there.
@@ -239,6 +251,7 @@ impl OpenOptions {
             now: self.now,
             uidnext_before: self.uidnext_before.clone(),
             earlier: again(&self.earlier)?,
+            absent: self.absent,
         })
     }
 }

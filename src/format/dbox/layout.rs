@@ -9,6 +9,8 @@ use crate::bytes::{Cursor, Decode};
 pub const MAILBOXES: &str = "mailboxes";
 /// Makes a directory a mailbox.
 pub const MAILS: &str = "dbox-Mails";
+/// Where an mdbox has its messages and their map.
+pub const STORAGE: &str = "storage";
 /// The index.
 pub const INDEX: &str = "dovecot.index";
 /// Its log.

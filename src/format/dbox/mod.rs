@@ -30,6 +30,7 @@ mod attachments;
 mod guid;
 mod identity;
 mod index;
+mod kind;
 mod layout;
 mod mailbox;
 mod metadata;
@@ -51,9 +52,10 @@ mod tests;
 pub use guid::guid_128;
 pub use identity::Identities;
 pub use index::{MailboxIndex, Own};
+pub use kind::{Kind, holds_storage, kind};
 pub use layout::{
     CACHE, FileHeader, INDEX, LOG, MAILBOXES, MAILS, MESSAGE_HEADER, METADATA_MAGIC, MailboxHeader,
-    file_header, message_header, read_message_header,
+    STORAGE, file_header, message_header, read_message_header,
 };
 pub use mailbox::{About, DboxMailbox, casts_doubt, header_of};
 pub use metadata::{Key, Metadata};

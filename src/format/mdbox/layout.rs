@@ -3,8 +3,8 @@
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-/// Holds the storage files and their map.
-pub const STORAGE: &str = "storage";
+pub use crate::format::dbox::STORAGE;
+
 /// The map: an index whose UIDs are map UIDs.
 pub const MAP: &str = "dovecot.map.index";
 /// Its log.

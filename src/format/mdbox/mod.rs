@@ -60,9 +60,10 @@ pub const ROOM: Room = Room {
 };
 
 fn detect(root: &Dir) -> Likeness {
-    match (root.has_dir(layout::STORAGE), root.has_dir(dbox::MAILBOXES)) {
-        (true, true) => Likeness::Yes,
-        (true, false) => Likeness::Maybe,
-        (false, _) => Likeness::No,
+    match dbox::kind(root) {
+        Some(dbox::Kind::Mdbox) => Likeness::Yes,
+        Some(dbox::Kind::Either) => Likeness::Maybe,
+        None if root.has_dir(layout::STORAGE) => Likeness::Maybe,
+        Some(dbox::Kind::Sdbox) | None => Likeness::No,
     }
 }

@@ -12,9 +12,10 @@ use super::storage::Storage;
 use super::unnamed::Named;
 use crate::digest::Digest;
 use crate::disk::Dir;
+use crate::disk::plan::Place;
 use crate::error::{Error, Result};
 use crate::format::dbox::{OnlyAbove, Tree, stamp_tree};
-use crate::format::{OpenOptions, stamp::Stamper};
+use crate::format::{Absent, OpenOptions, stamp::Stamper};
 use crate::model::{Account, MailboxGuid, MailboxName};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, counted};
@@ -28,18 +29,17 @@ pub fn open(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result<Box<dy
 /// The same, for this room alone.
 pub(super) fn open_typed(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result<Mdbox> {
     let tree = Tree::open(&root, "mdbox", options, found)?;
-    let storage = root.dir_if_there(STORAGE)?.ok_or_else(|| Error::Missing {
-        what: format!("{} holds no mdbox: no {STORAGE}", root.path().display()),
-        help: "name the directory that holds mailboxes and storage; of an sdbox, write sdbox:"
-            .into(),
-    })?;
+    let storage = root.dir_if_there(STORAGE)?;
     let map_dir = tree.places.map_index(&root, STORAGE)?;
-    let dirs = [Some(storage), tree.places.alt_storage(STORAGE)?];
+    let dirs = [storage, tree.places.alt_storage(STORAGE)?];
     let storage = Storage::open(
         dirs.into_iter().flatten().collect(),
         map_dir.as_ref(),
         found,
     )?;
+    if options.absent == Absent::MayComeBack {
+        refuse_unmounted(&root, &tree, &storage)?;
+    }
     tell_storage(&storage, found)?;
     Ok(Mdbox {
         seen: Mutex::new(Seen::of(storage.map.as_ref())),
@@ -47,6 +47,32 @@ pub(super) fn open_typed(root: Dir, options: &OpenOptions, found: Found<'_>) -> 
         tree,
         storage,
         named: OnceLock::new(),
+    })
+}
+
+/// An account without any of its messages may only be out of sight. The map, where it lies beside them, shows
+/// that it is not.
+fn refuse_unmounted(root: &Dir, tree: &Tree, storage: &Storage) -> Result<()> {
+    let is_beside = || tree.places.lists_at() == Place::Root;
+    let is_known = storage.map.as_ref();
+    let is_known = is_known.is_some_and(|map| is_beside() || map.len() == 0);
+    if is_known || !storage.files()?.is_empty() {
+        return Ok(());
+    }
+    let path = root.path().join(STORAGE);
+    let is = if root.has_dir(STORAGE) {
+        "is empty"
+    } else {
+        "is not there"
+    };
+    Err(Error::Missing {
+        what: format!(
+            "{} {is}: the messages of this mdbox lie in it, and none is there",
+            path.display()
+        ),
+        help: "is it mounted? Else restore it from a backup; if it is gone for good, repair --accept-loss \
+               takes its messages out of the mailboxes"
+            .into(),
     })
 }
 

@@ -26,10 +26,10 @@ use bstr::BString;
 use super::layout::STORAGE;
 use super::read::Mdbox;
 use crate::disk::Dir;
-use crate::disk::plan::Plan;
+use crate::disk::plan::{Place, Plan};
 use crate::error::Result;
 use crate::format::dbox::{Identities, mended_by_a_new_index};
-use crate::format::{OpenOptions, RepairOptions};
+use crate::format::{Absent, OpenOptions, RepairOptions};
 use crate::report::Finding;
 use crate::report::catalogue::MDBOX_MAP_MISSING;
 
@@ -62,8 +62,14 @@ pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Re
         renamed: BTreeMap::new(),
         plan: Plan::default(),
         is_partly_hidden: store.tree.is_partly_hidden,
+        absent: open.absent,
         store,
     };
+    if open.absent == Absent::IsLost {
+        let storage = [STORAGE.into()];
+        let plan = &mut repair.plan;
+        plan.make_dirs((Place::Root, root), &storage, "storage files have no place");
+    }
     repair.read_mailboxes()?;
     repair.name_messages();
     repair.name_the_rest();
@@ -94,4 +100,6 @@ struct Repair<'a> {
     plan: Plan,
     /// A mailbox cannot be read, and may name any stored message.
     is_partly_hidden: bool,
+    /// What is to be thought of the storage where it is not there.
+    absent: Absent,
 }

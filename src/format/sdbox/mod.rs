@@ -47,10 +47,9 @@ pub const ROOM: Room = Room {
 };
 
 fn detect(root: &Dir) -> Likeness {
-    match root.dir_if_there(dbox::MAILBOXES).ok().flatten() {
-        Some(_) if root.has_dir("storage") => Likeness::No,
-        Some(mailboxes) if mailboxes.dir("INBOX").is_ok() => Likeness::Yes,
-        Some(_) => Likeness::Maybe,
-        None => Likeness::No,
+    match dbox::kind(root) {
+        Some(dbox::Kind::Sdbox) => Likeness::Yes,
+        Some(dbox::Kind::Either) => Likeness::Maybe,
+        Some(dbox::Kind::Mdbox) | None => Likeness::No,
     }
 }

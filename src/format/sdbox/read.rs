@@ -6,13 +6,10 @@ use super::mailbox::SdboxMailbox;
 use crate::digest::Digest;
 use crate::disk::Dir;
 use crate::error::{Error, Result};
-use crate::format::dbox::{OnlyAbove, Places, Tree, stamp_tree};
+use crate::format::dbox::{OnlyAbove, Places, Tree, holds_storage, stamp_tree};
 use crate::format::{OpenOptions, stamp::Stamper};
 use crate::model::{Account, MailboxGuid, MailboxName};
 use crate::store::{Found, MailboxSource, Source};
-
-/// Where an mdbox has its messages and their map.
-const STORAGE: &str = "storage";
 
 /// Opens the account in `root`.
 pub fn open(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result<Box<dyn Source>> {
@@ -24,24 +21,12 @@ pub fn open(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result<Box<dy
 /// The trees are alike; the messages of an mdbox lie elsewhere. To take one for the other would cost every
 /// message its index.
 pub(super) fn refuse_mdbox(root: &Dir, places: &Places) -> Result<()> {
-    for above in places.index_or(root) {
-        // Where it cannot be looked into, the indexes tell.
-        if let Ok(Some(storage)) = above.dir_if_there(STORAGE) {
-            let mut is_mdbox = false;
-            storage.each_entry(|name, _| is_mdbox |= is_of_mdbox(name))?;
-            if is_mdbox {
-                return Err(holds_an_mdbox(root));
-            }
-        }
+    // Where it cannot be looked into, the indexes tell.
+    let holds = |place: &Dir| holds_storage(place).unwrap_or(false);
+    if places.index_or(root).any(holds) {
+        return Err(holds_an_mdbox(root));
     }
     Ok(())
-}
-
-/// True for a file that lies in the storage of an mdbox.
-fn is_of_mdbox(name: &[u8]) -> bool {
-    let number = name.strip_prefix(b"m.");
-    name.starts_with(b"dovecot.map.index")
-        || number.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
 }
 
 /// What to write in place of `sdbox:`.

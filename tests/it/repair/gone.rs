@@ -170,12 +170,12 @@ fn a_mailbox_in_directories_is_gone_only_if_its_directory_is() {
 }
 
 /// What is said of a store in which this file or folder cannot be read; it can be again then.
-fn without_rights(store: &Path, keys: &str, hidden: &str) -> [Ran; 2] {
+fn without_rights(format: &str, store: &Path, keys: &str, hidden: &str) -> [Ran; 2] {
     give(store);
     let hidden = store.join(hidden);
     let mode = fs::metadata(&hidden).unwrap().permissions().mode();
     set_mode(&hidden, 0o000);
-    let location = format!("{}{keys}", store.display());
+    let location = format!("{format}:{}{keys}", store.display());
     let ran = ["inspect", "repair"].map(|command| run(command, &location).exits(1));
     set_mode(&hidden, mode);
     ran
@@ -188,7 +188,7 @@ fn a_mailbox_that_cannot_be_read_is_not_gone() {
     };
     for hidden in ["Lists", "Lists/&AOQ-", "Lists/&AOQ-/cur", "INBOX", "Sent"] {
         let dovecot = in_levels(&server);
-        for ran in without_rights(&dovecot.mail(), ":LAYOUT=fs", hidden) {
+        for ran in without_rights("maildir", &dovecot.mail(), ":LAYOUT=fs", hidden) {
             assert!(!ran.findings("mailbox.unreadable").is_empty(), "{ran}");
             assert_eq!(ran.findings("mailbox.gone").len(), 0, "{hidden}: {ran}");
         }
@@ -202,7 +202,7 @@ fn a_mailbox_that_cannot_be_read_is_not_gone() {
         ("mdbox", "mailboxes/Trash/dbox-Mails"),
     ] {
         let sample = Damaged::sample(format);
-        for ran in without_rights(&sample.store(), "", hidden) {
+        for ran in without_rights(format, &sample.store(), "", hidden) {
             assert_eq!(ran.findings("mailbox.unreadable").len(), 1, "{ran}");
             assert_eq!(ran.findings("mailbox.gone").len(), 0, "{ran}");
         }
@@ -230,8 +230,9 @@ fn a_mailbox_that_may_be_there_under_a_name_that_cannot_be_read_is_not_gone() {
         dovecot.deliver("Trash", b"Subject: x\n\ntext\n");
         dovecot.ask(&["mailbox", "status", "all", "*"]);
         dovecot.ask(&["mailbox", "rename", "Trash", "Bin"]);
-        let keys = location.split_once(':').map_or("", |_| ":LAYOUT=fs");
-        for ran in without_rights(&dovecot.mail(), keys, hidden) {
+        let (format, keys) = location.split_once(':').unwrap_or((location, ""));
+        let keys = if keys.is_empty() { "" } else { ":LAYOUT=fs" };
+        for ran in without_rights(format, &dovecot.mail(), keys, hidden) {
             assert_eq!(ran.findings("mailbox.gone").len(), 0, "{hidden}: {ran}");
         }
     }

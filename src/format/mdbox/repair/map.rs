@@ -14,6 +14,7 @@ use super::Repair;
 use super::storage::Moved;
 use crate::disk::plan::{About, Act};
 use crate::error::Result;
+use crate::format::Absent;
 use crate::format::dovecot_index::{Generation, Head, IndexWriter};
 use crate::report::catalogue as rules;
 use crate::report::counted;
@@ -231,7 +232,8 @@ impl Repair<'_> {
     /// True where the map says of each stored message what is the case.
     fn map_is_right(&self) -> bool {
         let Some(old) = &self.store.storage.map else {
-            return self.map.stored.is_empty();
+            // Without a map, a lost storage would be taken for one that is out of sight.
+            return self.map.stored.is_empty() && self.absent == Absent::MayComeBack;
         };
         let told = (0..old.len()).map(|nth| {
             let place = old.place(nth).map(|place| (place.file_id, place.at));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bstr::BString;
 
-use super::super::layout::{STORAGE, file_name};
+use super::super::layout::file_name;
 use super::super::map::Place;
 use super::Repair;
 use super::copies::Like;
@@ -97,9 +97,7 @@ impl Repair<'_> {
     }
 
     fn is_in_root(&self, place: Place) -> Result<bool> {
-        let storage = self.root.dir(STORAGE)?;
-        let file = storage.stat_if_there(file_name(place.file_id))?;
-        Ok(file.is_some())
+        self.has_file(&file_name(place.file_id))
     }
 
     fn orphan(&self, place: Place) -> Result<Option<FoundMessage>> {

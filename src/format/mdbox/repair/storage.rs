@@ -244,10 +244,18 @@ impl Repair<'_> {
         Ok(there.last().copied().unwrap_or(0).max(told))
     }
 
+    /// False for a storage file that lies in the alternative storage only.
+    pub(super) fn has_file(&self, name: &str) -> Result<bool> {
+        Ok(match self.root.dir_if_there(STORAGE)? {
+            Some(storage) => storage.stat_if_there(name)?.is_some(),
+            None => false,
+        })
+    }
+
     fn write_file(&mut self, id: u32, new: u32, pieces: Vec<Piece>) -> Result<()> {
         let path = |id: u32| vec![STORAGE.into(), file_name(id).into()];
         let name = file_name(id);
-        if self.root.dir(STORAGE)?.stat_if_there(&name)?.is_none() {
+        if !self.has_file(&name)? {
             return Err(self.is_in_alt(&name));
         }
         let codes = self.mended_by_a_new_file(id, &pieces);
