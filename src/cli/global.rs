@@ -26,7 +26,7 @@ pub struct Global {
     /// Write records, one JSON object a line
     #[arg(long, global = true)]
     pub json: bool,
-    /// Say only what is wrong
+    /// Say only what is wrong: the verdict and errors, and nothing where all is well
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Say more; twice: say what is done

@@ -15,7 +15,7 @@ use mailtally::report::{Finding, Limits, QuotaLine, QuotaStatus, Usage, counted,
 use super::exit::Exit;
 use super::global::Global;
 use super::render::tables::{self, Stands::Broken};
-use super::render::{bytes, hanging, place};
+use super::render::{Shown, bytes, hanging, place};
 use super::run::Run;
 use super::stores::{self, Context};
 
@@ -91,10 +91,16 @@ fn dict_file(
     Ok(named.map(|(dir, name)| DictFile { dir, name }))
 }
 
-/// The table of what is used, and why something of it was not corrected.
-pub fn table(out: &mut String, lines: &[QuotaLine], width: usize) {
+/// The table of what is used, and why something of it was not corrected; of that only what is wrong, where
+/// nothing else is wanted.
+pub fn table(out: &mut String, lines: &[QuotaLine], shown: Shown) {
     let head = ["user", "root", "counted", "stored", "limit", ""].map(|name| (name, Broken));
     let mut lines: Vec<_> = lines.iter().collect();
+    lines.retain(|line| !shown.quiet || line.status.is_wrong());
+    if lines.is_empty() {
+        return;
+    }
+    out.push('\n');
     lines.sort_by_key(|line| &line.user);
     let rows = lines.iter().map(|line| {
         [
@@ -106,11 +112,11 @@ pub fn table(out: &mut String, lines: &[QuotaLine], width: usize) {
             status(line.status).into(),
         ]
     });
-    tables::write(out, &head, rows, width);
+    tables::write(out, &head, rows, shown.width);
     for line in lines {
         if let Some(why) = &line.not_written {
             let text = format!("{}: {why}", place(&line.user, line.root));
-            hanging(out, width, "not written: ", 4, &text);
+            hanging(out, shown.width, "not written: ", 4, &text);
         }
     }
 }

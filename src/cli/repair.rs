@@ -135,10 +135,10 @@ fn supported(room: &Room, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What was done, or would be; of that only what is lost, where only what is wrong is wanted.
+/// What was done, or would be; where only what is wrong is wanted, what is to be done still, and what is lost.
 pub fn steps(out: &mut String, steps: &[StepLine], shown: Shown) {
     let mut steps: Vec<_> = steps.iter().collect();
-    steps.retain(|step| !shown.quiet || !step.lost.is_empty());
+    steps.retain(|step| !shown.quiet || !step.done || !step.lost.is_empty());
     if steps.is_empty() {
         return;
     }

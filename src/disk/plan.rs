@@ -30,7 +30,9 @@ use super::{Dir, NewFile};
 use crate::error::Result;
 use crate::model::MailboxName;
 
-pub use act::{Carried, begun, carry_out, finish_what_was_begun, told, undo, untold};
+pub use act::{
+    Carried, begun, carry_out, check_writable, finish_what_was_begun, told, undo, untold,
+};
 pub use journal::Entry;
 pub use ours::Ours;
 pub use places::{Place, Places};
@@ -156,6 +158,15 @@ impl Plan {
         steps
             .map(|(nth, step)| Entry::of(nth, step, None, None))
             .collect()
+    }
+
+    /// Where something is kept for it: the root has the journal.
+    fn places(&self) -> Vec<Place> {
+        let steps = self.steps.iter().map(|step| step.place);
+        let mut places: Vec<_> = steps.chain([Place::Root]).collect();
+        places.sort_unstable();
+        places.dedup();
+        places
     }
 
     /// Makes those of these directories below `top`, which is the place's, that are not there.

@@ -99,9 +99,8 @@ pub fn account(
 
 /// Says of what is wrong still why it is.
 fn tell_unwritten(lines: &mut [QuotaLine], why: &str) {
-    use QuotaStatus::{Corrected, None, Ok};
     for line in lines {
-        if !matches!(line.status, Ok | None | Corrected) {
+        if line.status.is_wrong() {
             line.not_written = Some(why.into());
         }
     }

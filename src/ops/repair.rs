@@ -10,12 +10,12 @@
 use super::inspect;
 use super::teller::Teller;
 use super::workers::Workers;
-use crate::disk::plan::{self, Carried, Entry, Ours, Place, Places, REPLACED};
+use crate::disk::plan::{self, Carried, Entry, Ours, Place, Places, Plan, REPLACED};
 use crate::disk::{Dir, in_use};
 use crate::error::{Error, Result};
 use crate::format::{OpenOptions, Repair, RepairOptions, Room};
 use crate::report::catalogue::{
-    ACCOUNT_REPAIR_BEGUN, ACCOUNT_REPAIR_FINISHED, ACCOUNT_REPAIR_UNDONE,
+    ACCOUNT_READ_ONLY, ACCOUNT_REPAIR_BEGUN, ACCOUNT_REPAIR_FINISHED, ACCOUNT_REPAIR_UNDONE,
 };
 use crate::report::{Event, Finding, Status, StepLine, UserLine, counted, escape};
 
@@ -220,6 +220,7 @@ fn mend(
     }
     if options.dry_run {
         tell(&plan.entries(), None, teller);
+        tell_unwritable(places, &plan, teller);
         return Ok(true);
     }
     let date = date(options.repair.now.into());
@@ -227,6 +228,13 @@ fn mend(
     tell(&steps, Some(&places.shown(&folder)), teller);
     plans.push(folder);
     Ok(loses(&steps) || plan.leaves_something)
+}
+
+/// Says what the repair itself would end with before it begins.
+fn tell_unwritable(places: &Places<'_>, plan: &Plan, teller: &Teller<'_>) {
+    if let Err(error) = plan::check_writable(places, plan) {
+        teller.found(Finding::new(&ACCOUNT_READ_ONLY, error.chain()));
+    }
 }
 
 /// A time as a name.

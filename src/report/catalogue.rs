@@ -88,6 +88,9 @@ rules! {
     ACCOUNT_SAVED_DATES = "account.saved-dates", Info,
         "a Maildir does not keep when a message came into its mailbox; the received dates are kept",
         "nothing, unless the server expires mail by the date at which it was saved: such rules begin anew";
+    ACCOUNT_READ_ONLY = "account.read-only", Error,
+        "a directory in which something is to be mended cannot be written to: the run itself would end before its first step, and change nothing",
+        "run as the mail user, or as root; a file system that is mounted read-only is to be mounted for writing first";
     ACCOUNT_REPAIR_BEGUN = "account.repair-begun", Warning,
         "a repair was cut off: some of its steps are not done, or it could not tell what it has lost",
         "run repair, which carries it out to its end first, and tells all of it";

@@ -163,6 +163,13 @@ pub enum QuotaStatus {
     Corrected,
 }
 
+impl QuotaStatus {
+    /// True where something else is kept than the messages add up to.
+    pub fn is_wrong(self) -> bool {
+        !matches!(self, Self::Ok | Self::None | Self::Corrected)
+    }
+}
+
 /// One step of a repair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename = "step")]

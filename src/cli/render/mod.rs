@@ -80,13 +80,11 @@ pub fn show(
     next: Option<&Next>,
 ) -> String {
     let mut out = String::new();
-    if !shown.quiet {
+    // What exits with more than 0 says so, and of what.
+    if !shown.quiet || summary.exit_code != 0 {
         verdict(&mut out, command, summary, heard, shown);
-        if !heard.quotas.is_empty() {
-            out.push('\n');
-            super::quota::table(&mut out, &heard.quotas, shown.width);
-        }
     }
+    super::quota::table(&mut out, &heard.quotas, shown);
     super::repair::steps(&mut out, &heard.steps, shown);
     if !shown.quiet && !heard.mailboxes.is_empty() {
         out.push('\n');
@@ -130,20 +128,21 @@ fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
         whole(&format!("{did} in {:.1} s", summary.seconds)),
         unchanged_too(command, heard),
     );
-    let word = format!("{word}{}: ", notices(heard));
+    let word = format!("{word}{}: ", notices(command, heard, shown));
     hanging(out, shown.width, &word, 2, &text);
-    if command != "quota" {
+    if command != "quota" && !shown.quiet {
         digests(out, command, summary, heard, shown);
     }
 }
 
 /// What is worse than a note, in the verdict itself.
-fn notices(heard: &Heard) -> String {
+fn notices(command: &str, heard: &Heard, shown: Shown) -> String {
     let counts = [(Severity::Error, "error"), (Severity::Warning, "warning")];
+    let counts = { counts.into_iter() }.filter(|(severity, _)| shown.wants(command, *severity));
     let counts = counts.map(|(severity, what)| (heard.count(severity), what));
-    let told = counts.iter().filter(|(count, _)| *count > 0);
+    let told = counts.filter(|(count, _)| *count > 0);
     told.fold(String::new(), |text, (count, what)| {
-        text + ", " + &counted(*count, what)
+        text + ", " + &counted(count, what)
     })
 }
 
@@ -171,18 +170,10 @@ fn did(command: &str, summary: &Summary, heard: &Heard, shown: Shown) -> &'stati
 
 /// What `quota --write` came to.
 fn corrected(heard: &Heard) -> &'static str {
-    use QuotaStatus::{Corrected, None, Ok};
-    let any = |wanted: &[QuotaStatus]| {
-        heard
-            .quotas
-            .iter()
-            .any(|line| wanted.contains(&line.status))
-    };
-    let wrong = heard
-        .quotas
-        .iter()
-        .any(|line| !matches!(line.status, Ok | None | Corrected));
-    match (any(&[Corrected]), wrong) {
+    let mut lines = heard.quotas.iter();
+    let wrong = lines.clone().any(|line| line.status.is_wrong());
+    let corrected = lines.any(|line| line.status == QuotaStatus::Corrected);
+    match (corrected, wrong) {
         (true, false) => "counted, and corrected what was wrong,",
         (true, true) => "counted, and corrected what could be,",
         (false, true) => "counted, and NOT corrected,",

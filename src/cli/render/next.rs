@@ -1,6 +1,6 @@
 //! What to do next.
 
-use mailtally::report::catalogue::ACCOUNT_REPAIR_UNDONE;
+use mailtally::report::catalogue::{ACCOUNT_READ_ONLY, ACCOUNT_REPAIR_UNDONE};
 use mailtally::report::{Severity, Summary, counted};
 
 use super::Shown;
@@ -62,6 +62,9 @@ pub fn step(out: &mut String, command: &str, summary: &Summary, heard: &Heard, s
             "next: look at what is listed above; all else is in place, carried and proven"
         }
         ("convert", 1) => "next: look at what is listed above, and run the same command again",
+        ("repair", _) if shown.dry_run && heard.knows(&ACCOUNT_READ_ONLY) => {
+            "next: mend what is listed above, and run the same command without --dry-run"
+        }
         ("repair", _) if shown.dry_run && !heard.steps.is_empty() => {
             "next: the same command without --dry-run"
         }

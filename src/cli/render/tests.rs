@@ -325,6 +325,46 @@ fn what_was_not_read_again_is_not_called_proven_again() {
 }
 
 #[test]
+fn quiet_says_nothing_where_all_is_well_and_at_least_the_verdict_elsewhere() {
+    let quiet = Shown {
+        quiet: true,
+        ..SHOWN
+    };
+    let warned = found([Finding::new(&UIDLIST_MISSING, "x")]);
+    for command in [
+        "inspect", "convert", "verify", "manifest", "quota", "repair",
+    ] {
+        let told = |exit_code| show(command, &summary(command, exit_code), &warned, quiet, None);
+        assert_eq!(told(0), "");
+        assert!(
+            told(1).contains(": 2 accounts, 1440 mailboxes, "),
+            "{command}"
+        );
+        assert!(!told(1).contains("warning"), "{command}: {}", told(1));
+    }
+}
+
+#[test]
+fn quiet_shows_steps_that_are_planned() {
+    let planned = StepLine {
+        done: false,
+        ..step("replace", "dovecot-uidlist", None, &[])
+    };
+    let heard = Heard {
+        steps: vec![planned, step("replace", "dovecot-keywords", None, &[])],
+        ..Heard::default()
+    };
+    let quiet = Shown {
+        quiet: true,
+        dry_run: true,
+        ..SHOWN
+    };
+    let told = show("repair", &summary("repair", 1), &heard, quiet, None);
+    assert!(told.contains("replace  dovecot-uidlist"), "{told}");
+    assert!(!told.contains("dovecot-keywords"), "{told}");
+}
+
+#[test]
 fn what_is_lost_for_good_is_no_work_to_be_done() {
     let path = "mailboxes/INBOX/dbox-Mails/dovecot.index";
     let lost = step("replace", path, None, &["flags and keywords"]);

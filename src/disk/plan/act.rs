@@ -45,11 +45,14 @@ pub fn carry_out(places: &Places<'_>, plan: &Plan, date: &str) -> Result<Carried
 }
 
 /// What is begun must not stop half way because a name cannot be changed.
-fn check_writable(places: &Places<'_>, plan: &Plan) -> Result<()> {
+pub fn check_writable(places: &Places<'_>, plan: &Plan) -> Result<()> {
     for step in &plan.steps {
         if let Ok((dir, _)) = parent(places.dir(step.place)?, &step.path) {
             dir.check_writable()?;
         }
+    }
+    for place in plan.places() {
+        places.above_folder(place)?.check_writable()?;
     }
     Ok(())
 }

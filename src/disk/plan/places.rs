@@ -106,6 +106,19 @@ impl<'d> Places<'d> {
         dir.dir_if_there(REPLACED)
     }
 
+    /// Where the next name is made on the way to what is kept.
+    pub(super) fn above_folder(&self, place: Place) -> Result<Dir> {
+        let names = self.hidden_in(place).iter().map(|name| name.as_slice());
+        let mut dir = self.dir(place)?.again()?;
+        for name in names.chain([REPLACED.as_bytes()]) {
+            match dir.dir_if_there(name)? {
+                Some(inner) => dir = inner,
+                None => break,
+            }
+        }
+        Ok(dir)
+    }
+
     /// The same; it is made where it is not there.
     fn make_replaced(&self, place: Place, stat: &Stat) -> Result<Dir> {
         let mut dir = self.dir(place)?.again()?;
@@ -145,12 +158,8 @@ impl<'p> Folders<'p> {
     /// Makes them, each with an empty `new/`, the root's first.
     pub fn make(places: &'p Places<'p>, plan: &Plan, date: &str) -> Result<Self> {
         let stat = places.root.own_stat()?;
-        let mut wanted: Vec<_> = plan.steps.iter().map(|step| step.place).collect();
-        wanted.push(Place::Root);
-        wanted.sort_unstable();
-        wanted.dedup();
         let mut replaced = Vec::new();
-        for place in wanted {
+        for place in plan.places() {
             replaced.push((place, places.make_replaced(place, &stat)?));
         }
         let name = free_name(&replaced, date)?;

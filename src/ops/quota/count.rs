@@ -260,13 +260,11 @@ impl<'a> Count<'a> {
 
     /// Tells the lines, and how the account ended.
     pub fn finish(&self, lines: &[QuotaLine], started: Instant) -> UserLine {
-        use QuotaStatus::{Corrected, None, Ok};
         for line in lines {
             self.teller.watch().on(Event::Counted(line));
         }
-        let right = |line: &QuotaLine| matches!(line.status, Ok | None | Corrected);
         let counts = self.teller.counts();
-        let attention = counts.attention || !lines.iter().all(right);
+        let attention = counts.attention || lines.iter().any(|line| line.status.is_wrong());
         let number = |count: i128| u64::try_from(count).unwrap_or(u64::MAX);
         let status = if attention {
             Status::Attention

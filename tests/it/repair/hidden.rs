@@ -181,16 +181,15 @@ fn inspect_does_not_call_lost_what_a_mailbox_that_cannot_be_read_may_name() {
 }
 
 /// Runs as the user whom modes hold for, while a file or folder has this mode.
-fn repair_with_mode(damaged: &Damaged, path: &str, mode: u32) -> Ran {
+fn repair_with_mode(damaged: &Damaged, path: &str, mode: u32, more: &[&str]) -> Ran {
     give(&damaged.store());
     let path = damaged.at(path);
     let before = fs::metadata(&path).unwrap().permissions().mode();
     set_mode(&path, mode);
     let location = format!("{}:{}", damaged.format(), damaged.store().display());
     let run = Run::new(damaged.store().parent().unwrap()).unprivileged();
-    let ran = run
-        .args(["repair", "--json", "--offline", &location])
-        .done();
+    let run = run.args(["repair", "--json", "--offline", &location]);
+    let ran = run.args(more).done();
     set_mode(&path, before);
     ran
 }
@@ -200,7 +199,7 @@ fn a_storage_file_that_cannot_be_read_costs_nothing_that_may_be_in_it() {
     let damaged = with_a_torn_log("mdbox");
     let sound = Store::of("mdbox", &Damaged::sample("mdbox").store(), "");
     let before = content(&damaged, "");
-    let ran = repair_with_mode(&damaged, "storage/m.2", 0o000).exits(1);
+    let ran = repair_with_mode(&damaged, "storage/m.2", 0o000, &[]).exits(1);
     assert!(!ran.findings("dbox.unreadable").is_empty(), "{ran}");
     assert_eq!(content(&damaged, ""), before, "{ran}");
     damaged.repair();
@@ -214,12 +213,22 @@ fn a_storage_file_that_cannot_be_read_costs_nothing_that_may_be_in_it() {
 #[test]
 fn a_folder_that_cannot_be_written_to_is_said_before_anything_is_begun() {
     for format in ["sdbox", "mdbox"] {
-        let damaged = with_a_torn_log(format);
-        let before = tree(&damaged.store()).len();
-        let ran = repair_with_mode(&damaged, "mailboxes/Sent/dbox-Mails", 0o555).exits(77);
-        assert!(ran.stderr.contains("Sent/dbox-Mails"), "{ran}");
-        assert_eq!(tree(&damaged.store()).len(), before, "{ran}");
-        damaged.repair();
-        assert!(damaged.inspect().code == 0 || format == "mdbox");
+        for folder in ["mailboxes/Sent/dbox-Mails", ""] {
+            let damaged = with_a_torn_log(format);
+            let before = tree(&damaged.store()).len();
+            let ran = repair_with_mode(&damaged, folder, 0o555, &[]).exits(77);
+            let path = damaged.at(folder);
+            let path = path.to_str().unwrap().trim_end_matches('/');
+            let told = format!("cannot write {path}: Permission denied");
+            assert!(ran.stderr.contains(&told), "{ran}");
+            assert_eq!(tree(&damaged.store()).len(), before, "{ran}");
+            let ran = repair_with_mode(&damaged, folder, 0o555, &["--dry-run"]).exits(1);
+            let rehearsed = ran.findings("account.read-only");
+            let rehearsed = rehearsed[0]["detail"].as_str().unwrap();
+            assert!(rehearsed.starts_with(&told), "{ran}");
+            assert!(!ran.records_of("step").is_empty(), "{ran}");
+            damaged.repair();
+            assert!(damaged.inspect().code == 0 || format == "mdbox");
+        }
     }
 }
