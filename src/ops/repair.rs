@@ -13,7 +13,7 @@ use super::workers::Workers;
 use crate::disk::plan::{self, Carried, Entry, Ours, Place, Places, Plan, REPLACED};
 use crate::disk::{Dir, in_use};
 use crate::error::{Error, Result};
-use crate::format::{OpenOptions, Repair, RepairOptions, Room};
+use crate::format::{Absent, OpenOptions, Repair, RepairOptions, Room};
 use crate::report::catalogue::{
     ACCOUNT_READ_ONLY, ACCOUNT_REPAIR_BEGUN, ACCOUNT_REPAIR_FINISHED, ACCOUNT_REPAIR_UNDONE,
 };
@@ -81,7 +81,7 @@ pub fn account(
         _ => mend(repair, &places, open, options, teller, &mut plans)? || was_lost,
     };
     if !options.dry_run && !options.undo {
-        teller.is_repaired(given(options.repair));
+        teller.is_repaired(given(options.repair, open));
     }
     workers.go_on()?;
     let mut line = inspect::look(room, root.again()?, open, teller, workers)?;
@@ -93,8 +93,9 @@ pub fn account(
 }
 
 /// What may be done only where that is asked for, and was.
-fn given(options: RepairOptions) -> Vec<&'static str> {
+fn given(options: RepairOptions, open: &OpenOptions) -> Vec<&'static str> {
     let known = [
+        (open.absent == Absent::IsLost, "--accept-loss"),
         (options.dates, "--dates"),
         (options.recover_orphans, "--recover-orphans"),
     ];

@@ -27,6 +27,7 @@
 //! Parts may lie elsewhere ([`Places`]), and what is damaged is taken as far as it is sound ([`Wound`]).
 
 mod attachments;
+mod elsewhere;
 mod guid;
 mod identity;
 mod index;

@@ -139,10 +139,15 @@ fn forget_damaged_guids(store: &Mdbox, index: &mut Index) {
 
 /// Says that its messages are those that were first saved to it.
 pub(super) fn missing_index(messages: usize) -> Finding {
-    let messages = counted(messages as u64, "message");
-    let detail = format!(
-        "new UIDs for {messages} that it was the first to hold; expunged ones may be among them"
-    );
+    let detail = match messages {
+        0 => "no stored message is known to be of it".into(),
+        _ => {
+            let messages = counted(messages as u64, "message");
+            format!(
+                "new UIDs for {messages} that it was the first to hold; expunged ones may be among them"
+            )
+        }
+    };
     Finding::new(&MDBOX_INDEX_MISSING, detail)
 }
 

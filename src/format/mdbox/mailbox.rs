@@ -68,10 +68,7 @@ impl<'a> MdboxMailbox<'a> {
             Some(index) => (index, Vec::new()),
             None => {
                 let unnamed = store.unnamed(nth);
-                let listed = mails.listed.and_then(|listed| listed.messages);
-                if !unnamed.is_empty() || listed.is_some_and(|messages| messages > 0) {
-                    told(missing_index(unnamed.len()));
-                }
+                told(missing_index(unnamed.len()));
                 (made_from(unnamed.len()), unnamed)
             }
         };

@@ -41,7 +41,12 @@ pub(super) fn open_typed(root: Dir, options: &OpenOptions, found: Found<'_>) -> 
         refuse_unmounted(&root, &tree, &storage)?;
     }
     tell_storage(&storage, found)?;
+    let misses_all_indexes = tree.has_no_sign_of_indexes(&root) && !storage.files()?.is_empty();
+    if misses_all_indexes {
+        found(tree.no_sign_of_indexes());
+    }
     Ok(Mdbox {
+        misses_all_indexes,
         seen: Mutex::new(Seen::of(storage.map.as_ref())),
         root,
         tree,
@@ -96,6 +101,8 @@ pub(super) struct Mdbox {
     root: Dir,
     pub tree: Tree,
     pub storage: Storage,
+    /// There are messages, and no sign of any index.
+    pub misses_all_indexes: bool,
     seen: Mutex<Seen>,
     /// Read at the first question.
     named: OnceLock<Named>,

@@ -48,6 +48,9 @@ pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Re
         }
     };
     let store = Rc::new(super::read::open_typed(root.again()?, open, &mut found)?);
+    if open.absent == Absent::MayComeBack && store.misses_all_indexes {
+        return Ok(Plan::default());
+    }
     map_codes.sort_unstable();
     map_codes.dedup();
     let mut repair = Repair {

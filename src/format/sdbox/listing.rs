@@ -32,6 +32,11 @@ pub(super) fn list(mails: &Mails, found: Found<'_>) -> Result<Vec<u32>> {
     Ok(files)
 }
 
+/// True where a message file lies in either place.
+pub(super) fn has_files(mails: &Mails) -> Result<bool> {
+    Ok(!list(mails, &mut |_| ())?.is_empty())
+}
+
 fn list_one(dir: &Dir, found: Found<'_>) -> Result<Vec<u32>> {
     let mut files = Vec::new();
     dir.each_entry(|name, kind| {
@@ -72,11 +77,9 @@ pub(super) fn left_of(
     if let Origin::Log(_) = index.origin {
         detail += "; flags and keywords are those that were set since the log begins";
     }
-    detail += if index_elsewhere {
-        "; there is none where INDEX= says"
-    } else {
-        "; if the server has INDEX= in its mail_location, name it"
-    };
+    if index_elsewhere {
+        detail += "; there is none where INDEX= says";
+    }
     if !files.is_empty() {
         found(Finding::new(&INDEX_MISSING, detail));
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::listing;
 use super::mailbox::SdboxMailbox;
 use crate::digest::Digest;
 use crate::disk::Dir;
@@ -15,7 +16,15 @@ use crate::store::{Found, MailboxSource, Source};
 pub fn open(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result<Box<dyn Source>> {
     let tree = Tree::open(&root, "sdbox", options, found)?;
     refuse_mdbox(&root, &tree.places)?;
+    if misses_all_indexes(&root, &tree) {
+        found(tree.no_sign_of_indexes());
+    }
     Ok(Box::new(Sdbox { root, tree }))
+}
+
+/// True where there are messages, and no sign of any index.
+pub(super) fn misses_all_indexes(root: &Dir, tree: &Tree) -> bool {
+    tree.has_no_sign_of_indexes(root) && tree.any_mailbox(listing::has_files)
 }
 
 /// The trees are alike; the messages of an mdbox lie elsewhere. To take one for the other would cost every

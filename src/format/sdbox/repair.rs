@@ -19,7 +19,7 @@ use bstr::BString;
 
 use super::layout::{HEADER, file_name};
 use super::mailbox::SdboxMailbox;
-use super::read::{holds_an_mdbox, refuse_mdbox};
+use super::read::{holds_an_mdbox, misses_all_indexes, refuse_mdbox};
 use super::write::rewrite;
 use crate::disk::plan::{About, Act, Path, Plan};
 use crate::disk::{Dir, NewFile};
@@ -29,7 +29,7 @@ use crate::format::dbox::{
     look, lost_with, mended_by_a_new_index, not_stored, stored_anew,
 };
 use crate::format::dovecot_index::{Index, Origin};
-use crate::format::{OpenOptions, RepairOptions};
+use crate::format::{Absent, OpenOptions, RepairOptions};
 use crate::model::{Flags, Message};
 use crate::report::catalogue::{DBOX_LOST, DBOX_ORPHAN, DBOX_RECOVERED, INDEX_LOST};
 use crate::report::{Finding, counted};
@@ -46,6 +46,9 @@ const OLD: [&str; 3] = [
 pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Result<Plan> {
     let tree = Rc::new(Tree::open(root, "sdbox", open, &mut |_| ())?);
     refuse_mdbox(root, &tree.places)?;
+    if open.absent == Absent::MayComeBack && misses_all_indexes(root, &tree) {
+        return Ok(Plan::default());
+    }
     let mut repair = Repair {
         identities: Identities::new(root, &tree, options.now),
         root,

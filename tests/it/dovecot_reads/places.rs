@@ -6,6 +6,7 @@ use std::path::Path;
 use super::{each_format, keys, life, mail, same_as_dovecot};
 use crate::harness::run::Run;
 use crate::harness::store::Store;
+use crate::harness::tree::{differences, tree};
 
 /// Every place at once, and each key that changes names alone.
 const EVERYWHERE: &[&str] = &[
@@ -85,17 +86,61 @@ fn the_command_line_names_the_same_places() {
 fn an_index_that_is_not_named_is_missed_aloud() {
     let test = "an_index_that_is_not_named_is_missed_aloud";
     each_format(test, "INDEX=%h/index", "", |dovecot, format| {
-        if format == "mdbox" {
-            return; // without any index an mdbox is rebuilt from its storage: its own tests
-        }
+        dovecot.make_dir("index");
         dovecot.deliver("INBOX", &mail("one"));
-        let store = Store::of(format, &dovecot.mail(), "");
-        let missing = store
-            .findings
-            .iter()
-            .find(|found| found.starts_with("index.missing"));
-        assert!(missing.unwrap().contains("INDEX="), "{:?}", store.findings);
-        assert_eq!(store.uids("INBOX"), [1]);
+        dovecot.ask(&["mailbox", "create", "Empty"]);
+        let named = format!("{format}:{}", dovecot.mail().display());
+        let run = |args: &[&str]| {
+            let args = args.iter().map(|arg| arg.replace("LOCATION", &named));
+            Run::new(&dovecot.home()).args(args).done()
+        };
+        let before = tree(&dovecot.mail());
+        // Forgotten, or another directory.
+        let other = dovecot.home().join("other");
+        fs::create_dir(&other).unwrap();
+        for wrong in ["".into(), format!(":INDEX={}", other.display())] {
+            let location = format!("LOCATION{wrong}");
+            let mut told = Vec::new();
+            for command in [&["inspect"][..], &["repair", "-n"], &["repair"]] {
+                let args = [command, &["--json", &location]].concat();
+                let ran = run(&args).exits(1);
+                assert!(ran.records_of("step").is_empty(), "{ran}");
+                ran.says("index.elsewhere", &serde_json::json!({"severity": "error"}));
+                told.extend(
+                    ran.findings("index.elsewhere")[0]["detail"]
+                        .as_str()
+                        .map(str::to_owned),
+                );
+            }
+            assert!(told.iter().all(|told| told.contains("INDEX=")), "{told:?}");
+            let text = run(&["repair", "--offline", &location]).exits(1).stdout;
+            let text = text.replace("\n  ", " ");
+            assert!(
+                text.contains("next: name the directory of the indexes"),
+                "{text}"
+            );
+            assert!(
+                !text.contains("UIDs, flags and keywords: no index"),
+                "{text}"
+            );
+        }
+        assert_eq!(differences(&before, &tree(&dovecot.mail())), [""; 0]);
+        assert_eq!(fs::read_dir(&other).unwrap().count(), 0);
+        let right = format!("LOCATION:INDEX={}", dovecot.home().join("index").display());
+        run(&["repair", "--offline", &right]).exits(0);
+        same_as_dovecot(dovecot, format, "INDEX=%h/index");
+        dovecot.assert_silent();
+        // Where they are lost, a person says so.
+        let ran = run(&["repair", "--offline", "--json", "--accept-loss", "LOCATION"]).exits(1);
+        assert!(!ran.records_of("step").is_empty(), "{ran}");
+        assert!(
+            run(&["inspect", "--json", "LOCATION"])
+                .exits(0)
+                .findings("index.elsewhere")
+                .is_empty()
+        );
+        run(&["repair", "--offline", "--undo", "LOCATION"]).exits(1);
+        same_as_dovecot(dovecot, format, "INDEX=%h/index");
     });
 }
 

@@ -3,10 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 
+use super::recalled::converted;
 use super::{Damaged, lost, mended};
 use crate::harness::dovecot::Server;
+use crate::harness::maildir::Maildir;
 use crate::harness::store::Store;
-use crate::harness::tree::{differences, tree};
+use crate::harness::tree::{copy, differences, tree};
 
 fn sample() -> Damaged {
     Damaged::sample("mdbox")
@@ -184,6 +186,23 @@ fn a_stored_message_of_a_mailbox_without_index_is_carried_or_an_orphan_and_never
         assert_eq!(ran.summary()["messages"], all, "{mailbox}: {ran}");
         assert!(ran.findings("mdbox.orphan").is_empty(), "{mailbox}: {ran}");
     }
+}
+
+#[test]
+fn an_empty_mailbox_without_index_is_said_too() {
+    let account = Maildir::five_and_one().folder("Empty");
+    let damaged = Damaged::new("mdbox", |store| copy(&converted(&account, "mdbox"), store));
+    let index = ["dovecot.index", "dovecot.index.log"].map(|name| damaged.mails("Empty", name));
+    let damaged = damaged.without(&index);
+    let ran = damaged.inspect().exits(1);
+    let detail = "no stored message is known to be of it";
+    ran.says(
+        "mdbox.index-missing",
+        &serde_json::json!({"mailbox": "Empty", "detail": detail}),
+    );
+    let ran = damaged.repair().exits(0);
+    assert!(mended(&ran).contains(&"mdbox.index-missing".to_owned()));
+    assert_sound("an_empty_mailbox_without_index", &damaged);
 }
 
 #[test]

@@ -1,0 +1,90 @@
+//! Indexes that are nowhere to be found: the server may keep them where the location does not say.
+//!
+//! ```text
+//! where indexes are looked for     an account of a server has there
+//!     mailboxes/NAME/...           an index of each mailbox
+//!     storage/dovecot.map.index*   the map, of an mdbox
+//!     dovecot.list.index*          its list of mailboxes: an old one stays in PATH when INDEX= is first used
+//! PATH/mailtally.state             or a conversion has written it, and wrote the indexes beside the messages
+//! ```
+//! Where not one of them is left, a forgotten INDEX= is likelier than a loss of all: and to take it for a loss
+//! would cost every UID, flag and keyword.
+
+use super::layout::{CACHE, INDEX, LOG, STORAGE};
+use super::places::Mails;
+use super::tree::Tree;
+use crate::disk::Dir;
+use crate::error::Result;
+use crate::format::tally::STATE;
+use crate::report::catalogue::INDEX_ELSEWHERE;
+use crate::report::{Finding, counted};
+
+/// Where a server looks for its list of mailboxes, it leaves one of them.
+const LISTS: [&str; 3] = [
+    "dovecot.list.index",
+    "dovecot.list.index.log",
+    "dovecot.mailbox.log",
+];
+/// What may be left of the index of a mailbox.
+const INDEXES: [&str; 5] = [
+    INDEX,
+    LOG,
+    CACHE,
+    "dovecot.index.log.2",
+    "dovecot.index.backup",
+];
+const MAPS: [&str; 4] = [
+    "dovecot.map.index",
+    "dovecot.map.index.log",
+    "dovecot.map.index.log.2",
+    "dovecot.map.index.backup",
+];
+
+impl Tree {
+    /// True where there are mailboxes, and no sign that an index of one was ever where it is looked for.
+    pub fn has_no_sign_of_indexes(&self, root: &Dir) -> bool {
+        let is_used = match &self.places.index {
+            Some(index) => has(index, &LISTS),
+            None => has(root, &[STATE]),
+        };
+        let map = self.places.map_index(root, STORAGE).ok().flatten();
+        let is_signed = is_used || map.is_some_and(|map| has(&map, &MAPS));
+        let mut mailboxes = self.selectable().peekable();
+        mailboxes.peek().is_some() && !is_signed && !mailboxes.any(|nth| self.has_index(nth))
+    }
+
+    fn has_index(&self, nth: usize) -> bool {
+        let mails = self.mails(nth, &mut |_| ()).ok().flatten();
+        let dir = mails.map_or(Ok(None), |mails| mails.index_dir());
+        dir.ok().flatten().is_some_and(|dir| has(&dir, &INDEXES))
+    }
+
+    /// Says that the indexes may lie elsewhere.
+    pub fn no_sign_of_indexes(&self) -> Finding {
+        let mailboxes = counted(self.selectable().count() as u64, "mailbox");
+        let detail = if self.places.index_is_elsewhere() {
+            format!(
+                "{mailboxes}, and nothing of an index where INDEX= says: look whether the server has another \
+                 directory there"
+            )
+        } else {
+            format!(
+                "{mailboxes}, and nothing of an index: where the server's mail_location has INDEX=, write it \
+                 behind the path (:INDEX=DIR)"
+            )
+        };
+        Finding::new(&INDEX_ELSEWHERE, detail)
+    }
+
+    /// True where one of the mailboxes is such a one.
+    pub fn any_mailbox(&self, is: impl Fn(&Mails) -> Result<bool>) -> bool {
+        let mailboxes = self.selectable();
+        let mut mails = mailboxes.filter_map(|nth| self.mails(nth, &mut |_| ()).ok().flatten());
+        mails.any(|mails| is(&mails).unwrap_or(false))
+    }
+}
+
+fn has(dir: &Dir, names: &[&str]) -> bool {
+    let is_there = |name: &&str| dir.stat(name).is_ok();
+    names.iter().any(is_there)
+}
