@@ -182,7 +182,7 @@ rules! {
         "make the file readable for the run (owner, mode, disk) and convert again";
     MAILDIR_DAMAGED = "maildir.damaged", Error,
         "a compressed message breaks off or does not decompress; what could be recovered is carried",
-        "restore the file from a backup and convert again";
+        "restore the file from a backup, and run again; else repair keeps what is left of it";
     MAILDIR_SIZE_MISMATCH = "maildir.size-mismatch", Warning,
         "the size that the file name, the uidlist or the server's cache promises is not the size of the message",
         "look at the end of the message for truncation; repair corrects what promises it";

@@ -140,8 +140,63 @@ fn a_sum_that_leaves_something_out_is_not_written() {
     let before = tree(account.temp());
     let ran = of(&account, &["--write"]).exits(1);
     assert_eq!(ran.findings("maildir.damaged").len(), 1, "{ran}");
-    assert_ne!(root(&ran, "maildirsize")["status"], "corrected");
+    let line = root(&ran, "maildirsize");
+    assert_ne!(line["status"], "corrected");
+    assert_eq!(line["counted"]["messages"], 7, "what is left of it counts");
+    let why = line["not_written"].as_str().unwrap();
+    assert!(why.contains("do first what is said of it below"), "{why}");
     assert_eq!(tree(account.temp()), before);
+}
+
+#[test]
+fn behind_a_repair_what_is_left_of_a_torn_message_counts_in_every_format() {
+    let whole = mail(&"long ".repeat(4000));
+    let packed = gz(&whole);
+    let name = format!("{},S={}:2,S", name(9), whole.len());
+    for format in ["maildir", "sdbox", "mdbox"] {
+        let from = Maildir::five_and_one().message("INBOX", &name, &packed);
+        let place = from.temp().join("store");
+        let location = format!("{format}:{}", place.display());
+        let to = from.convert_to(&location).args(["--compress", "keep"]);
+        to.done().exits(0);
+        let dict = from.temp().join("dict");
+        fs::write(&dict, "priv/quota/storage\n1\npriv/quota/messages\n1\n").unwrap();
+        assert_eq!(tear(&place), 1, "{format}");
+        let quota = || {
+            let dict = dict.to_str().unwrap();
+            let more = ["--write", "--offline", "--dict", dict];
+            quota(from.temp(), &location, &more)
+        };
+        let ran = quota().exits(1);
+        let remedy = ran.records_of("finding");
+        let remedy = remedy[0]["remedy"].as_str().unwrap();
+        assert!(remedy.contains("repair"), "{format}: {remedy}");
+        let args = ["repair", "--json", "--offline", &location];
+        Run::new(from.temp()).args(args).done().exits(1);
+        let ran = quota().exits(0);
+        let line = root(&ran, "dict");
+        assert_eq!(line["status"], "corrected", "{format}: {ran}");
+        assert_eq!(line["counted"]["messages"], 7, "{format}: {ran}");
+    }
+}
+
+/// Overwrites a few bytes near the end of whatever is compressed below this folder. Returns how often.
+fn tear(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).unwrap();
+    let torn = entries.map(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            return tear(&path);
+        }
+        let mut bytes = fs::read(&path).unwrap();
+        let Some(at) = bytes.find(b"\x1f\x8b\x08") else {
+            return 0;
+        };
+        bytes[at + 80..at + 100].fill(0xff);
+        fs::write(path, bytes).unwrap();
+        1
+    });
+    torn.sum()
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! cur, new or tmp is missing           it is made
 //! S= or W= in a name is wrong          the file gets the right name; UID, GUID and POP3 UIDL stay
 //! two files have one base name         of the same bytes the older name goes; other bytes get their own name
+//! a compressed message breaks off      what is left of it takes its place, without its coat       `salvage`
 //! uidlist damaged, or no longer right  a new one: sound lines keep their UIDs, all others get new ones
 //! the cache tells other sizes          it forgets them, and those of what got another name
 //! a keyword letter has no name         the one that the index tells; else that of the account's other folders, if they
@@ -12,17 +13,21 @@
 //! maildirsize                          what the messages add up to; its limits stay
 //! file times, when asked to            those that are plainly of a copy become better ones    `dates`
 //! ```
-//! Message files are never written to. The server's own indexes follow what is there.
+//! A message file is never written to, only replaced where it is torn, and kept. The server's own indexes follow what is there.
 
 mod cache;
 mod dates;
 mod letters;
 mod names;
 mod rows;
+mod salvage;
 mod where_to;
+
+use std::rc::Rc;
 
 use bstr::BString;
 
+use self::salvage::Torn;
 use super::folders::Folder;
 use super::mailbox::MaildirMailbox;
 use super::quota;
@@ -50,6 +55,7 @@ pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Re
         messages: 0,
         unreadable,
         dates: None,
+        torn_in: None,
     };
     if options.dates {
         repair.dates = Some(repair.look_at_dates()?);
@@ -73,6 +79,8 @@ struct Repair<'a> {
     unreadable: bool,
     /// What file times show, where they are to be mended.
     dates: Option<dates::Dates>,
+    /// The folder of the mailbox, once one of its messages is torn.
+    torn_in: Option<Rc<Dir>>,
 }
 
 /// What becomes of one message.
@@ -84,6 +92,8 @@ struct Fate {
     guid: Option<BString>,
     /// What the uidlist says of its sizes is wrong.
     wrong_words: bool,
+    /// Its bytes are others.
+    is_torn: bool,
     /// What is told of it and not there.
     lost: Option<String>,
     /// Codes of what the server's cache tells wrong.
@@ -91,13 +101,15 @@ struct Fate {
 }
 
 /// The sizes of a message.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Sizes {
     /// Bytes, and bytes with CRLF line ends.
     real: (u64, u64),
     told: Claims,
     /// It ends within a line, or before the first.
     ends_early: bool,
+    /// They are those of what is left.
+    torn: Option<Torn>,
 }
 
 impl Sizes {
@@ -109,7 +121,7 @@ impl Sizes {
             (None, named) => (named.or(told.remembered.1)?, self.real.1),
         };
         let bytes = counted(told, "byte");
-        (told > real && self.ends_early)
+        (told > real && self.ends_early && self.torn.is_none())
             .then(|| format!("uid {uid}: perhaps its end: {bytes} were told, and {real} are there"))
     }
 
@@ -136,7 +148,7 @@ impl Fate {
 
     /// The server's cache may tell other sizes.
     fn is_outdated(&self) -> bool {
-        self.changes() || !self.misremembered.is_empty()
+        self.changes() || self.is_torn || !self.misremembered.is_empty()
     }
 }
 
@@ -167,8 +179,9 @@ impl<'s> Repair<'s> {
             .collect();
         self.remove_doubles(&mailbox, folder);
         let (mut fates, mut scratch) = (Vec::new(), Vec::new());
+        self.torn_in = None;
         for at in 0..mailbox.len() {
-            let fate = self.message(&mailbox, folder, at, &mut scratch);
+            let fate = self.message(&mailbox, folder, at, &mut scratch)?;
             fates.push(fate);
         }
         self.name_letters(&mailbox, folder);
@@ -251,16 +264,16 @@ impl<'s> Repair<'s> {
         folder: &Folder,
         at: usize,
         scratch: &mut Vec<u8>,
-    ) -> Fate {
+    ) -> Result<Fate> {
         let sizes = self.measure(mailbox, at, scratch);
-        let mut fate = self.apart(mailbox, folder, at, sizes.map(|sizes| sizes.real));
+        let mut fate = self.apart(mailbox, folder, at, sizes.as_ref())?;
         if let Some(sizes) = sizes {
             fate.misremembered = sizes.misremembered();
             if fate.is_outdated() {
                 fate.lost = sizes.cut_off(mailbox.uid(at));
             }
         }
-        fate
+        Ok(fate)
     }
 
     /// The sizes that a name should tell; `None` where that is not known.
@@ -273,13 +286,16 @@ impl<'s> Repair<'s> {
         let was_unreadable = std::mem::replace(&mut self.unreadable, true);
         let opened = mailbox.open(at, scratch).ok()?;
         let (sealed, message, claims) = (opened.message.sealed, opened.message, opened.claims);
+        let coat = opened.coat;
         let stored = Measured::new(opened.body).store_nowhere().ok()?;
         let facts = stored.facts;
-        let mut damaged = stored.damage.is_some();
+        let is_ours = mailbox.listing.slot(at).link == 0;
+        let torn = Torn::of(coat, &stored).filter(|_| is_ours);
+        let mut damaged = stored.damage.is_some() && torn.is_none();
         mailbox.judge(at, &message, claims, &facts, &mut |finding| {
             damaged |= finding.rule == &rules::MAILDIR_DAMAGED;
         });
-        // Of what a torn message adds up to only its server could tell more.
+        // Of what a message adds up to of which nothing is left only its server could tell more.
         self.unreadable = was_unreadable || damaged;
         let (size, virtual_size) = sealed.unwrap_or((facts.size, None));
         self.bytes += size;
@@ -290,6 +306,7 @@ impl<'s> Repair<'s> {
             real: (size, virtual_size),
             told: claims,
             ends_early: facts.size == 0 || facts.traits.ends_in_line,
+            torn,
         })
     }
 
@@ -299,19 +316,21 @@ impl<'s> Repair<'s> {
         mailbox: &MaildirMailbox<'_>,
         folder: &Folder,
         at: usize,
-        sizes: Option<(u64, u64)>,
-    ) -> Fate {
+        sizes: Option<&Sizes>,
+    ) -> Result<Fate> {
         let (slot, base) = (*mailbox.listing.slot(at), mailbox.listing.base(at));
         let mut fate = Fate::default();
         if slot.link > 0 {
-            return fate;
+            return Ok(fate);
         }
+        let torn = sizes.and_then(|sizes| sizes.torn.as_ref());
         let mut new = BString::from(base);
         let (mut codes, mut does) = (Vec::new(), Vec::new());
-        if let Some((size, virtual_size)) = sizes {
+        if let Some((size, virtual_size)) = sizes.map(|sizes| sizes.real) {
             let right = names::with_sizes(base, size, virtual_size);
             if right != base {
-                codes.extend(names::wrong(base, size, virtual_size));
+                let wrong = names::wrong(base, size, virtual_size).into_iter();
+                codes.extend(wrong.filter(|_| torn.is_none()));
                 does.push(format!(
                     "it has {size} bytes, {virtual_size} with CRLF line ends"
                 ));
@@ -319,13 +338,16 @@ impl<'s> Repair<'s> {
             }
             fate.wrong_words = rows::says_wrong(mailbox.listing.words(at), size, virtual_size);
         }
+        if let Some(torn) = torn {
+            does.insert(0, torn.does());
+        }
         if slot.twin {
             codes.push(rules::MAILDIR_DUPLICATE_NAME.code);
             does.push("another message has the same base name".into());
             new = names::apart(&new, slot.uid);
         }
-        if new == base {
-            return fate;
+        if new == base && torn.is_none() {
+            return Ok(fate);
         }
         let name = mailbox.listing.name(at);
         let whole = [new.as_slice(), &name[base.len()..]].concat();
@@ -334,12 +356,19 @@ impl<'s> Repair<'s> {
             codes,
             ..About::in_mailbox(&mailbox.mailbox().name, does.join("; "))
         };
-        let (_, to) = self.at(folder, &[place, &whole]);
-        let (place, path) = self.at(folder, &[place, name]);
-        self.plan.push_in(place, path, Act::Rename(to), about);
-        fate.guid = Some(mailbox.guid(at));
-        fate.base = Some(new);
-        fate
+        fate.is_torn = torn.is_some();
+        if let Some(torn) = torn {
+            self.keep_rest((mailbox, folder), at, torn, (&whole, about))?;
+        } else {
+            let (_, to) = self.at(folder, &[place, &whole]);
+            let (place, path) = self.at(folder, &[place, name]);
+            self.plan.push_in(place, path, Act::Rename(to), about);
+        }
+        if new != base {
+            fate.guid = Some(mailbox.guid(at));
+            fate.base = Some(new);
+        }
+        Ok(fate)
     }
 
     fn usage(&mut self, root: &Dir, open: &OpenOptions) {

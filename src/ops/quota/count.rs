@@ -95,9 +95,10 @@ impl<'a> Count<'a> {
             mailbox.len(),
             |nth| measure(mailbox, nth),
             |_, measured| {
-                match measured {
-                    Ok(message) => all.push(message),
-                    Err(finding) => self.left_out(*finding),
+                let (message, damage) = measured;
+                all.extend(message);
+                if let Some(finding) = damage {
+                    self.left_out(*finding);
                 }
                 Ok(())
             },
@@ -159,7 +160,9 @@ impl<'a> Count<'a> {
 
     /// Why its sum is not written: only one of which nothing was left out is.
     pub fn gap(&self) -> Option<&'static str> {
-        (!self.complete).then_some("what could not be read is missing in the count")
+        (!self.complete).then_some(
+            "what could not be read is missing in the count; do first what is said of it below",
+        )
     }
 
     /// Mailboxes whose index says something else than its messages do, and what it should say.
@@ -331,24 +334,24 @@ thread_local! {
     static SCRATCH: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
-/// Ciphertext counts with the sizes that it has when it is read, as its server counts it.
-fn measure(mailbox: &dyn MailboxSource, nth: usize) -> Result<Measures, Box<Finding>> {
+/// What could be read of a message, and what is wrong with it. Ciphertext counts with the sizes that it has when
+/// it is read, as its server counts it.
+fn measure(mailbox: &dyn MailboxSource, nth: usize) -> (Option<Measures>, Option<Box<Finding>>) {
     SCRATCH.with_borrow_mut(|scratch| {
-        let opened = mailbox.open(nth, scratch)?;
+        let opened = match mailbox.open(nth, scratch) {
+            Ok(opened) => opened,
+            Err(finding) => return (None, Some(finding)),
+        };
         let (uid, sealed) = (opened.message.uid.get(), opened.message.sealed);
-        let stored = Measured::new(opened.body).store_nowhere();
-        match stored {
-            Ok(Stored {
-                damage: Some(error),
-                facts,
-                ..
-            }) => Err(Box::new(mailbox.broken(nth, &error, facts.size))),
-            Ok(Stored { facts, .. }) => {
+        match Measured::new(opened.body).store_nowhere() {
+            Ok(Stored { damage, facts, .. }) => {
                 let (size, virtual_size) = sealed.unwrap_or((facts.size, None));
-                Ok((uid, size, virtual_size.unwrap_or(facts.virtual_size)))
+                let measures = (uid, size, virtual_size.unwrap_or(facts.virtual_size));
+                let broken = |error| Box::new(mailbox.broken(nth, &error, facts.size));
+                (Some(measures), damage.map(broken))
             }
             Err(StoreError::Source { error, read }) => {
-                Err(Box::new(mailbox.broken(nth, &error, read)))
+                (None, Some(Box::new(mailbox.broken(nth, &error, read))))
             }
             Err(_) => unreachable!("BUG: nothing was stored"),
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{Damaged, lost, mended};
 use crate::harness::dovecot::Server;
+use crate::harness::gz;
 use crate::harness::maildir::{Indexed, Maildir, VALIDITY, mail, name};
 use crate::harness::run::{Ran, Run};
 use crate::harness::store::Store;
@@ -147,29 +148,42 @@ fn missing_directories_are_made_and_usage_is_corrected() {
     assert_eq!(store.findings, [""; 0]);
 }
 
+/// A long message in a coat that is torn, and its name.
+fn torn() -> (String, Vec<u8>) {
+    let whole = mail(&"long ".repeat(4000));
+    let packed = gz(&whole);
+    let name = format!("{},S={}:2,S", name(6), whole.len());
+    (name, packed[..packed.len() / 2].into())
+}
+
 #[test]
-fn usage_is_not_written_where_a_torn_message_leaves_it_unknown() {
-    let torn = [
-        &b"\x1f\x8b\x08"[..],
-        &[0; 7],
-        &[1, 9, 0, 0xf6, 0xff],
-        b"A: b\n\nc",
-    ]
-    .concat();
-    let account = Maildir::five_and_one()
-        .put("maildirsize", "1000S\n7 7\n")
-        .message("Sent", &format!("{}:2,S", name(6)), torn);
-    let ran = repair(&account).exits(1);
-    assert!(!ran.findings("maildir.damaged").is_empty(), "{ran}");
-    let quota = [&*account.location(), "--write", "--offline"];
-    let ran = Run::new(account.temp())
-        .args(["quota", "--json"])
-        .args(quota);
-    ran.done().exits(1);
-    assert_eq!(
-        fs::read(account.at("maildirsize")).unwrap(),
-        b"1000S\n7 7\n"
-    );
+fn what_is_left_of_a_torn_message_takes_its_place_and_the_file_is_kept() {
+    let (name, torn) = torn();
+    let account = Maildir::five_and_one().put("maildirsize", "1000S\n7 7\n");
+    let account = account.message("Sent", &name, &torn);
+    let before = read(&account.source());
+    let found = account.inspect().exits(1);
+    let remedy = found.findings("maildir.damaged")[0]["remedy"].clone();
+    assert!(remedy.as_str().unwrap().contains("repair"), "{remedy}");
+    let test = "what_is_left_of_a_torn_message_takes_its_place";
+    let (ran, after) = repaired_with(1, &account, test);
+    assert_eq!(mended(&ran), ["maildir.damaged", "quota.stale"], "{ran}");
+    assert!(lost(&ran)[0].contains("the stream ends early"), "{ran}");
+    let message = |store: &Store| {
+        let messages = &store.mailbox("Sent").messages;
+        messages
+            .last_key_value()
+            .map(|(uid, it)| (*uid, it.clone()))
+    };
+    let ((uid, one), (same, other)) = (message(&before).unwrap(), message(&after).unwrap());
+    assert_eq!((uid, one.guid, one.flags), (same, other.guid, other.flags));
+    assert_eq!(one.received, other.received);
+
+    let location = account.location();
+    let args = ["repair", "--json", "--offline", "--undo", &location];
+    Run::new(account.temp()).args(args).done().exits(1);
+    let file = account.in_folder("Sent", format!("cur/{name}"));
+    assert_eq!(fs::read(file).unwrap(), torn);
 }
 
 #[test]

@@ -11,7 +11,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::Damaged;
-use crate::harness::maildir::scratch;
+use crate::harness::gz;
+use crate::harness::maildir::{mail, scratch};
 use crate::harness::run::Run;
 use crate::harness::testdata;
 
@@ -46,6 +47,7 @@ pub const RECIPES: &[Recipe] = &[
     ("mdbox.index-missing", mdbox_index_missing),
     ("mdbox.orphan", mdbox_orphan),
     ("mdbox.refcount", mdbox_refcount),
+    ("maildir.damaged", maildir_damaged),
     ("maildir.size-mismatch", maildir_size),
     ("maildir.vsize-mismatch", maildir_vsize),
     ("maildir.duplicate-name", maildir_twice),
@@ -337,7 +339,17 @@ fn maildir() -> Damaged {
     damaged
 }
 
-fn put(damaged: &Damaged, name: &str, content: &str) {
+/// A compressed message that ends early.
+fn maildir_damaged() -> Damaged {
+    let damaged = maildir();
+    let whole = mail(&"long ".repeat(400));
+    let packed = gz(&whole);
+    let name = format!("cur/1700000002.M1P1.host,S={}:2,S", whole.len());
+    put(&damaged, &name, &packed[..packed.len() - 6]);
+    damaged
+}
+
+fn put(damaged: &Damaged, name: &str, content: impl AsRef<[u8]>) {
     fs::write(damaged.at(".Broken").join(name), content).unwrap();
 }
 
