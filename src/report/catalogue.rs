@@ -384,7 +384,7 @@ rules! {
         "restore dovecot.index and its log from a backup, and run again";
     INDEX_ELSEWHERE = "index.elsewhere", Error,
         "no mailbox of a dbox account has an index, and nothing is left of one: it may be that the server keeps them elsewhere, and the location does not say where; UIDs, flags and keywords are not those that clients know",
-        "name the directory of the indexes, as in sdbox:PATH:INDEX=DIR (doveconf -h mail_location tells it), and run again; where they are lost, repair --accept-loss makes new ones";
+        "name the directory of the indexes, as in sdbox:PATH:INDEX=DIR (doveconf -h mail_location tells it), and run again; where they are lost, repair makes new ones";
     INDEX_MISSING = "index.missing", Error,
         "a dbox mailbox has no index: UIDs are those of the file names; flags and keywords are gone, but for what its log still tells",
         "run repair, or restore dovecot.index from a backup";

@@ -62,9 +62,9 @@ pub fn step(out: &mut String, command: &str, summary: &Summary, heard: &Heard, s
             "next: look at what is listed above; all else is in place, carried and proven"
         }
         ("convert", 1) => "next: look at what is listed above, and run the same command again",
-        ("repair", 1) if heard.steps.is_empty() && heard.knows(&INDEX_ELSEWHERE) => {
+        ("repair", _) if shown.dry_run && heard.knows(&INDEX_ELSEWHERE) => {
             "next: name the directory of the indexes (:INDEX=DIR behind the path), and run again; only \
-             if they are lost for good, the same command with --accept-loss makes new ones"
+             if they are lost, the same command without --dry-run"
         }
         ("repair", _) if shown.dry_run && heard.knows(&ACCOUNT_READ_ONLY) => {
             "next: mend what is listed above, and run the same command without --dry-run"

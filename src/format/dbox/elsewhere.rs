@@ -7,13 +7,14 @@
 //!     dovecot.list.index*          its list of mailboxes: an old one stays in PATH when INDEX= is first used
 //! PATH/mailtally.state             or a conversion has written it, and wrote the indexes beside the messages
 //! ```
-//! Where not one of them is left, a forgotten INDEX= is likelier than a loss of all: and to take it for a loss
-//! would cost every UID, flag and keyword.
+//! Where not one of them is left, a forgotten INDEX= is likelier than a loss of all, which would cost every UID,
+//! flag and keyword. A repair makes new ones all the same, where a server that has others does not look, and says so.
 
 use super::layout::{CACHE, INDEX, LOG, STORAGE};
 use super::places::Mails;
 use super::tree::Tree;
 use crate::disk::Dir;
+use crate::disk::plan::Plan;
 use crate::error::Result;
 use crate::format::tally::STATE;
 use crate::report::catalogue::INDEX_ELSEWHERE;
@@ -39,6 +40,16 @@ const MAPS: [&str; 4] = [
     "dovecot.map.index.log.2",
     "dovecot.map.index.backup",
 ];
+
+/// Says it where a plan first tells of a loss.
+pub fn doubt_loss(plan: &mut Plan) {
+    let mut steps = plan.steps.iter_mut();
+    if let Some(step) = steps.find(|step| !step.about.lost.is_empty()) {
+        let doubt = "if the server keeps its indexes elsewhere, none of it is lost: take this back with --undo, and \
+                     name the place (INDEX=)";
+        step.about.lost.push(doubt.into());
+    }
+}
 
 impl Tree {
     /// True where there are mailboxes, and no sign that an index of one was ever where it is looked for.

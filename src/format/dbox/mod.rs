@@ -50,6 +50,7 @@ mod wound;
 #[cfg(test)]
 mod tests;
 
+pub use elsewhere::doubt_loss;
 pub use guid::guid_128;
 pub use identity::Identities;
 pub use index::{MailboxIndex, Own};

@@ -28,7 +28,7 @@ use super::read::Mdbox;
 use crate::disk::Dir;
 use crate::disk::plan::{Place, Plan};
 use crate::error::Result;
-use crate::format::dbox::{Identities, mended_by_a_new_index};
+use crate::format::dbox::{Identities, doubt_loss, mended_by_a_new_index};
 use crate::format::{Absent, OpenOptions, RepairOptions};
 use crate::report::Finding;
 use crate::report::catalogue::MDBOX_MAP_MISSING;
@@ -48,9 +48,6 @@ pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Re
         }
     };
     let store = Rc::new(super::read::open_typed(root.again()?, open, &mut found)?);
-    if open.absent == Absent::MayComeBack && store.misses_all_indexes {
-        return Ok(Plan::default());
-    }
     map_codes.sort_unstable();
     map_codes.dedup();
     let mut repair = Repair {
@@ -83,6 +80,9 @@ pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Re
     repair.write_mailboxes()?;
     let tree = &repair.store.tree;
     repair.identities.finish(root, tree, &mut repair.plan)?;
+    if repair.store.misses_all_indexes {
+        doubt_loss(&mut repair.plan);
+    }
     Ok(repair.plan)
 }
 

@@ -25,11 +25,11 @@ use crate::disk::plan::{About, Act, Path, Plan};
 use crate::disk::{Dir, NewFile};
 use crate::error::{Error, Result};
 use crate::format::dbox::{
-    CACHE, INDEX, Identities, LOG, Looked, MailboxIndex, Own, RECALLED_FROM, Tree, if_readable,
-    look, lost_with, mended_by_a_new_index, not_stored, stored_anew,
+    CACHE, INDEX, Identities, LOG, Looked, MailboxIndex, Own, RECALLED_FROM, Tree, doubt_loss,
+    if_readable, look, lost_with, mended_by_a_new_index, not_stored, stored_anew,
 };
 use crate::format::dovecot_index::{Index, Origin};
-use crate::format::{Absent, OpenOptions, RepairOptions};
+use crate::format::{OpenOptions, RepairOptions};
 use crate::model::{Flags, Message};
 use crate::report::catalogue::{DBOX_LOST, DBOX_ORPHAN, DBOX_RECOVERED, INDEX_LOST};
 use crate::report::{Finding, counted};
@@ -46,9 +46,6 @@ const OLD: [&str; 3] = [
 pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Result<Plan> {
     let tree = Rc::new(Tree::open(root, "sdbox", open, &mut |_| ())?);
     refuse_mdbox(root, &tree.places)?;
-    if open.absent == Absent::MayComeBack && misses_all_indexes(root, &tree) {
-        return Ok(Plan::default());
-    }
     let mut repair = Repair {
         identities: Identities::new(root, &tree, options.now),
         root,
@@ -62,6 +59,9 @@ pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Re
     }
     repair.take_in_orphans()?;
     repair.identities.finish(root, &tree, &mut repair.plan)?;
+    if misses_all_indexes(root, &tree) {
+        doubt_loss(&mut repair.plan);
+    }
     Ok(repair.plan)
 }
 

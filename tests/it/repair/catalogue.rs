@@ -74,7 +74,7 @@ const MENDED: &[(&str, Asked)] = &[
 const WITHOUT_SAMPLE: &[&str] = &[
     "quota.wrapped", // below 4 GiB it is negative, and quota.broken to inspect: tests/it/quota.rs
     "maildir.copy-dates", // many files of one minute: tests/it/repair/dates.rs
-    "index.elsewhere", // only on request: tests/it/dovecot_reads/places.rs
+    "index.elsewhere", // a place that is not named: tests/it/dovecot_reads/places.rs
     "account.repair-begun", // a repair that was cut off: tests/it/repair/steps.rs
 ];
 
