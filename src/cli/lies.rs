@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! PATH        another format            mdbox: in place of maildir:
-//! PATH/..     the store itself          one level (or a few) too deep
+//! PATH/..     the store itself          one level (or a few) too deep, as with a folder of a Maildir++
 //! PATH/NAME   stores of one or many     too high
 //! ```
 
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mailtally::disk::{Dir, Kind, Real};
@@ -22,6 +23,11 @@ const LEVELS_UP: usize = 4;
 
 /// Refuses a directory that is plainly no store of this format. In doubt the format has the word.
 pub fn refuse_other(root: &Dir, room: &Room, keys: &Keys) -> Result<()> {
+    if let Some(account) = account_of_folder(root).filter(|_| room.name == "maildir") {
+        let what = format!("{} is a folder of an account", shown(root.path()));
+        let help = format!("write maildir:{} for all of the account", shown(&account));
+        return Err(Error::Missing { what, help });
+    }
     let elsewhere = keys.inbox.is_some() || keys.dirname.is_some() || keys.mailboxdir.is_some();
     if elsewhere || could_be(root, room, keys) {
         return Ok(());
@@ -46,6 +52,25 @@ pub fn refuse_other(root: &Dir, room: &Room, keys: &Keys) -> Result<()> {
 /// What to write where no store lies here, but one lies near.
 pub fn near(root: &Dir) -> Option<String> {
     above(root).or_else(|| below(root))
+}
+
+/// The account of a folder of a Maildir++. An account's own name may begin with a dot too, but then it lies in
+/// no Maildir, or is not marked as a folder and the only one there.
+fn account_of_folder(root: &Dir) -> Option<PathBuf> {
+    let path = root.path().canonicalize().ok()?;
+    let (above, name) = (path.parent()?, path.file_name()?.as_bytes());
+    let account = Dir::open(above, Arc::new(Real)).ok()?;
+    let is_maildir = |dir: &Dir| dir.has_dir("cur") && dir.has_dir("new");
+    if !name.starts_with(b".") || !is_maildir(&account) {
+        return None;
+    }
+    let has_others = || {
+        let names = account.entries().unwrap_or_default();
+        let mut others = { names.iter() }.filter(|it| it.name != name && it.name.starts_with(b"."));
+        others.any(|it| account.dir(&it.name).is_ok_and(|dir| is_maildir(&dir)))
+    };
+    let is_marked = root.stat("maildirfolder").is_ok();
+    (is_marked || has_others()).then(|| above.to_owned())
 }
 
 /// A Maildir without places of messages may have them in folders; those without a dot are none of its own.

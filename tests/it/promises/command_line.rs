@@ -321,6 +321,41 @@ fn help_names_only_what_this_version_reads() {
 }
 
 #[test]
+fn a_folder_of_an_account_is_refused_with_the_account_to_write_instead() {
+    let account = Maildir::five_and_one();
+    let (source, folder) = (account.source(), account.at(".Sent"));
+    let (source, location) = (source.display(), format!("maildir:{}", folder.display()));
+    run(&account, &["inspect", &location]).exits(0); // It may be an account: nothing says what it is.
+    let refused = |account: &Maildir| {
+        let bare = folder.to_str().unwrap();
+        for args in [
+            &["inspect", &*location][..],
+            &["inspect", bare],
+            &["convert", &*location, "sdbox:copy"],
+            &["repair", "--offline", &*location],
+        ] {
+            let ran = run(account, args).exits(66);
+            let told = ran.stderr.replace("\n  ", " ");
+            let says = format!("write maildir:{source} for all of the account");
+            assert!(told.contains(&says), "{args:?}: {ran}");
+        }
+    };
+    let account = account.side("Sent", "maildirfolder", "");
+    refused(&account);
+    refused(&account.without(".Sent/maildirfolder").folder("Drafts"));
+}
+
+#[test]
+fn an_account_whose_name_begins_with_a_dot_is_an_account() {
+    let account = Maildir::five_and_one();
+    let hidden = account.temp().join(".hidden");
+    std::fs::rename(account.source(), &hidden).unwrap();
+    std::fs::create_dir_all(account.temp().join(".other/cur")).unwrap();
+    let location = format!("maildir:{}", hidden.display());
+    run(&account, &["inspect", &location]).exits(0);
+}
+
+#[test]
 fn an_account_behind_a_link_is_refused_with_what_to_write_instead() {
     let account = Maildir::five_and_one();
     std::os::unix::fs::symlink("../Maildir", account.temp().join("home/anna")).unwrap();
