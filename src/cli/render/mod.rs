@@ -1,6 +1,6 @@
 //! What a person reads: the verdict, then what is there, then what is wrong, worst first.
 
-use mailtally::report::catalogue::ACCOUNT_REPAIR_UNDONE;
+use mailtally::report::catalogue::{ACCOUNT_KEPT, ACCOUNT_REPAIR_UNDONE};
 use mailtally::report::{
     QuotaStatus, Severity, Status, Summary, UserLine, Verdict, counted, escape,
 };
@@ -118,16 +118,21 @@ fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
         (_, Verdict::Go) => shown.paint("1;32", "GO"),
         (_, Verdict::NoGo) => shown.paint("1;31", "NO-GO"),
     };
-    let did = did(command, summary, heard, shown);
-    let text = format!(
-        "{}, {}, {}, {} {}{}",
-        accounts(summary),
-        counted(summary.mailboxes, "mailbox"),
-        counted(summary.messages, "message"),
-        bytes(summary.bytes),
-        whole(&format!("{did} in {:.1} s", summary.seconds)),
-        unchanged_too(command, heard),
-    );
+    let in_time = |did: &str| whole(&format!("{did} in {:.1} s", summary.seconds));
+    let text = if none_done(summary) {
+        let did = in_time(nothing_done(command, heard, shown));
+        format!("{}, {did}", accounts(summary))
+    } else {
+        format!(
+            "{}, {}, {}, {} {}{}",
+            accounts(summary),
+            counted(summary.mailboxes, "mailbox"),
+            counted(summary.messages, "message"),
+            bytes(summary.bytes),
+            in_time(did(command, summary, heard, shown)),
+            left_too(command, heard),
+        )
+    };
     let word = format!("{word}{}: ", notices(command, heard, shown));
     hanging(out, shown.width, &word, 2, &text);
     if command != "quota" && !shown.quiet {
@@ -153,9 +158,7 @@ fn did(command: &str, summary: &Summary, heard: &Heard, shown: Shown) -> &'stati
             "read back, and NOT put in place where they differ,"
         }
         "convert" if unread(heard) => "unchanged since the last pass, and not read again,",
-        "convert" if left(heard) > 0 && left(heard) == heard.users.len() => {
-            "unchanged since the last pass,"
-        }
+        "convert" if left(heard) > 0 && left(heard) == done(heard) => as_left(heard),
         "convert" => "carried and proven",
         "quota" if shown.dry_run => "counted",
         "quota" => corrected(heard),
@@ -165,6 +168,23 @@ fn did(command: &str, summary: &Summary, heard: &Heard, shown: Shown) -> &'stati
         "verify" if summary.exit_code == 0 => "the same on both sides, compared",
         "verify" => "compared",
         _ => "read",
+    }
+}
+
+/// True where no account came to its end.
+fn none_done(summary: &Summary) -> bool {
+    summary.users.total == summary.users.failed
+}
+
+fn nothing_done(command: &str, heard: &Heard, shown: Shown) -> &'static str {
+    match command {
+        "repair" if heard.steps.iter().any(|step| step.done) => "repaired, and NOT read again,",
+        "convert" | "repair" if shown.dry_run => "nothing read",
+        "convert" => "nothing carried",
+        "repair" => "nothing repaired",
+        "quota" => "nothing counted",
+        "verify" => "nothing compared",
+        _ => "nothing read",
     }
 }
 
@@ -181,10 +201,17 @@ fn corrected(heard: &Heard) -> &'static str {
     }
 }
 
+/// Accounts that came to their end.
+fn done(heard: &Heard) -> usize {
+    let done = |user: &&UserLine| user.error.is_none();
+    heard.users.iter().filter(done).count()
+}
+
 /// True where nothing at all was read again.
 fn unread(heard: &Heard) -> bool {
-    let mut users = heard.users.iter();
-    !heard.users.is_empty() && users.all(|user| user.status == Status::Unchanged)
+    let unchanged = |user: &&UserLine| user.status == Status::Unchanged;
+    let unchanged = heard.users.iter().filter(unchanged).count();
+    unchanged > 0 && unchanged == done(heard)
 }
 
 /// Accounts that a second pass of convert left as they were, whether it read their source again or not.
@@ -195,12 +222,22 @@ fn left(heard: &Heard) -> usize {
     heard.users.iter().filter(left).count()
 }
 
+/// What became of these: a source that has lost mail is not as it was.
+fn as_left(heard: &Heard) -> &'static str {
+    if heard.knows(&ACCOUNT_KEPT) {
+        "kept as an earlier pass made it,"
+    } else {
+        "unchanged since the last pass,"
+    }
+}
+
 /// Where only some of the accounts were carried.
-fn unchanged_too(command: &str, heard: &Heard) -> String {
+fn left_too(command: &str, heard: &Heard) -> String {
     match left(heard) {
-        count if command == "convert" && (1..heard.users.len()).contains(&count) => {
+        count if command == "convert" && (1..done(heard)).contains(&count) => {
             let accounts = counted(count as u64, "account");
-            format!("; of them {accounts} unchanged since the last pass")
+            let as_left = as_left(heard).trim_end_matches(',');
+            format!("; of them {accounts} {as_left}")
         }
         _ => String::new(),
     }
@@ -220,8 +257,7 @@ fn accounts(summary: &Summary) -> String {
 }
 
 fn digests(out: &mut String, command: &str, summary: &Summary, heard: &Heard, shown: Shown) {
-    let nothing_read = summary.users.total == summary.users.failed;
-    if nothing_read || summary.digest.source.is_empty() {
+    if none_done(summary) || summary.digest.source.is_empty() {
         return;
     }
     let mut tell = |digest: &str, what: &str| {
@@ -243,7 +279,7 @@ fn digests(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
 fn compared(command: &str, heard: &Heard) -> &'static str {
     match left(heard) {
         count if command != "convert" || count == 0 => "on both sides",
-        count if count == heard.users.len() => "as proven at the last pass",
+        count if count == done(heard) => "as proven at the last pass",
         _ => "on both sides, of unchanged accounts as proven at the last pass",
     }
 }

@@ -33,6 +33,8 @@ impl Next {
     }
 }
 
+const AGAIN: &str = "next: look at what is listed above, and run the same command again";
+
 /// How much was found, and what comes then.
 pub fn step(out: &mut String, command: &str, summary: &Summary, heard: &Heard, shown: Shown) {
     let [errors, warnings, infos] =
@@ -51,7 +53,7 @@ pub fn step(out: &mut String, command: &str, summary: &Summary, heard: &Heard, s
     }
     let next = match (command, summary.exit_code) {
         ("convert", 0) if shown.dry_run => "next: the same command without --dry-run",
-        ("convert", 1) if shown.dry_run => {
+        ("convert", 1) if shown.dry_run && summary.users.failed == 0 => {
             "next: look at what is listed above; all else can be carried"
         }
         ("convert", 1) if !summary.differences.is_empty() => {
@@ -61,7 +63,7 @@ pub fn step(out: &mut String, command: &str, summary: &Summary, heard: &Heard, s
         ("convert", 1) if summary.users.failed == 0 => {
             "next: look at what is listed above; all else is in place, carried and proven"
         }
-        ("convert", 1) => "next: look at what is listed above, and run the same command again",
+        ("convert", 1) => AGAIN,
         ("repair", _) if shown.dry_run && heard.knows(&INDEX_ELSEWHERE) => {
             "next: name the directory of the indexes (:INDEX=DIR behind the path), and run again; only \
              if they are lost, the same command without --dry-run"
@@ -82,6 +84,7 @@ pub fn step(out: &mut String, command: &str, summary: &Summary, heard: &Heard, s
         ("repair", 1) if heard.knows(&ACCOUNT_REPAIR_UNDONE) => {
             "next: look at what is listed above; all of it is as it was before the repair"
         }
+        ("repair", 1) if summary.users.failed > 0 => AGAIN,
         ("repair", 1) => "next: look at what is listed above; repair can do nothing about it",
         ("convert", 75) => "next: run the same command again; it is safe",
         _ => return,

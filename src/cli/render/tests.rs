@@ -312,6 +312,15 @@ fn what_was_not_read_again_is_not_called_proven_again() {
         not_compared: vec!["the destination".into()],
         ..user("a", Status::Attention)
     };
+    let kept = Heard {
+        users: vec![left.clone()],
+        ..found([Finding::new(&ACCOUNT_KEPT, "x")])
+    };
+    let kept = text("convert", 1, &kept);
+    assert!(
+        kept.contains("kept as an earlier pass made it, in"),
+        "{kept}"
+    );
     let heard = Heard {
         users: vec![left],
         ..Heard::default()
@@ -362,6 +371,71 @@ fn quiet_shows_steps_that_are_planned() {
     let told = show("repair", &summary("repair", 1), &heard, quiet, None);
     assert!(told.contains("replace  dovecot-uidlist"), "{told}");
     assert!(!told.contains("dovecot-keywords"), "{told}");
+}
+
+/// The verdict where these accounts came to their end, and one more failed or did not.
+fn verdict_of(command: &'static str, done: &[UserLine], failed: u64) -> String {
+    let lines = (0..failed).map(|nth| UserLine {
+        error: Some("permission denied".into()),
+        ..user(&format!("failed{nth}"), Status::Failed)
+    });
+    let heard = Heard {
+        users: done.iter().cloned().chain(lines).collect(),
+        ..Heard::default()
+    };
+    let mut summary = summary(command, 1);
+    let total = done.len() as u64 + failed;
+    summary.users = Users {
+        total,
+        failed,
+        ..Users::default()
+    };
+    let text = show(command, &summary, &heard, SHOWN, None);
+    text.replace("\n  ", " ").lines().next().unwrap().to_owned()
+}
+
+#[test]
+fn of_accounts_that_all_failed_nothing_is_said_to_be_done() {
+    for (command, nothing) in [
+        (
+            "convert",
+            "NO-GO: 0 of 2 accounts, nothing carried in 48.2 s",
+        ),
+        (
+            "verify",
+            "NO-GO: 0 of 2 accounts, nothing compared in 48.2 s",
+        ),
+        (
+            "inspect",
+            "ATTENTION: 0 of 2 accounts, nothing read in 48.2 s",
+        ),
+        (
+            "manifest",
+            "ATTENTION: 0 of 2 accounts, nothing read in 48.2 s",
+        ),
+        (
+            "quota",
+            "ATTENTION: 0 of 2 accounts, nothing counted in 48.2 s",
+        ),
+        (
+            "repair",
+            "ATTENTION: 0 of 2 accounts, nothing repaired in 48.2 s",
+        ),
+    ] {
+        assert_eq!(verdict_of(command, &[], 2), nothing);
+        let some = verdict_of(command, &[user("a", Status::Ok)], 1);
+        assert!(some.contains("1 of 2 accounts, 1440 mailboxes"), "{some}");
+        assert!(!some.contains("nothing carried"), "{some}");
+    }
+    let some = verdict_of("convert", &[user("a", Status::Verified)], 1);
+    assert!(some.ends_with("carried and proven in 48.2 s"), "{some}");
+}
+
+#[test]
+fn beside_an_account_that_failed_unchanged_ones_are_not_said_to_be_carried() {
+    let told = verdict_of("convert", &[user("a", Status::Unchanged)], 1);
+    let as_it_was = "unchanged since the last pass, and not read again, in 48.2 s";
+    assert!(told.ends_with(as_it_was), "{told}");
 }
 
 #[test]
