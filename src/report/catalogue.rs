@@ -280,6 +280,9 @@ rules! {
     UIDLIST_RENUMBERED = "uidlist.renumbered", Warning,
         "lines of the uidlist are broken, and messages without a sound line get new UIDs: clients load them again",
         "restore the uidlist from a backup and convert again; repair writes it anew, with the new UIDs";
+    UIDLIST_RECOVERED = "uidlist.recovered", Warning,
+        "lines of the uidlist are lost, and the server's index and cache, or what a conversion remembers, tell for sure which UIDs these messages have: they keep them",
+        "nothing; repair writes the uidlist anew";
     UIDLIST_UNREADABLE = "uidlist.unreadable", Error,
         "the uidlist is there and cannot be read: UIDs are made anew, and clients load all messages of the mailbox again",
         "make it readable for the run (owner, mode, disk) and convert again";

@@ -28,6 +28,7 @@ pub mod samples; // a store for each finding that is mended
 mod sdbox; // one file a message, and an index that is data
 mod steps; // cut anywhere, finished by the next run; taken back
 mod torn; // bytes within a message are gone
+mod uidlists; // bytes of a list of UIDs are gone
 mod unmounted; // the storage of an mdbox is out of sight
 
 /// A store that a server made, in a folder of its own.

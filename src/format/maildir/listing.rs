@@ -281,6 +281,11 @@ impl Listing {
         self.slots[nth].uid = 0;
     }
 
+    /// Gives the `nth` message a UID that no other has.
+    pub fn give_uid(&mut self, nth: usize, uid: u32) {
+        self.slots[nth].uid = uid;
+    }
+
     /// The message that is known in all copies by this: by what the uidlist says, or else by its name.
     pub fn guid(&self, nth: usize) -> BString {
         match word(self.words(nth), b'G') {

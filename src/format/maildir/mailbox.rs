@@ -32,7 +32,7 @@ use crate::store::{Access, BelievedUsage, Claims, Found, MadeUp, MailboxSource, 
 /// A message up to this size takes one read.
 const SMALL: usize = 128 * 1024;
 /// Index flag: the index is newer than the file name.
-const DIRTY: u8 = 0x80;
+pub(super) const DIRTY: u8 = 0x80;
 
 pub(super) struct MaildirMailbox<'a> {
     store: &'a Maildir,
@@ -61,6 +61,10 @@ pub(super) struct MaildirMailbox<'a> {
     made_up: MadeUp,
     /// Messages that have the UID of an earlier pass.
     pub(super) recalled: u64,
+    /// Messages that have the UID that the server's index and cache tell.
+    pub(super) matched: u64,
+    /// Messages that have a new UID, where lines of the uidlist are lost.
+    pub(super) renumbered: u64,
     access: Option<Access>,
 }
 
@@ -105,7 +109,11 @@ impl<'a> MaildirMailbox<'a> {
         let mut listing = opening.listing()?;
         opening.tell_oddities(&mut listing, &list, &bytes);
         let cached = opening.cached(index.as_ref())?;
-        let joined = opening.join(&mut listing, &list, &bytes, index.as_ref(), list_name);
+        let joined = opening.join(
+            &mut listing,
+            (&list, &bytes, list_name),
+            (index.as_ref(), &cached),
+        );
         drop(bytes);
         let opened_links = std::mem::take(&mut opening.links);
         opening.tell_tmp();
@@ -160,6 +168,8 @@ impl<'a> MaildirMailbox<'a> {
             torn: Mutex::default(),
             made_up,
             recalled: joined.recalled,
+            matched: joined.matched,
+            renumbered: joined.renumbered,
             access: dir.own_stat().ok().map(Access::from),
         };
         this.deduce_names();

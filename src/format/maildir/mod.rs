@@ -33,6 +33,7 @@ mod links;
 mod listing;
 mod lost;
 mod mailbox;
+mod matching;
 mod names;
 mod notes;
 mod opening;

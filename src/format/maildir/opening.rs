@@ -61,6 +61,10 @@ pub(super) struct Joined {
     pub(super) first_recent: u32,
     /// Messages that have the UID of an earlier pass.
     pub(super) recalled: u64,
+    /// Messages that have the UID that the server's index and cache tell.
+    pub(super) matched: u64,
+    /// Messages that have a new UID, where lines of the uidlist are lost.
+    pub(super) renumbered: u64,
 }
 
 impl Maildir {
@@ -290,10 +294,8 @@ impl Opening<'_, '_> {
     pub(super) fn join(
         &mut self,
         listing: &mut Listing,
-        list: &Uidlist,
-        bytes: &[u8],
-        index: Option<&Index>,
-        list_name: &str,
+        (list, bytes, list_name): (&Uidlist, &[u8], &str),
+        (index, cached): (Option<&Index>, &[Cached]),
     ) -> Joined {
         listing.sort_by_base();
         self.settle_doubles(listing);
@@ -311,7 +313,7 @@ impl Opening<'_, '_> {
             let detail = counted(listing.len() as u64, "message");
             self.tell_at(&rules::UIDLIST_MISSING, &path, detail);
         }
-        self.give_uids(listing, list, index, &path)
+        self.give_uids(listing, list, (index, cached), &path)
     }
 
     /// An index of another UIDVALIDITY speaks of other messages.
@@ -352,7 +354,7 @@ impl Opening<'_, '_> {
         &mut self,
         listing: &mut Listing,
         list: &Uidlist,
-        index: Option<&Index>,
+        (index, cached): (Option<&Index>, &[Cached]),
         path: &BString,
     ) -> Joined {
         let next = list.uidnext();
@@ -364,23 +366,34 @@ impl Opening<'_, '_> {
             let earlier = earlier.as_ref()?;
             earlier.uid(guid).or_else(|| earlier.uid(made().as_bytes()))
         };
-        // Without a list the index still tells which of them are in use.
+        let is_damaged = list.faults.lines > 0 || list.faults.cut;
+        // Where lines are lost the index still tells which UIDs are in use.
         let is_free = |uid: u32| {
-            let in_use = index.is_some_and(|index| index.position(uid).is_some());
-            uid >= next || (list.rows.is_empty() && in_use)
+            let in_use = index.map_or(is_damaged, |index| index.position(uid).is_some());
+            uid >= next || in_use
         };
         let known = |guid: &[u8]| known(guid).filter(|uid| is_free(*uid));
         let again = listing.give_known_uids(known);
+        let (matched, has_more) = self.give_indexed_uids(listing, list, index, cached);
+        let lines_are_lost = is_damaged || has_more;
         let before = &self.store.options.uidnext_before;
         let before = before.get(&self.name.to_string()).copied();
         let before = before.or(earlier.as_ref().map(|given| given.uidnext));
         let given = listing.give_uids(next.max(before.unwrap_or(1)));
-        if given.given + again > 0 && list.version != 0 {
-            let detail = counted(given.given + again, "message");
-            if list.faults.lines > 0 {
-                self.tell_at(&rules::UIDLIST_RENUMBERED, path, detail);
-            } else {
-                self.tell_at(&rules::UIDLIST_UNLISTED, path, detail);
+        let renumbered = given.given * u64::from(lines_are_lost && list.version != 0);
+        let unlisted = match list.version {
+            _ if lines_are_lost => 0,
+            0 => 0,
+            _ => given.given + again,
+        };
+        let recovered = matched + again * u64::from(lines_are_lost);
+        for (rule, count) in [
+            (&rules::UIDLIST_RECOVERED, recovered),
+            (&rules::UIDLIST_RENUMBERED, renumbered),
+            (&rules::UIDLIST_UNLISTED, unlisted),
+        ] {
+            if count > 0 {
+                self.tell_at(rule, path, counted(count, "message"));
             }
         }
         if given.refused > 0 {
@@ -391,6 +404,8 @@ impl Opening<'_, '_> {
             uidnext: given.next,
             first_recent: first_recent(listing, index, next),
             recalled: again,
+            matched,
+            renumbered,
         }
     }
 

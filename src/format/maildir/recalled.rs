@@ -10,6 +10,7 @@
 use super::mailbox::MaildirMailbox;
 use super::opening::INDEX;
 use super::read::Maildir;
+use super::uidlist;
 use crate::error::Result;
 use crate::format::dovecot_index::{self, Index};
 use crate::format::mailbox_list::{self, LIST, Listed, UNKNOWN_UIDS};
@@ -89,10 +90,10 @@ impl Maildir {
         &self,
         nth: usize,
         mailbox: &MaildirMailbox<'_>,
-    ) -> (Vec<String>, Option<String>) {
+    ) -> (Vec<String>, Vec<String>) {
         let from = self.identities[nth].told_by;
         let all = mailbox.len() as u64;
-        let new = all - mailbox.recalled;
+        let new = all - mailbox.recalled - mailbox.matched;
         let mut does = Vec::new();
         match from {
             Some(from) if from != super::read::UIDLISTS[0] => {
@@ -104,17 +105,36 @@ impl Maildir {
             let messages = counted(mailbox.recalled, "message");
             does.push(format!("UIDs of {messages} from {STATE}"));
         }
+        if mailbox.matched > 0 {
+            let messages = counted(mailbox.matched, "message");
+            does.push(format!("UIDs of {messages} from {INDEX} and its cache"));
+        }
+        let new = if mailbox.made_up().uids {
+            new
+        } else {
+            mailbox.renumbered
+        };
         let uids = format!("the UIDs of {}", counted(new, "message"));
         let lost = match (from, mailbox.made_up().uids) {
             (None, false) => Some("UIDVALIDITY: clients load all messages again".into()),
             (None, true) => Some(format!(
                 "UIDVALIDITY and {uids}: clients load all messages again"
             )),
-            (Some(_), true) if new > 0 => Some(format!(
+            (Some(_), _) if new > 0 => Some(format!(
                 "{uids}, which have new ones: clients load them again"
             )),
             _ => None,
         };
-        (does, lost)
+        let uidls = uidls_of_lost_lines(mailbox);
+        (does, lost.into_iter().chain(uidls).collect())
     }
+}
+
+/// What lost lines told of messages to POP3 clients: where the others tell that, so did they.
+fn uidls_of_lost_lines(mailbox: &MaildirMailbox<'_>) -> Option<String> {
+    let has_uidl = |nth| uidlist::word(mailbox.listing.words(nth), b'P').is_some();
+    let without = mailbox.renumbered + mailbox.matched;
+    let is_lost = without > 0 && (0..mailbox.len()).any(has_uidl);
+    let messages = counted(without, "message");
+    is_lost.then(|| format!("the POP3 UIDLs of {messages}, where their lines had any"))
 }

@@ -161,6 +161,7 @@ fn is_of_the_list(rule: &'static Rule) -> bool {
         &rules::UIDLIST_DUPLICATE,
         &rules::UIDLIST_MISSING,
         &rules::UIDLIST_RENUMBERED,
+        &rules::UIDLIST_RECOVERED,
     ];
     mended.contains(&rule)
 }

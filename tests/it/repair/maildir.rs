@@ -79,9 +79,11 @@ fn sound_lines_of_a_broken_uidlist_keep_their_uids() {
         name(5)
     );
     let account = Maildir::five_and_one().side("INBOX", "dovecot-uidlist", list);
-    let (ran, store) = repaired(&account, "sound_lines_of_a_broken_uidlist");
+    let (ran, store) = repaired_with(1, &account, "sound_lines_of_a_broken_uidlist");
     let wanted = ["uidlist.broken", "uidlist.renumbered", "uidlist.truncated"];
     assert_eq!(mended(&ran), wanted);
+    let told = "the UIDs of 2 messages, which have new ones: clients load them again";
+    assert_eq!(lost(&ran), [told]);
     let subjects = store.subjects("INBOX");
     for (uid, subject) in [(1, "number 1"), (3, "number 3"), (4, "number 4")] {
         assert!(subjects.contains(&(uid, subject.into())), "{subjects:?}");
@@ -94,6 +96,18 @@ fn sound_lines_of_a_broken_uidlist_keep_their_uids() {
     );
     assert_eq!(store.mailbox("INBOX").uidvalidity, VALIDITY);
     assert_eq!(store.findings, [""; 0]);
+}
+
+#[test]
+fn pop3_uidls_of_broken_lines_are_told_as_lost() {
+    let list = format!("3 V{VALIDITY} N3\n1 Puidl-1 :{}\n2 Puidl", name(1));
+    let account = Maildir::new()
+        .message("INBOX", &format!("{}:2,S", name(1)), mail("one"))
+        .message("INBOX", &format!("{}:2,S", name(2)), mail("two"))
+        .side("INBOX", "dovecot-uidlist", list);
+    let (ran, _) = repaired_with(1, &account, "pop3_uidls_of_broken_lines");
+    let told = "the POP3 UIDLs of 1 message, where their lines had any";
+    assert_eq!(lost(&ran)[1..], [told], "{ran}");
 }
 
 #[test]

@@ -1,0 +1,199 @@
+//! Files whose lines of the uidlist are lost, and UIDs that the server's index has and no line: which belong together?
+//!
+//! ```text
+//! a file       size and virtual size (S= and W= of its name, else of the file), time, flags
+//! a UID        what the cache tells of these, and flags of the index
+//! ```
+//! Nothing is guessed. A file and a UID belong together where something that is told of them is the same, nothing is
+//! not, and no other file and no other UID fits as well.
+
+use std::collections::HashMap;
+
+use super::filename::{info, size};
+use super::listing::{Listing, Place};
+use super::mailbox::DIRTY;
+use super::opening::{Cached, Opening};
+use super::uidlist::{Row, Uidlist};
+use crate::format::dovecot_index::Index;
+use crate::model::Flags;
+
+/// More pairs are not looked at: then nothing tells so many apart.
+const PAIRS_MOST: usize = 1 << 24;
+
+/// A file that no sound line names.
+#[derive(Debug)]
+struct Unlisted {
+    slot: usize,
+    received: i64,
+    sizes: (Option<u64>, Option<u64>),
+    flags: Flags,
+}
+
+/// A UID that no sound line has.
+#[derive(Debug, Clone, Copy)]
+struct Missing {
+    uid: u32,
+    cached: Cached,
+    /// None where names may lag behind.
+    flags: Option<Flags>,
+}
+
+impl Missing {
+    /// `None` where something that is told is not so, else whether something is.
+    fn is(&self, file: &Unlisted) -> Option<bool> {
+        let (size, virtual_size) = self.cached.sizes;
+        let received = self.cached.received.map(i64::from);
+        let told = [
+            received.map(|it| it == file.received),
+            size.zip(file.sizes.0).map(|(one, other)| one == other),
+            virtual_size
+                .zip(file.sizes.1)
+                .map(|(one, other)| one == other),
+        ];
+        let same_flags = self.flags.is_none_or(|flags| flags == file.flags);
+        let fits = same_flags && told.iter().flatten().all(|same| *same);
+        fits.then(|| told.iter().any(Option::is_some))
+    }
+}
+
+/// Places of files, and their UIDs.
+fn pairs(files: &[Unlisted], uids: &[Missing]) -> Vec<(usize, u32)> {
+    let mut by_time: HashMap<i64, Vec<usize>> = HashMap::new();
+    for (nth, file) in files.iter().enumerate() {
+        by_time.entry(file.received).or_default().push(nth);
+    }
+    let everywhere: Vec<usize> = (0..files.len()).collect();
+    let (mut looked_at, mut fitting) = (0, vec![0_u32; files.len()]);
+    let mut found = Vec::new();
+    for uid in uids {
+        let candidates = match uid.cached.received {
+            Some(received) => by_time.get(&received.into()).map_or(&[][..], Vec::as_slice),
+            None => &everywhere,
+        };
+        looked_at += candidates.len();
+        if looked_at > PAIRS_MOST {
+            return Vec::new();
+        }
+        let fits = |nth: &usize| Some((*nth, uid.is(&files[*nth])?));
+        let fits: Vec<_> = candidates.iter().filter_map(fits).collect();
+        for (nth, _) in &fits {
+            fitting[*nth] += 1;
+        }
+        if let [(nth, true)] = fits[..] {
+            found.push((nth, uid.uid));
+        }
+    }
+    found.retain(|(nth, _)| fitting[*nth] == 1);
+    { found.into_iter() }
+        .map(|(nth, uid)| (files[nth].slot, uid))
+        .collect()
+}
+
+impl Opening<'_, '_> {
+    /// Gives files without a line the UIDs that surely are theirs. How many of them got one, and whether the index
+    /// has UIDs that no line has, which is not so before lines are lost.
+    pub(super) fn give_indexed_uids(
+        &self,
+        listing: &mut Listing,
+        list: &Uidlist,
+        index: Option<&Index>,
+        cached: &[Cached],
+    ) -> (u64, bool) {
+        let Some(index) = index else {
+            return (0, false);
+        };
+        let unlisted = (0..listing.len()).filter(|nth| listing.slot(*nth).uid == 0);
+        let unlisted: Vec<_> = unlisted.collect();
+        if unlisted.is_empty() {
+            return (0, false);
+        }
+        let uids = missing(list, index, cached);
+        let files = unlisted.iter().filter_map(|nth| self.file(listing, *nth));
+        let pairs = pairs(&files.collect::<Vec<_>>(), &uids);
+        for (slot, uid) in &pairs {
+            listing.give_uid(*slot, *uid);
+        }
+        (pairs.len() as u64, !uids.is_empty())
+    }
+
+    fn file(&self, listing: &Listing, nth: usize) -> Option<Unlisted> {
+        let slot = listing.slot(nth);
+        let (name, base) = (listing.name(nth), listing.base(nth));
+        let is_plain = slot.link == 0 && !slot.twin;
+        let stat = match slot.place {
+            _ if !is_plain => None,
+            Place::Cur => self.dir.dir("cur").ok()?.stat(name).ok(),
+            Place::New => self.dir.dir("new").ok()?.stat(name).ok(),
+        }?;
+        Some(Unlisted {
+            slot: nth,
+            received: stat.mtime,
+            sizes: (size(base, b'S').or(Some(stat.size)), size(base, b'W')),
+            flags: info(name).flags,
+        })
+    }
+}
+
+fn missing(list: &Uidlist, index: &Index, cached: &[Cached]) -> Vec<Missing> {
+    let has_line = |uid: u32| list.rows.binary_search_by_key(&uid, |row: &Row| row.uid);
+    let all = index.uids.iter().zip(&index.flags).enumerate();
+    let missing = all.filter(|(_, (uid, _))| has_line(**uid).is_err());
+    let missing = missing.map(|(nth, (uid, flags))| Missing {
+        uid: *uid,
+        cached: cached.get(nth).copied().unwrap_or_default(),
+        flags: (flags & DIRTY == 0).then(|| Flags::from_bits(*flags)),
+    });
+    missing.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(slot: usize, received: i64, size: u64) -> Unlisted {
+        Unlisted {
+            slot,
+            received,
+            sizes: (Some(size), None),
+            flags: Flags::SEEN,
+        }
+    }
+
+    fn uid(uid: u32, received: Option<u32>, size: Option<u64>) -> Missing {
+        Missing {
+            uid,
+            cached: Cached {
+                received,
+                sizes: (size, Some(7)),
+                ..Cached::default()
+            },
+            flags: Some(Flags::SEEN),
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_both_and_of_no_other_belongs_together() {
+        let files = [file(10, 100, 5), file(11, 100, 6), file(12, 200, 6)];
+        let uids = [uid(1, Some(100), Some(5)), uid(2, Some(200), None)];
+        assert_eq!(pairs(&files, &uids), [(10, 1), (12, 2)]);
+        let uids = [uid(1, None, Some(5)), uid(2, None, Some(6))];
+        assert_eq!(pairs(&files, &uids), [(10, 1)], "two files have 6 bytes");
+    }
+
+    #[test]
+    fn a_uid_of_which_nothing_is_told_may_be_any_file() {
+        let files = [file(10, 100, 5), file(11, 200, 6)];
+        let uids = [uid(1, Some(100), None), uid(2, None, None)];
+        assert_eq!(pairs(&files, &uids), [(0, 0); 0], "10 may be 2 as well");
+        assert_eq!(pairs(&files[..1], &uids[1..]), [(0, 0); 0]);
+    }
+
+    #[test]
+    fn other_flags_are_of_another_message() {
+        let mut other = uid(1, Some(100), None);
+        other.flags = Some(Flags::NONE);
+        assert_eq!(pairs(&[file(10, 100, 5)], &[other]), [(0, 0); 0]);
+        other.flags = None;
+        assert_eq!(pairs(&[file(10, 100, 5)], &[other]), [(10, 1)]);
+    }
+}

@@ -1,0 +1,166 @@
+//! Blocks of a dovecot-uidlist are zeroed, or its tail is cut: a message keeps its UID where something tells for sure
+//! which it is, no UID is given to another message, and each new one is told.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Damaged, lost};
+use crate::harness::dovecot::Server;
+use crate::harness::maildir::{Maildir, VALIDITY, mail};
+use crate::harness::run::Run;
+use crate::harness::store::Store;
+use crate::harness::tree::copy;
+
+const LIST: &str = "dovecot-uidlist";
+const MESSAGES: u32 = 60;
+
+/// Messages with gaps between their UIDs; every tenth came in the same second as the one before it, and no file tells
+/// these two apart.
+fn account() -> Maildir {
+    let mut account = Maildir::new();
+    let mut rows = Vec::new();
+    for nth in 0..MESSAGES {
+        let second = if nth % 10 == 1 { nth - 1 } else { nth };
+        let (size, lines) = (mail("same").len(), 4);
+        let sizes = format!("S={size},W={}", size + lines);
+        let name = format!("17{second:08}.M{nth}P1.host,{sizes}");
+        rows.push((2 * nth + 1, name.clone()));
+        account = account.message("INBOX", &format!("{name}:2,S"), mail("same"));
+    }
+    account.uidlist("INBOX", 2 * MESSAGES + 1, &rows)
+}
+
+/// What may become of a list of so many bytes: what is said of it, and the bytes that are left as they are.
+fn damages(len: usize) -> Vec<(String, usize, Option<usize>)> {
+    let mut damages = Vec::new();
+    for (block, step) in [(64, 320), (512, 512), (4096, 4096)] {
+        let zeroed = (0..len).step_by(step).skip(1);
+        damages.extend(zeroed.map(|at| (format!("{block} at {at}"), at, Some(at + block))));
+    }
+    damages.push(("the first, but for the header".into(), 64, Some(512)));
+    for at in [len - 1, len - 8, len - 100, len / 2] {
+        damages.push((format!("cut at {at}"), at, None));
+    }
+    damages
+}
+
+fn damage(list: &Path, (_, from, to): &(String, usize, Option<usize>)) {
+    let mut bytes = fs::read(list).unwrap();
+    match to {
+        Some(to) => {
+            let to = bytes.len().min(*to);
+            bytes[*from..to].fill(0);
+        }
+        None => bytes.truncate(*from),
+    }
+    fs::write(list, bytes).unwrap();
+}
+
+/// UIDs and what the messages are known by.
+fn uids(store: &Path) -> BTreeMap<u32, String> {
+    let store = Store::of("maildir", store, "");
+    let inbox = store.mailbox("INBOX");
+    assert_eq!(inbox.uidvalidity, VALIDITY);
+    let all = inbox.messages.iter();
+    all.map(|(uid, it)| (*uid, it.guid.to_string())).collect()
+}
+
+/// Repairs; how many messages have another UID then.
+fn renumbered(what: &str, before: &BTreeMap<u32, String>, damaged: &Damaged) -> usize {
+    let ran = damaged.repair();
+    let after = uids(&damaged.store());
+    assert_eq!(after.len(), before.len(), "{what}");
+    let other = after
+        .iter()
+        .filter(|(uid, guid)| before.get(uid) != Some(guid));
+    let other: Vec<_> = other.map(|(uid, _)| *uid).collect();
+    for uid in &other {
+        assert!(
+            !before.contains_key(uid),
+            "{what}: {uid} is another message"
+        );
+    }
+    let told = format!(
+        "the UIDs of {} message{}, which have new ones: clients load them again",
+        other.len(),
+        if other.len() == 1 { "" } else { "s" }
+    );
+    let wanted = if other.is_empty() { vec![] } else { vec![told] };
+    assert_eq!(lost(&ran), wanted, "{what}: {ran}");
+    assert_eq!(ran.code, i32::from(!other.is_empty()), "{what}: {ran}");
+    damaged.repair().exits(0);
+    other.len()
+}
+
+fn copied(store: &Path) -> Damaged {
+    Damaged::new("maildir", |to| copy(store, to))
+}
+
+#[test]
+fn messages_whose_lines_are_gone_keep_the_uids_that_the_servers_cache_tells() {
+    let Some(server) = Server::here("messages_whose_lines_are_gone_keep_the_uids") else {
+        return;
+    };
+    let account = account();
+    let dovecot = server.serve("maildir", account.source());
+    dovecot.account();
+    let store = dovecot.mail();
+    let before = uids(&store);
+    let list = fs::read(store.join(LIST)).unwrap();
+    let mut kept = 0;
+    for case in damages(list.len()) {
+        let damaged = copied(&store);
+        damage(&damaged.at(LIST), &case);
+        let whole = uids_listed(&damaged.at(LIST));
+        let read = uids(&damaged.store());
+        let new = renumbered(&case.0, &before, &damaged);
+        assert_eq!(uids(&damaged.store()), read, "{}: as it was read", case.0);
+        assert!(new <= 2 * MESSAGES as usize / 10, "{}: {new}", case.0);
+        kept += before.len() - whole - new;
+        let server = server.serve("maildir", damaged.store());
+        let account = server.account();
+        server.assert_silent();
+        let theirs = account.mailbox("INBOX").messages.iter();
+        let theirs: Vec<_> = theirs.map(|it| u32::try_from(it.uid).unwrap()).collect();
+        let ours: Vec<_> = uids(&damaged.store()).into_keys().collect();
+        assert_eq!(theirs, ours, "{}", case.0);
+    }
+    assert!(kept > 80, "{kept}");
+}
+
+/// How many lines are whole.
+fn uids_listed(list: &Path) -> usize {
+    let bytes = fs::read(list).unwrap();
+    let list = mailtally::format::maildir::uidlist::read(&bytes);
+    list.rows.len()
+}
+
+#[test]
+fn without_an_index_messages_whose_lines_are_gone_have_new_uids_and_that_is_told() {
+    let account = account();
+    let before = uids(&account.source());
+    let list = fs::read(account.at(LIST)).unwrap();
+    for case in damages(list.len()).iter().filter(|case| case.2.is_some()) {
+        let damaged = copied(&account.source());
+        damage(&damaged.at(LIST), case);
+        let new = renumbered(&case.0, &before, &damaged);
+        assert!(new > 0, "{}", case.0);
+    }
+}
+
+#[test]
+fn what_a_conversion_wrote_tells_the_uids_of_all_whose_lines_are_gone() {
+    let account = account();
+    let store: PathBuf = account.temp().join("store");
+    let target = format!("maildir:{}", store.display());
+    let args = ["convert", "-q", &account.location(), &target];
+    Run::new(account.temp()).args(args).done().exits(0);
+    let before = uids(&store);
+    let list = fs::read(store.join(LIST)).unwrap();
+    for case in damages(list.len()) {
+        let damaged = copied(&store);
+        damage(&damaged.at(LIST), &case);
+        assert_eq!(renumbered(&case.0, &before, &damaged), 0, "{}", case.0);
+    }
+}
