@@ -199,14 +199,16 @@ fn one(
     };
     match stored {
         Ok(stored) => {
-            match &stored.damage {
-                Some(error) => passed
-                    .findings
-                    .push(source.broken(nth, error, stored.facts.size)),
-                None => source.judge(nth, &message, claims, &stored.facts, &mut |finding| {
+            let damage = stored.damage.as_ref();
+            source.tell(
+                nth,
+                (&message, claims),
+                damage,
+                &stored.facts,
+                &mut |finding| {
                     passed.findings.push(finding);
-                }),
-            }
+                },
+            );
             let names = &source.mailbox().keywords;
             let (facts, plan) = (&stored.facts, &load.keywords.names);
             passed.message = Some(Box::new(Kept {

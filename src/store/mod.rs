@@ -70,6 +70,25 @@ pub trait MailboxSource: Send + Sync {
     fn judge(&self, nth: usize, message: &Message, claims: Claims, facts: &Facts, found: Found<'_>);
     /// The finding for a body that broke off with `error` after `recovered` bytes.
     fn broken(&self, nth: usize, error: &io::Error, recovered: u64) -> Finding;
+    /// What the bytes say that were recovered of such a body.
+    fn judge_broken(&self, _nth: usize, _error: &io::Error, _facts: &Facts, _found: Found<'_>) {}
+    /// All that is to be said of a message that was read: to its end, or until it broke off.
+    fn tell(
+        &self,
+        nth: usize,
+        (message, claims): (&Message, Claims),
+        broken: Option<&io::Error>,
+        facts: &Facts,
+        found: Found<'_>,
+    ) {
+        match broken {
+            None => self.judge(nth, message, claims, facts, found),
+            Some(error) => {
+                found(self.broken(nth, error, facts.size));
+                self.judge_broken(nth, error, facts, found);
+            }
+        }
+    }
     /// What shows only after the last message.
     fn conclude(&self, found: Found<'_>);
     /// What of the `nth` message shows without its body. Formats that know a shorter way take it.

@@ -21,8 +21,9 @@ use crate::format::mailbox_list::{LIST, Listed};
 use crate::format::{Elsewhere, compress, names, received, side_files};
 use crate::model::{Flags, Mailbox, MailboxGuid, MailboxName, Message, Uid, UidValidity};
 use crate::report::catalogue::{
-    ACL_UNREADABLE, DBOX_DAMAGED, DBOX_ENCRYPTED, DBOX_EXTERNAL_ATTACHMENT, DBOX_GUID, DBOX_SIZE,
-    DBOX_UNREADABLE, INDEX_BROKEN, INDEX_PENDING_EXPUNGE, INDEX_UIDVALIDITY,
+    ACL_UNREADABLE, DBOX_DAMAGED, DBOX_ENCRYPTED, DBOX_EXTERNAL_ATTACHMENT, DBOX_GUID, DBOX_HEADER,
+    DBOX_METADATA, DBOX_SIZE, DBOX_UNREADABLE, INDEX_BROKEN, INDEX_PENDING_EXPUNGE,
+    INDEX_UIDVALIDITY,
 };
 use crate::report::{Finding, Rule, counted};
 use crate::store::{Access, Claims, Found, MadeUp, Opened};
@@ -337,9 +338,8 @@ impl DboxMailbox {
             .all(|(told, real)| told.is_none_or(|told| told == real));
         // Of a few NULs only the sizes tell whether they came with the message.
         let few = || (traits.nuls > 0 && !is_as_told).then_some(traits.nul_row);
-        if let Some((from, nuls)) = traits.zeroed(facts.size).or_else(few) {
-            let detail = format!("{} from byte {from} on", counted(nuls, "NUL"));
-            found(*self.finding(&DBOX_DAMAGED, nth, file, detail));
+        if let Some(row) = traits.zeroed(facts.size).or_else(few) {
+            found(*self.zeroed(nth, file, row));
         }
         for (key, told, real) in [
             ("size", claims.size, facts.size),
@@ -367,6 +367,32 @@ impl DboxMailbox {
         };
         let detail = format!("{error}; {recovered} bytes could be read");
         *self.finding(rule, nth, file, detail)
+    }
+
+    /// Where what stands around a message is damaged, NULs in it are most likely of the same damage.
+    pub fn judge_broken(
+        &self,
+        nth: usize,
+        file: &dyn fmt::Display,
+        error: &io::Error,
+        facts: &Facts,
+        found: Found<'_>,
+    ) {
+        let around = [&DBOX_METADATA, &DBOX_HEADER];
+        let is_around = Wound::of(error).is_some_and(|wound| around.contains(&wound.rule));
+        if is_around && facts.traits.nuls > 0 {
+            found(*self.zeroed(nth, file, facts.traits.nul_row));
+        }
+    }
+
+    fn zeroed(
+        &self,
+        nth: usize,
+        file: &dyn fmt::Display,
+        (from, nuls): (u64, u64),
+    ) -> Box<Finding> {
+        let detail = format!("{} from byte {from} on", counted(nuls, "NUL"));
+        self.finding(&DBOX_DAMAGED, nth, file, detail)
     }
 
     /// What metadata says of sizes.

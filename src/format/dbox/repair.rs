@@ -10,7 +10,7 @@ use crate::disk::File;
 use crate::error::Error;
 use crate::model::{Flags, Message, Uid};
 use crate::report::catalogue as rules;
-use crate::report::{Finding, Rule, counted};
+use crate::report::{Finding, Rule};
 use crate::store::{MailboxSource, Opened, StoreError};
 
 /// A message that no index knows: what its metadata says.
@@ -91,17 +91,17 @@ pub fn look_at(
     match Measured::new(opened.body).store_nowhere() {
         Ok(stored) => {
             let mut findings = Vec::new();
-            match &stored.damage {
-                Some(error) => findings.push(mailbox.broken(nth, error, stored.facts.size)),
-                None => mailbox.judge(nth, &message, claims, &stored.facts, &mut |finding| {
+            let damage = stored.damage.as_ref();
+            mailbox.tell(
+                nth,
+                (&message, claims),
+                damage,
+                &stored.facts,
+                &mut |finding| {
                     findings.push(finding);
-                }),
-            }
-            let damaged_nuls = match stored.damage {
-                Some(_) => stored.facts.traits.nuls,
-                None => 0,
-            };
-            let lost = lost_of(message.uid, &findings, damaged_nuls);
+                },
+            );
+            let lost = lost_of(message.uid, &findings);
             findings.retain(|finding| stored.damage.is_some() || is_mended(finding.rule));
             if findings.is_empty() {
                 Looked::Sound(Box::new(message))
@@ -122,19 +122,15 @@ pub fn stored_anew(uid: Uid, findings: &[Finding]) -> String {
     format!("uid {uid} is stored anew: {}", details.join("; "))
 }
 
-/// What of a message is lost: damage before and behind its bytes costs none of them, if it left no NULs in them.
-fn lost_of(uid: Uid, findings: &[Finding], nuls: u64) -> Option<String> {
+/// What of a message is lost: damage before and behind its bytes costs none of them.
+fn lost_of(uid: Uid, findings: &[Finding]) -> Option<String> {
     let around = [
         &rules::DBOX_METADATA,
         &rules::DBOX_HEADER,
         &rules::DBOX_SIZE,
     ];
-    let what = match { findings.iter() }.find(|finding| !around.contains(&finding.rule)) {
-        Some(finding) => finding.detail.clone(),
-        None if nuls > 0 => format!("{} beside the damage", counted(nuls, "NUL")),
-        None => return None,
-    };
-    Some(format!("uid {uid}: some of its bytes: {what}"))
+    let what = { findings.iter() }.find(|finding| !around.contains(&finding.rule))?;
+    Some(format!("uid {uid}: some of its bytes: {}", what.detail))
 }
 
 /// What a message that is stored anew no longer has.

@@ -392,6 +392,11 @@ impl MailboxSource for MdboxMailbox<'_> {
         self.dbox.broken(nth, &path, error, recovered)
     }
 
+    fn judge_broken(&self, nth: usize, error: &io::Error, facts: &Facts, found: Found<'_>) {
+        let path = &self.shown_file(nth);
+        self.dbox.judge_broken(nth, path, error, facts, found);
+    }
+
     fn conclude(&self, found: Found<'_>) {
         // Those whose bodies broke off were not judged.
         let noted: Vec<_> = self.notes().keys().copied().collect();

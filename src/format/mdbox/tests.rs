@@ -64,10 +64,8 @@ fn read(root: &Path) -> (Vec<(u32, Vec<u8>)>, Vec<Finding>) {
                 let read = std::io::copy(&mut { opened.body }, &mut body);
                 let facts = Measured::new(Box::new(&body[..])).drain().unwrap();
                 let found = &mut |finding| findings.push(finding);
-                match read {
-                    Ok(_) => mailbox.judge(nth, &opened.message, opened.claims, &facts, found),
-                    Err(error) => found(mailbox.broken(nth, &error, facts.size)),
-                }
+                let told = (&opened.message, opened.claims);
+                mailbox.tell(nth, told, read.err().as_ref(), &facts, found);
                 bodies.push((mailbox.uid(nth).get(), body));
             }
             Err(finding) => findings.push(*finding),

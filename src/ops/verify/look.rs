@@ -155,11 +155,12 @@ impl Told {
     fn looked(self, source: &dyn MailboxSource, nth: usize, pass: Pass) -> Looked {
         let Pass { facts, broken } = pass;
         let mut findings = Vec::new();
+        let told = (&self.message, self.claims);
+        source.tell(nth, told, broken.as_ref(), &facts, &mut |finding| {
+            findings.push(finding);
+        });
         let body = match broken {
             None => {
-                source.judge(nth, &self.message, self.claims, &facts, &mut |finding| {
-                    findings.push(finding);
-                });
                 // A coat of which nothing comes off was read as it lies there: that is not the message.
                 let is_torn = |finding: &&Finding| finding.rule.code == MAILDIR_DAMAGED.code;
                 let torn = findings.iter().find(is_torn);
@@ -169,7 +170,6 @@ impl Told {
                 )
             }
             Some(error) => {
-                findings.push(source.broken(nth, &error, facts.size));
                 let is_damage = error.kind() == ErrorKind::InvalidData;
                 not_whole(&findings[0], is_damage.then_some(&facts))
             }

@@ -35,15 +35,20 @@ fn account() -> Maildir {
 
 /// Zeroes so many bytes from the tenth line on, in whichever file has it.
 fn zero(dir: &Path, len: usize) -> usize {
+    zero_from(dir, MARK, len)
+}
+
+/// The same from a mark on.
+fn zero_from(dir: &Path, mark: &[u8], len: usize) -> usize {
     let entries = fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().path());
     let zeroed = entries.map(|path| {
         if path.is_dir() {
-            return zero(&path, len);
+            return zero_from(&path, mark, len);
         }
         let mut bytes = fs::read(&path).unwrap();
-        let Some(at) = bytes.find(MARK) else { return 0 };
+        let Some(at) = bytes.find(mark) else { return 0 };
         bytes[at..at + len].fill(0);
         fs::write(path, bytes).unwrap();
         1
@@ -208,11 +213,48 @@ fn a_message_whose_header_is_zeroed_is_kept_and_its_lost_bytes_are_told() {
     let sample = Damaged::sample("sdbox");
     let file = sample.mails("INBOX", "u.22");
     let damaged = sample.changed(&file, |bytes| bytes[..64].fill(0));
-    damaged.inspect().exits(1);
+    let inspected = damaged.inspect().exits(1);
+    assert!(!inspected.findings("dbox.header").is_empty(), "{inspected}");
+    let detail = "18 NULs from byte 0 on";
+    inspected.says("dbox.damaged", &json!({"uid": 22, "detail": detail}));
     let ran = damaged.repair().exits(1);
-    let told = "uid 22: some of its bytes: 18 NULs beside the damage";
+    let told = format!("uid 22: some of its bytes: {detail}");
     assert_eq!(lost(&ran), [told], "{ran}");
     assert_eq!(ran.mailbox("INBOX")["messages"], 12, "{ran}");
+}
+
+#[test]
+fn a_hole_that_reaches_from_the_text_into_the_metadata_is_told_of_both() {
+    for format in ["sdbox", "mdbox"] {
+        let account = account();
+        let store = converted(&account, format);
+        let lines = long();
+        let hole = lines.len() - lines.find("line 099: ").unwrap() + 12;
+        assert_eq!(zero_from(&store, b"line 099: ", hole), 1);
+        let location = format!("{format}:{}", store.display());
+        let detail = format!(
+            "{} NULs from byte {} on",
+            hole - 12,
+            lines.len() + 12 - hole
+        );
+        let wanted = json!({"uid": 2, "severity": "error", "detail": detail});
+        for command in [
+            &["inspect"][..],
+            &["convert", "maildir:back"],
+            &["verify", &account.location()],
+        ] {
+            let ran = run(&account, command[0], &location, &command[1..]).exits(1);
+            assert!(!ran.findings("dbox.metadata").is_empty(), "{format}: {ran}");
+            let found = ran.findings("dbox.damaged");
+            assert!(!found.is_empty(), "{format}: {ran}");
+            for (key, value) in wanted.as_object().unwrap() {
+                assert_eq!(&found[0][key], value, "{format}: {ran}");
+            }
+        }
+        let repaired = run(&account, "repair", &location, &["--offline"]).exits(1);
+        let told = format!("uid 2: some of its bytes: {detail}");
+        assert_eq!(lost(&repaired), [told], "{repaired}");
+    }
 }
 
 #[test]
