@@ -15,9 +15,10 @@ mod state;
 
 use std::time::Instant;
 
-use self::again::{AS_LEFT, as_it_was_left, unchanged};
+use self::again::{said_again, unchanged};
 use self::kept::tell_fewer;
 use self::state::{inbox_of, path_of};
+use super::altered::Altered;
 use super::carry::{self, CarriedMailbox};
 use super::left_behind::{self, LeftBehind};
 use super::load::Load;
@@ -80,25 +81,17 @@ pub fn account(
 ) -> Result<UserLine> {
     let started = Instant::now();
     let target = Target::look(job.destination, job.to, &options.form)?;
+    if let Some(line) = said_again(&job, &target, options, teller, workers)? {
+        return Ok(finish(line, teller, started));
+    }
     let before = target.totals();
-    let same = as_it_was_left(&job, &target, options, workers)?;
     let mut open = job.open.again()?;
-    open.uidnext_before = match &same {
-        Some(head) => head.made_up_from.clone(),
-        None => target.uidnext_before(),
-    };
+    open.uidnext_before = target.uidnext_before();
     open.earlier = target.earlier()?;
-    let found = &mut |finding| teller.found(finding);
-    repair::tell_begun(job.from, &job.source, &open, teller);
-    let source = (job.from.open)(job.source.again()?, &open, found)?;
+    let source = open_source(&job, &open, teller)?;
     teller.started(|| source.estimate());
     let stamp = hex(&source.stamp()?);
-    let path = path_of(source.as_ref());
-    let is_moved = target.is_moved(job.user, &path, || inbox_of(source.as_ref()))?;
-    if let (true, Previous::Ours(head, _)) = (is_moved, &target.previous) {
-        let detail = format!("{}, at the last pass {}", path, head.source);
-        teller.found(Finding::new(&rules::ACCOUNT_ELSEWHERE, detail));
-    }
+    let is_moved = tell_moved(&job, &target, source.as_ref(), teller)?;
     if let Previous::Ours(head, mailboxes) = &target.previous
         && target.is_made_of(&stamp, options)
     {
@@ -109,23 +102,12 @@ pub fn account(
             return Ok(unchanged(teller, head, mailboxes, started));
         }
     }
-    let mut run = Run::new(
-        &job,
-        (source.as_ref(), &open),
-        stamp,
-        options,
-        teller,
-        workers,
-    );
-    if same.is_none() {
-        run.earlier = target.made_before(is_moved)?;
-    }
+    let opened = (source.as_ref(), &open);
+    let mut run = Run::new(&job, opened, stamp, options, teller, workers);
+    run.earlier = target.made_before(is_moved)?;
     run.tell_account();
     let is_new = matches!(target.previous, Previous::Nothing);
-    let (mut line, built) = if same.is_some() {
-        // What needed a person the last time still does: it is read and said again, not written.
-        (run.dry(|_| ())?, None)
-    } else if options.dry_run {
+    let (line, built) = if options.dry_run {
         (run.dry(|all| run.tell_space(&job, is_new, all))?, None)
     } else {
         run.convert(target)?
@@ -135,10 +117,34 @@ pub fn account(
         workers.aside(|| staging.publish(job.to))?;
     }
     tell_fewer(before, &line, teller);
-    if let Some(head) = same {
-        line.digest.destination = Some(head.digest);
-        line.not_compared.push(AS_LEFT.into());
+    Ok(finish(line, teller, started))
+}
+
+fn open_source(job: &Job<'_>, open: &OpenOptions, teller: &Teller<'_>) -> Result<Box<dyn Source>> {
+    repair::tell_begun(job.from, &job.source, open, teller);
+    (job.from.open)(job.source.again()?, open, &mut |finding| {
+        teller.found(finding);
+    })
+}
+
+/// True where the source lies in another place than at the last pass, which is said.
+fn tell_moved(
+    job: &Job<'_>,
+    target: &Target<'_>,
+    source: &dyn Source,
+    teller: &Teller<'_>,
+) -> Result<bool> {
+    let path = path_of(source);
+    let is_moved = target.is_moved(job.user, &path, || inbox_of(source))?;
+    if let (true, Previous::Ours(head, _)) = (is_moved, &target.previous) {
+        let detail = format!("{}, at the last pass {}", path, head.source);
+        teller.found(Finding::new(&rules::ACCOUNT_ELSEWHERE, detail));
     }
+    Ok(is_moved)
+}
+
+/// The account's line, with all that was said of it.
+fn finish(mut line: UserLine, teller: &Teller<'_>, started: Instant) -> UserLine {
     let counts = teller.counts();
     line.findings = counts.all_findings();
     line.differences = counts.all_differences();
@@ -147,7 +153,7 @@ pub fn account(
     }
     line.seconds = started.elapsed().as_secs_f64();
     teller.watch().on(Event::UserDone(&line));
-    Ok(line)
+    line
 }
 
 struct Run<'a> {
@@ -164,6 +170,7 @@ struct Run<'a> {
     options: &'a Options,
     teller: &'a Teller<'a>,
     workers: &'a Workers,
+    altered: Altered,
     /// What an earlier pass made, which is not to be replaced by less.
     earlier: Option<Earlier>,
 }
@@ -193,6 +200,7 @@ impl<'a> Run<'a> {
             options,
             teller,
             workers,
+            altered: Altered::of(&job.source),
             earlier: None,
         }
     }
@@ -259,6 +267,7 @@ impl Run<'_> {
         self.each_mailbox(|nth, name, source| {
             let load = self.load(source, name);
             let carried = carry::mailbox(source, name, None, load, self.teller, self.workers)?;
+            self.altered.tell(&carried, self.teller);
             if carried.mailbox.selectable {
                 self.teller.watch().on(Event::MailboxDone(&carried.line));
                 all.push((nth, carried));

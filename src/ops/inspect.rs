@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::carry::{self, CarriedMailbox};
+use super::altered::Altered;
+use super::carry;
 use super::load::Load;
 use super::plan_keywords::KeywordPlan;
 use super::repair;
@@ -11,11 +12,9 @@ use super::workers::Workers;
 use crate::digest::{hex, merkle};
 use crate::disk::Dir;
 use crate::error::Result;
-use crate::format::tally::Proven;
 use crate::format::{OpenOptions, Room};
-use crate::model::MailboxName;
-use crate::report::catalogue::{MAILBOX_UNREADABLE, MESSAGE_ALTERED};
-use crate::report::{Event, Finding, MailboxLine, Status, UserLine, counted};
+use crate::report::catalogue::MAILBOX_UNREADABLE;
+use crate::report::{Event, Finding, Status, UserLine};
 
 /// Inspects one account.
 pub fn account(
@@ -40,7 +39,7 @@ pub(super) fn look(
     workers: &Workers,
 ) -> Result<UserLine> {
     let started = Instant::now();
-    let proven = Proven::read(&source);
+    let altered = Altered::of(&source);
     let source = (room.open)(source, open, &mut |finding| teller.found(finding))?;
     teller.started(|| source.estimate());
     let mut line = UserLine::new(teller.user(), Status::Ok);
@@ -62,7 +61,7 @@ pub(super) fn look(
             holds: room.holds,
         };
         let read = carry::mailbox(mailbox.as_ref(), name, None, load, teller, workers)?;
-        tell_altered(&proven, name, &read, teller);
+        altered.tell(&read, teller);
         teller.watch().on(Event::MailboxDone(&read.line));
         line.mailboxes += 1;
         line.messages += read.line.messages;
@@ -77,18 +76,4 @@ pub(super) fn look(
     }
     line.seconds = started.elapsed().as_secs_f64();
     Ok(line)
-}
-
-fn tell_altered(proven: &Proven, name: &MailboxName, read: &CarriedMailbox, teller: &Teller<'_>) {
-    let MailboxLine {
-        mailbox,
-        uidvalidity,
-        ..
-    } = &read.line;
-    for message in &read.messages {
-        if proven.is_altered(mailbox, *uidvalidity, message.uid, &message.content) {
-            let finding = Finding::new(&MESSAGE_ALTERED, counted(message.size, "byte"));
-            teller.found(finding.mailbox(name).uid(message.uid));
-        }
-    }
 }

@@ -1,8 +1,10 @@
 //! What the tool does, with any source and any destination.
 
+mod altered;
 mod carry;
 pub mod convert;
 pub mod inspect;
+mod later;
 mod left_behind;
 mod load;
 mod loss;

@@ -3,11 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use crate::report::catalogue::MESSAGE_ALTERED;
 use crate::report::{Difference, Event, Finding, Observer, Severity, left};
 
 /// Codes of these groups say that messages of the mailbox are at stake, or of any mailbox.
 const OF_MAILBOXES: &[&str] = &["mailbox", "maildir", "uidlist", "index", "dbox", "mdbox"];
 const OF_ALL: &[&str] = &["dbox", "mdbox"];
+
+/// True where a message of the finding's mailbox may not be what it was.
+fn is_at_stake(finding: &Finding) -> bool {
+    is_of(finding, OF_MAILBOXES) || finding.rule == &MESSAGE_ALTERED
+}
 
 fn is_of(finding: &Finding, groups: &[&str]) -> bool {
     let group = finding.rule.code.split('.').next();
@@ -96,7 +102,7 @@ impl<'a> Teller<'a> {
             let mailbox = finding.place.mailbox.clone();
             counts
                 .mail_errors
-                .extend(mailbox.filter(|_| is_of(&finding, OF_MAILBOXES)));
+                .extend(mailbox.filter(|_| is_at_stake(&finding)));
             if finding.place.mailbox.is_none() && is_of(&finding, OF_ALL) {
                 counts.mail_errors.insert(String::new());
             }

@@ -116,6 +116,7 @@ impl Run<'_> {
             };
             let writer = Some(destination.mailbox(&renamed)?);
             let carried = carry::mailbox(source, name, writer, load, self.teller, self.workers)?;
+            self.altered.tell(&carried, self.teller);
             all.push((nth, carried));
             Ok(())
         })?;

@@ -4,9 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use bstr::ByteSlice;
+use serde_json::json;
 
 use super::recalled::{account, converted, repair, run};
 use crate::harness::FORMATS;
+use crate::harness::run::Run;
 use crate::harness::tree::{differences, tree};
 
 /// Changes one letter in the file that has the fourth message of the INBOX.
@@ -18,6 +20,8 @@ fn alter(store: &Path) {
     let (mut bytes, path) = read.find(|(bytes, _)| letter(bytes).is_some()).unwrap();
     let at = letter(&bytes).unwrap();
     bytes[at] ^= 1;
+    // As an editor does: the directory of a Maildir tells a second pass of it.
+    fs::remove_file(&path).unwrap();
     fs::write(path, bytes).unwrap();
 }
 
@@ -47,5 +51,34 @@ fn a_message_that_is_not_what_a_conversion_proved_is_said_by_its_uid() {
         // Who accepts it says so.
         fs::remove_file(store.join("mailtally.state")).unwrap();
         run(&account, &["inspect"], format, &store).exits(0);
+    }
+}
+
+#[test]
+fn a_message_that_was_altered_takes_the_place_of_no_proven_copy() {
+    for format in FORMATS {
+        let account = account();
+        let store = converted(&account, format);
+        let source = format!("{format}:{}", store.display());
+        let copy = account.temp().join("copy");
+        let target = format!("sdbox:{}", copy.display());
+        let convert = || {
+            let args = ["convert", "--json", &source, &target];
+            Run::new(account.temp()).args(args).done()
+        };
+        convert().exits(0);
+        let before = tree(&copy);
+        alter(&store);
+        let ran = convert();
+        assert_eq!(ran.code, 1, "{format}: {ran}");
+        assert_eq!(ran.findings("message.altered")[0]["uid"], 4, "{ran}");
+        assert_eq!(ran.findings("account.kept").len(), 1, "{ran}");
+        assert_eq!(differences(&before, &tree(&copy)), [""; 0]);
+
+        // For the first time it is carried, and said.
+        fs::remove_dir_all(&copy).unwrap();
+        let ran = convert().exits(1);
+        assert_eq!(ran.findings("message.altered").len(), 1, "{ran}");
+        assert_eq!(ran.user()["messages"], json!(8));
     }
 }
