@@ -24,6 +24,7 @@
 //! A mailbox is its `dbox-Mails`; a directory without one only stands above others (`\NoSelect`).
 //!
 //! Source: Dovecot 2.3, `src/lib-storage/index/dbox-common/dbox-file.h`.
+//! Which of the two formats an account is, is told by what is left of it ([`kind`](fn@kind)).
 //! Parts may lie elsewhere ([`Places`]), and what is damaged is taken as far as it is sound ([`Wound`]).
 
 mod attachments;
