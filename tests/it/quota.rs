@@ -12,11 +12,12 @@ use mailtally::format::dovecot_index::correct_usage;
 use mailtally::store::BelievedUsage;
 
 use crate::harness::dovecot::{Dovecot, Server};
-use crate::harness::gz;
 use crate::harness::maildir::{Maildir, mail, name};
 use crate::harness::run::{Ran, Run};
 use crate::harness::tree::tree;
 use crate::harness::unpacked;
+use crate::harness::{FORMATS, gz};
+use crate::repair::Damaged;
 
 fn quota(temp: &Path, location: &str, more: &[&str]) -> Ran {
     let args = ["quota", "--json", location];
@@ -153,7 +154,7 @@ fn behind_a_repair_what_is_left_of_a_torn_message_counts_in_every_format() {
     let whole = mail(&"long ".repeat(4000));
     let packed = gz(&whole);
     let name = format!("{},S={}:2,S", name(9), whole.len());
-    for format in ["maildir", "sdbox", "mdbox"] {
+    for format in FORMATS {
         let from = Maildir::five_and_one().message("INBOX", &name, &packed);
         let place = from.temp().join("store");
         let location = format!("{format}:{}", place.display());
@@ -229,6 +230,14 @@ fn with_quota(driver: &str) -> String {
     )
 }
 
+/// The sample of this format, and a server that has counted it.
+fn counted(server: &Server, format: &'static str) -> (Damaged, Dovecot) {
+    let sample = Damaged::sample(format);
+    let dovecot = server.serve_with(format, sample.store(), &with_quota("count"));
+    dovecot.ask(&["quota", "recalc"]);
+    (sample, dovecot)
+}
+
 /// Kibibytes rounded up, and messages, as `doveadm quota get` shows them.
 fn got(dovecot: &Dovecot) -> (u64, u64) {
     let text = dovecot.ask(&["-f", "tab", "quota", "get"]);
@@ -294,17 +303,10 @@ fn the_sums_in_indexes_are_those_of_a_server() {
     let Some(server) = Server::here("the_sums_in_indexes_are_those_of_a_server") else {
         return;
     };
-    for (format, folder) in [
-        ("maildir", "Maildir"),
-        ("sdbox", "sdbox"),
-        ("mdbox", "mdbox"),
-    ] {
-        let sample = unpacked(&format!("dovecot-2.3.19/{format}.tar.gz"));
-        let store = sample.path().join(folder);
-        let dovecot = server.serve_with(format, &store, &with_quota("count"));
-        dovecot.ask(&["quota", "recalc"]);
+    for format in FORMATS {
+        let (sample, dovecot) = counted(&server, format);
         let location = format!("{format}:{}", dovecot.mail().display());
-        let ran = quota(sample.path(), &location, &[]).exits(0);
+        let ran = quota(sample.temp(), &location, &[]).exits(0);
         let line = root(&ran, "count");
         assert_eq!(line["status"], "ok", "{ran}");
         assert_eq!(line["stored"], line["counted"], "{ran}");
@@ -317,13 +319,10 @@ fn the_sums_in_indexes_are_those_of_a_server() {
 
 #[test]
 fn a_sum_in_an_index_that_is_wrong_is_said() {
-    let sample = unpacked("dovecot-2.3.19/sdbox.tar.gz");
     let Some(server) = Server::here("a_sum_in_an_index_that_is_wrong_is_said") else {
         return;
     };
-    let store = sample.path().join("sdbox");
-    let dovecot = server.serve_with("sdbox", &store, &with_quota("count"));
-    dovecot.ask(&["quota", "recalc"]);
+    let (sample, dovecot) = counted(&server, "sdbox");
     // A message that went away behind the server's back.
     let mails = dovecot.mail().join("mailboxes/INBOX/dbox-Mails");
     let all = fs::read_dir(&mails).unwrap().map(|entry| entry.unwrap());
@@ -334,7 +333,7 @@ fn a_sum_in_an_index_that_is_wrong_is_said() {
     files.sort();
     fs::remove_file(&files[0]).unwrap();
     let location = format!("sdbox:{}", dovecot.mail().display());
-    let ran = quota(sample.path(), &location, &[]).exits(1);
+    let ran = quota(sample.temp(), &location, &[]).exits(1);
     assert_eq!(root(&ran, "count")["status"], "stale");
     assert_eq!(ran.findings("quota.vsize").len(), 1, "{ran}");
     assert_eq!(ran.findings("dbox.lost").len(), 1, "{ran}");
@@ -354,19 +353,12 @@ fn a_sum_in_an_index_is_corrected_and_the_server_believes_it() {
     else {
         return;
     };
-    for (format, folder) in [
-        ("maildir", "Maildir"),
-        ("sdbox", "sdbox"),
-        ("mdbox", "mdbox"),
-    ] {
-        let sample = unpacked(&format!("dovecot-2.3.19/{format}.tar.gz"));
-        let store = sample.path().join(folder);
-        let dovecot = server.serve_with(format, &store, &with_quota("count"));
-        dovecot.ask(&["quota", "recalc"]);
+    for format in FORMATS {
+        let (sample, dovecot) = counted(&server, format);
         let right = got(&dovecot);
         let location = format!("{format}:{}", dovecot.mail().display());
         let inbox = dovecot.mail().join(index_of_inbox(format));
-        let counted = quota(sample.path(), &location, &[]).exits(0);
+        let counted = quota(sample.temp(), &location, &[]).exits(0);
         let highest_uid = 1;
         let lie = BelievedUsage {
             virtual_bytes: 5_000_000_000,
@@ -379,18 +371,18 @@ fn a_sum_in_an_index_is_corrected_and_the_server_believes_it() {
             got(&dovecot).0 > 4_882_812,
             "{format}: it believes the index"
         );
-        let ran = quota(sample.path(), &location, &[]).exits(1);
+        let ran = quota(sample.temp(), &location, &[]).exits(1);
         assert_eq!(root(&ran, "count")["status"], "stale", "{ran}");
         assert_eq!(ran.findings("quota.vsize").len(), 1, "{ran}");
 
-        let ran = quota(sample.path(), &location, &["--write"]).exits(75);
+        let ran = quota(sample.temp(), &location, &["--write"]).exits(75);
         assert!(ran.stderr.contains("--offline"), "{ran}");
-        let ran = quota(sample.path(), &location, &["--write", "--offline"]).exits(0);
+        let ran = quota(sample.temp(), &location, &["--write", "--offline"]).exits(0);
         let line = root(&ran, "count");
         assert_eq!(line["status"], "corrected", "{ran}");
         assert_eq!(line["counted"], root(&counted, "count")["counted"], "{ran}");
         assert_eq!(got(&dovecot), right, "{format}");
-        let again = quota(sample.path(), &location, &[]).exits(0);
+        let again = quota(sample.temp(), &location, &[]).exits(0);
         assert_eq!(root(&again, "count")["status"], "ok", "{again}");
         dovecot.assert_silent();
     }

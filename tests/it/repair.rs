@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use crate::harness::dovecot::Dovecot;
 use crate::harness::maildir::scratch;
 use crate::harness::run::{Ran, Run};
-use crate::harness::tree::copy;
+use crate::harness::tree::{copy, differences, tree};
 use crate::harness::unpacked;
 
 mod altered; // bytes that a conversion proved are others
@@ -57,6 +58,11 @@ impl Damaged {
         Self { temp, format }
     }
 
+    /// What a server has made of one.
+    pub fn left_by(dovecot: &Dovecot, format: &'static str) -> Self {
+        Self::new(format, |store| copy(&dovecot.mail(), store))
+    }
+
     /// The same store, named as one of another format.
     pub fn called(self, format: &'static str) -> Self {
         Self { format, ..self }
@@ -65,6 +71,11 @@ impl Damaged {
     /// Its format.
     pub fn format(&self) -> &'static str {
         self.format
+    }
+
+    /// Where the store and a home are.
+    pub fn temp(&self) -> &Path {
+        self.temp.path()
     }
 
     /// Where the store is.
@@ -130,6 +141,14 @@ impl Damaged {
     /// Repairs it; no server is there.
     pub fn repair(&self) -> Ran {
         self.run("repair", &["--offline"])
+    }
+
+    /// A repair finds nothing to do.
+    pub fn is_not_touched(&self) {
+        let before = tree(&self.store());
+        let ran = self.repair().exits(0);
+        assert!(ran.records_of("step").is_empty(), "{ran}");
+        assert_eq!(differences(&before, &tree(&self.store())), [""; 0]);
     }
 }
 

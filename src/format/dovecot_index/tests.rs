@@ -16,6 +16,7 @@ use std::sync::Arc;
 use super::index::Index;
 use super::layout::encode_offset;
 use super::load::Files;
+use super::{Head, IndexWriter};
 use crate::disk::{Dir, Real};
 use crate::report::Finding;
 
@@ -33,6 +34,24 @@ fn assemble(index: Option<&[u8]>, logs: [Option<&[u8]>; 2]) -> (Option<Index>, V
 
 fn open(path: &Path) -> Dir {
     Dir::open(path, Arc::new(Real)).expect("a directory of the test")
+}
+
+/// Index 7, written with this log: messages with UIDs from 1 on, and these flags.
+fn index_in_log(log_file_seq: u32, flags: &[u8]) -> Vec<u8> {
+    let next = u32::try_from(flags.len()).expect("small") + 1;
+    let mut index = IndexWriter::new(Head {
+        now: 7,
+        indexid: 7,
+        uid_validity: 9,
+        next_uid: next,
+        first_recent_uid: next,
+        log_file_seq,
+        initial_modseq: 1,
+    });
+    for (uid, flags) in (1..).zip(flags) {
+        index.push(uid, *flags);
+    }
+    index.index_bytes()
 }
 
 /// A log with a header and the records given.

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use serde_json::json;
 
 use crate::harness::maildir::{Maildir, VALIDITY, mail, name};
-use crate::harness::run::{NOBODY, Ran, Run, is_root};
+use crate::harness::run::{Ran, Run};
 use crate::harness::store::Store;
 
 /// Converts with keys behind the path of the source.
@@ -431,9 +431,7 @@ fn a_transfer_that_was_cut_off_is_seen_as_two_stores() {
 fn a_folder_that_cannot_be_entered_costs_itself_and_nothing_else() {
     let mut account = Maildir::five_and_one().folder("Closed").folder("Half");
     account = account.mode(".Closed", 0o000).mode(".Half/cur", 0o000);
-    if is_root() {
-        account = account.owned_by(NOBODY);
-    }
+    account = account.of_whom_modes_hold_for();
     let ran = account.convert_with(&[]).unprivileged().done().exits(1);
     let told = ran.findings("mailbox.unreadable");
     let mailboxes: Vec<_> = told
@@ -464,9 +462,7 @@ fn side_files_that_cannot_be_read_are_said() {
     ] {
         account = account.mode(file, 0o000);
     }
-    if is_root() {
-        account = account.owned_by(NOBODY);
-    }
+    account = account.of_whom_modes_hold_for();
     let ran = account.convert_with(&[]).unprivileged().done().exits(1);
     assert_eq!(
         ran.codes(),

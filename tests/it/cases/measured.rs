@@ -40,9 +40,7 @@ fn a_sound_account_is_carried_without_a_word() {
 fn r1_a_message_that_cannot_be_read_costs_itself_and_nothing_else() {
     let file = format!("cur/{}:2,S", name(3));
     let mut account = Maildir::five_and_one().mode(&file, 0o000);
-    if is_root() {
-        account = account.owned_by(NOBODY);
-    }
+    account = account.of_whom_modes_hold_for();
     let ran = account.convert_with(&[]).unprivileged().done().exits(1);
     let owner = if is_root() {
         NOBODY
@@ -220,21 +218,7 @@ fn r9_a_source_that_is_read_only_is_read_as_any_other() {
     for path in [format!("cur/{}:2,S", name(1)), "dovecot-uidlist".into()] {
         account = account.mode(&path, 0o400);
     }
-    for dir in [
-        "cur",
-        "new",
-        "tmp",
-        ".Sent/cur",
-        ".Sent/new",
-        ".Sent/tmp",
-        ".Sent",
-        "",
-    ] {
-        account = account.mode(dir, 0o500);
-    }
-    if is_root() {
-        account = account.owned_by(NOBODY);
-    }
+    let account = account.read_only();
     let before = tree(&account.source());
     let ran = account.convert_with(&[]).unprivileged().done().exits(0);
     assert_eq!(ran.codes(), [""; 0], "{ran}");
@@ -246,18 +230,7 @@ fn r9_a_source_that_is_read_only_is_read_as_any_other() {
         .permissions()
         .mode();
     assert_eq!(mode & 0o7777, 0o700);
-    let account = account.mode("", 0o700);
-    for dir in [
-        "cur",
-        "new",
-        "tmp",
-        ".Sent/cur",
-        ".Sent/new",
-        ".Sent/tmp",
-        ".Sent",
-    ] {
-        fs::set_permissions(account.at(dir), fs::Permissions::from_mode(0o700)).unwrap();
-    }
+    account.writable_again();
 }
 
 #[test]

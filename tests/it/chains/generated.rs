@@ -6,16 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bstr::BString;
-use mailtally::digest::Measured;
 use mailtally::disk::{Dir, Real};
 use mailtally::format::room;
 use mailtally::model::{self, Flags, MailboxGuid, MailboxName, Uid, UidValidity};
-use mailtally::store::{CreateOptions, Form, Incoming, Turns};
+use mailtally::store::{CreateOptions, Form};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::harness::store::{Mailbox, Message};
+use crate::harness::store::{Mailbox, Message, store_all};
 
 /// The highest there is to Dovecot; the number behind it is the last UIDNEXT.
 const HIGHEST_UID: u32 = u32::MAX - 1;
@@ -333,20 +332,9 @@ impl Account {
                 keywords: mailbox.names(),
                 acl: mailbox.acl.clone(),
             };
-            let mut writer = account.mailbox(&whole).unwrap();
-            let turns = Turns::default();
-            for (nth, (message, body)) in mailbox.messages().iter().enumerate() {
-                let incoming = Incoming {
-                    message,
-                    body: Measured::new(Box::new(&body[..])),
-                    coat: None,
-                    hint: None,
-                    turn: turns.of(nth),
-                };
-                let stored = writer.store(incoming).unwrap();
-                writer.commit(message, &stored).unwrap();
-            }
-            writer.finish().unwrap();
+            let messages = mailbox.messages();
+            let messages = messages.iter().map(|(message, body)| (message, &body[..]));
+            store_all(account.mailbox(&whole).unwrap(), messages);
         }
         let subscriptions = self.subscribed().map(MailboxName::new).collect();
         let whole = model::Account {

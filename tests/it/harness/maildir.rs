@@ -17,13 +17,25 @@ use mailtally::format::dovecot_index::{
 };
 use tempfile::TempDir;
 
-use super::run::{Ran, Run};
+use super::run::{NOBODY, Ran, Run, is_root};
 use super::store::Store;
 
 /// Keys of a location in either layout.
 pub const LAYOUTS: [&str; 2] = ["", ":LAYOUT=fs"];
 /// UIDVALIDITY of every uidlist here.
 pub const VALIDITY: u32 = 1_700_000_000;
+
+/// Those of an account with one mailbox beside its INBOX, what is below a directory before it.
+const DIRECTORIES: [&str; 8] = [
+    "cur",
+    "new",
+    "tmp",
+    ".Sent/cur",
+    ".Sent/new",
+    ".Sent/tmp",
+    ".Sent",
+    "",
+];
 
 /// A message with this subject: 48 bytes for a subject of eight.
 pub fn mail(subject: &str) -> Vec<u8> {
@@ -180,6 +192,27 @@ impl Maildir {
     pub fn mode(self, path: &str, mode: u32) -> Self {
         fs::set_permissions(self.at(path), Permissions::from_mode(mode)).unwrap();
         self
+    }
+
+    /// Directories of an account with a mailbox `Sent` that may be read and not written to, also by root.
+    pub fn read_only(self) -> Self {
+        let account = { DIRECTORIES.iter() }.fold(self, |it, dir| it.mode(dir, 0o500));
+        account.of_whom_modes_hold_for()
+    }
+
+    /// Given to who [`Run::unprivileged`] is.
+    pub fn of_whom_modes_hold_for(self) -> Self {
+        if is_root() {
+            self.owned_by(NOBODY)
+        } else {
+            self
+        }
+    }
+
+    /// So that it can be removed.
+    pub fn writable_again(self) {
+        let top_down = DIRECTORIES.iter().rev();
+        top_down.fold(self, |it, dir| it.mode(dir, 0o700));
     }
 
     /// A file time.

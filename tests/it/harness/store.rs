@@ -9,8 +9,9 @@ use bstr::BString;
 use mailtally::digest::Measured;
 use mailtally::disk::{Dir, Real};
 use mailtally::format::{Elsewhere, OpenOptions, room};
+use mailtally::model;
 use mailtally::report::Finding;
-use mailtally::store::MailboxSource;
+use mailtally::store::{Incoming, MailboxSource, MailboxWriter, Turns};
 
 /// A store: its mailboxes by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,26 @@ pub struct Store {
     pub sieve: Vec<String>,
     /// What reading it found: nothing, in a store that we made.
     pub findings: Vec<String>,
+}
+
+/// Writes messages and their bodies into a mailbox, in this order.
+pub fn store_all<'m>(
+    mut writer: Box<dyn MailboxWriter + '_>,
+    messages: impl IntoIterator<Item = (&'m model::Message, &'m [u8])>,
+) {
+    let turns = Turns::default();
+    for (nth, (message, body)) in messages.into_iter().enumerate() {
+        let incoming = Incoming {
+            message,
+            body: Measured::new(Box::new(body)),
+            coat: None,
+            hint: None,
+            turn: turns.of(nth),
+        };
+        let stored = writer.store(incoming).unwrap();
+        writer.commit(message, &stored).unwrap();
+    }
+    writer.finish().unwrap();
 }
 
 /// One mailbox.

@@ -1,7 +1,7 @@
 //! The source is never written to, whatever is done with it and whatever is wrong with it.
 
 use crate::harness::maildir::{Indexed, Maildir, mail, name};
-use crate::harness::run::{Run, is_root};
+use crate::harness::run::Run;
 use crate::harness::skipped;
 use crate::harness::tree::{differences, tree};
 
@@ -49,28 +49,13 @@ fn a_dry_run_writes_nothing_at_all() {
 
 #[test]
 fn inspect_runs_over_read_only_modes_too() {
-    let mut account = Maildir::five_and_one();
-    for dir in [
-        "cur",
-        "new",
-        "tmp",
-        ".Sent/cur",
-        ".Sent/new",
-        ".Sent/tmp",
-        ".Sent",
-        "",
-    ] {
-        account = account.mode(dir, 0o500);
-    }
-    if is_root() {
-        account = account.owned_by(crate::harness::run::NOBODY);
-    }
+    let account = Maildir::five_and_one().read_only();
     let before = tree(&account.source());
     let run = Run::new(account.temp()).args(["inspect", "--json", &account.location()]);
     let ran = run.unprivileged().done().exits(0);
     assert_eq!(ran.user()["messages"], 6);
     assert_eq!(differences(&before, &tree(&account.source())), [""; 0]);
-    let _ = account.mode("", 0o700).mode(".Sent", 0o700);
+    account.writable_again();
 }
 
 #[test]

@@ -12,7 +12,6 @@ use crate::harness::FORMATS;
 use crate::harness::dovecot::{Dovecot, Server};
 use crate::harness::maildir::scratch;
 use crate::harness::run::{Ran, Run};
-use crate::harness::tree::copy;
 
 /// The folder of a mailbox in the root.
 fn folder(format: &str, mailbox: &str) -> String {
@@ -76,7 +75,7 @@ fn a_repair_that_can_do_nothing_about_a_lost_mailbox_says_what_comes_next() {
         let damaged = without(format, &folder(format, "Sent"));
         let location = format!("{format}:{}", damaged.store().display());
         let args = ["repair", "--offline", &location];
-        let run = Run::new(damaged.store().parent().unwrap()).args(args);
+        let run = Run::new(damaged.temp()).args(args);
         let ran = run.done().exits(1);
         let next = "\nnext: look at what is listed above; repair can do nothing about it\n";
         assert!(ran.stdout.ends_with(next), "{ran}");
@@ -108,7 +107,7 @@ fn a_mailbox_that_a_client_deleted_or_renamed_is_not_gone() {
         dovecot.ask(&["mailbox", "delete", "Sent"]);
         dovecot.ask(&["mailbox", "rename", "Trash", "Bin"]);
         dovecot.assert_silent();
-        let used = Damaged::new(format, |store| copy(&dovecot.mail(), store));
+        let used = Damaged::left_by(&dovecot, format);
         let ran = used.inspect();
         assert_eq!(ran.findings("mailbox.gone"), [&json!(null); 0][..], "{ran}");
         // Had it been removed beneath the server, that would have been seen; the list has its old name still.
@@ -379,7 +378,7 @@ fn what_a_server_expunged_and_moved_is_not_lost() {
     };
     let dovecot = server.serve("maildir", Damaged::sample("maildir").store());
     let not_lost = |what: &str| {
-        let used = Damaged::new("maildir", |store| copy(&dovecot.mail(), store));
+        let used = Damaged::left_by(&dovecot, "maildir");
         let ran = used.inspect();
         for code in ["maildir.lost", "maildir.emptied", "uidlist.lost"] {
             assert!(ran.findings(code).is_empty(), "{what}: {ran}");

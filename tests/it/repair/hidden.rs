@@ -187,7 +187,7 @@ fn repair_with_mode(damaged: &Damaged, path: &str, mode: u32, more: &[&str]) -> 
     let before = fs::metadata(&path).unwrap().permissions().mode();
     set_mode(&path, mode);
     let location = format!("{}:{}", damaged.format(), damaged.store().display());
-    let run = Run::new(damaged.store().parent().unwrap()).unprivileged();
+    let run = Run::new(damaged.temp()).unprivileged();
     let run = run.args(["repair", "--json", "--offline", &location]);
     let ran = run.args(more).done();
     set_mode(&path, before);

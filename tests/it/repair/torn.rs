@@ -12,7 +12,7 @@ use crate::harness::dovecot::Server;
 use crate::harness::maildir::{Maildir, mail, name};
 use crate::harness::run::{Ran, Run};
 use crate::harness::store::Store;
-use crate::harness::tree::{copy, tree};
+use crate::harness::tree::tree;
 
 const MARK: &[u8] = b"line 010: ";
 
@@ -138,7 +138,7 @@ fn a_maildir_message_whose_end_is_gone_is_said_to_be_lost_before_its_name_forget
 fn cached(server: &Server) -> Damaged {
     let dovecot = server.serve("maildir", Damaged::sample("maildir").store());
     dovecot.account();
-    Damaged::new("maildir", |store| copy(&dovecot.mail(), store))
+    Damaged::left_by(&dovecot, "maildir")
 }
 
 /// Half of each message.
@@ -186,7 +186,7 @@ fn a_maildir_message_that_was_cut_is_said_where_only_the_servers_cache_knows_its
     let account = account();
     let dovecot = server.serve("maildir", account.source());
     dovecot.account();
-    let damaged = Damaged::new("maildir", |store| copy(&dovecot.mail(), store));
+    let damaged = Damaged::left_by(&dovecot, "maildir");
     let whole = damaged.inspect().exits(0);
     assert!(
         whole.findings("maildir.size-mismatch").is_empty(),

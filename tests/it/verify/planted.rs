@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bstr::BString;
-use mailtally::digest::Measured;
 use mailtally::disk::{Dir, Disk, Real};
 use mailtally::format::tally::{Reader, Writer};
 use mailtally::format::{OpenOptions, room};
@@ -17,7 +16,9 @@ use mailtally::ops::manifest::Manifest;
 use mailtally::ops::verify::{self, Level, Party, StoreAt, Tally};
 use mailtally::ops::workers::Workers;
 use mailtally::report::{Event, Observer, Severity, UserLine};
-use mailtally::store::{CreateOptions, Form, Incoming, Turns};
+use mailtally::store::{CreateOptions, Form};
+
+use crate::harness::store::store_all;
 
 /// Numbers that are the same at every run.
 #[derive(Debug, Clone)]
@@ -95,20 +96,8 @@ impl Planted {
         let create = room(format).unwrap().create.unwrap();
         let destination = create(dir(path), &options).unwrap();
         for Folder { mailbox, messages } in &self.boxes {
-            let mut writer = destination.mailbox(mailbox).unwrap();
-            let turns = Turns::default();
-            for (nth, (message, body)) in messages.iter().enumerate() {
-                let incoming = Incoming {
-                    message,
-                    body: Measured::new(Box::new(&body[..])),
-                    coat: None,
-                    hint: None,
-                    turn: turns.of(nth),
-                };
-                let stored = writer.store(incoming).unwrap();
-                writer.commit(message, &stored).unwrap();
-            }
-            writer.finish().unwrap();
+            let messages = messages.iter().map(|(message, body)| (message, &body[..]));
+            store_all(destination.mailbox(mailbox).unwrap(), messages);
         }
         destination.finish(&self.account).unwrap();
         dir(path).set_own_mode(self.mode).unwrap();

@@ -3,9 +3,9 @@
 use std::fs;
 
 use super::super::layout::kind::FLAG_UPDATE;
-use super::super::{Head, IndexWriter, load};
+use super::super::load;
 use super::replay::append;
-use super::{assemble, log, open, record};
+use super::{assemble, index_in_log, log, open, record};
 
 /// A log from an empty mailbox: three messages, the second with a flag, then one more.
 fn whole_log() -> (Vec<u8>, usize) {
@@ -82,19 +82,7 @@ fn a_half_written_record_at_the_end_never_counted_and_is_no_loss() {
 
 /// The index of the first three messages, written after the log up to byte `head`.
 fn index_of_three(head: usize) -> Vec<u8> {
-    let mut index = IndexWriter::new(Head {
-        now: 7,
-        indexid: 7,
-        uid_validity: 9,
-        next_uid: 4,
-        first_recent_uid: 4,
-        log_file_seq: 2,
-        initial_modseq: 1,
-    });
-    index.push(1, 0);
-    index.push(2, 0);
-    index.push(3, 0);
-    let mut bytes = index.index_bytes();
+    let mut bytes = index_in_log(2, &[0; 3]);
     bytes[68..72].copy_from_slice(&u32::try_from(head).unwrap().to_le_bytes());
     bytes
 }

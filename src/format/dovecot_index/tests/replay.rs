@@ -7,8 +7,7 @@ use super::super::layout::kind::{
     FLAG_UPDATE, HEADER_UPDATE, INDEX_DELETED, INDEX_UNDELETED, KEYWORD_RESET, KEYWORD_UPDATE,
     MODSEQ_UPDATE,
 };
-use super::super::{Head, IndexWriter};
-use super::{assemble, log, record, record_of};
+use super::{assemble, index_in_log, log, record, record_of};
 
 const BY_NAME: u32 = u32::MAX;
 
@@ -18,18 +17,7 @@ fn base() -> Vec<u8> {
 }
 
 fn base_in_log(log_file_seq: u32) -> Vec<u8> {
-    let mut index = IndexWriter::new(Head {
-        now: 7,
-        indexid: 7,
-        uid_validity: 9,
-        next_uid: 3,
-        first_recent_uid: 3,
-        log_file_seq,
-        initial_modseq: 1,
-    });
-    index.push(1, 0);
-    index.push(2, 8);
-    index.index_bytes()
+    index_in_log(log_file_seq, &[0, 8])
 }
 
 /// The base after a log with these records; nothing must be found.
