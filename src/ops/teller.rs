@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::report::catalogue::MESSAGE_ALTERED;
-use crate::report::{Difference, Event, Finding, Observer, Severity, left};
+use crate::report::{Difference, Event, Finding, Observer, Severity};
 
 /// Codes of these groups say that messages of the mailbox are at stake, or of any mailbox.
 const OF_MAILBOXES: &[&str] = &["mailbox", "maildir", "uidlist", "index", "dbox", "mdbox"];
@@ -93,7 +93,7 @@ impl<'a> Teller<'a> {
     pub fn found(&self, mut finding: Finding) {
         finding.user = self.user.into();
         if let Some(options) = self.repaired.get() {
-            finding.remedy = left(finding.rule.remedy, options);
+            finding.remedy = finding.rule.remedy_after(options);
         }
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.findings.entry(finding.rule.code).or_default() += 1;

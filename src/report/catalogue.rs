@@ -36,10 +36,51 @@ pub struct Rule {
     pub cause: &'static str,
     /// What to do about it.
     pub remedy: &'static str,
+    /// What else to do, where a repair does something about it.
+    pub left: Option<Left>,
 }
 
+/// What is left for a person where a repair has done what it could.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Left {
+    /// `repair`, with the option that it takes.
+    pub by: &'static str,
+    /// What to do then.
+    pub remedy: &'static str,
+}
+
+impl Rule {
+    /// What to do about it once a repair with these options is done.
+    pub fn remedy_after(&self, given: &[&str]) -> &'static str {
+        let done = |left: &&Left| {
+            let option = left.by.strip_prefix("repair ");
+            option.is_none_or(|option| given.contains(&option))
+        };
+        let left = self.left.as_ref().filter(done);
+        left.map_or(self.remedy, |left| left.remedy)
+    }
+}
+
+/// Where there is nothing but a repair.
+const ELSE: &str =
+    "mend what else is listed first; if nothing is, restore the account from a backup";
+
+macro_rules! left {
+    () => {
+        None
+    };
+    ($by:literal => $remedy:expr) => {
+        Some(Left {
+            by: $by,
+            remedy: $remedy,
+        })
+    };
+}
+
+/// A code, how bad it is, cause and remedy; and behind what repair does about it, the remedy that is left.
 macro_rules! rules {
-    ($($name:ident = $code:literal, $severity:ident, $cause:literal, $remedy:literal;)*) => {
+    ($($name:ident = $code:literal, $severity:ident, $cause:literal, $remedy:literal
+        $(, $by:literal => $left:expr)?;)*) => {
         $(
             #[doc = concat!("`", $code, "`")]
             pub static $name: Rule = Rule {
@@ -47,6 +88,7 @@ macro_rules! rules {
                 severity: Severity::$severity,
                 cause: $cause,
                 remedy: $remedy,
+                left: left!($($by => $left)?),
             };
         )*
         /// All rules, in the order of their codes' groups.
@@ -93,7 +135,8 @@ rules! {
         "run as the mail user, or as root; a file system that is mounted read-only is to be mounted for writing first";
     ACCOUNT_REPAIR_BEGUN = "account.repair-begun", Warning,
         "a repair was cut off: some of its steps are not done, or it could not tell what it has lost",
-        "run repair, which carries it out to its end first, and tells all of it";
+        "run repair, which carries it out to its end first, and tells all of it",
+        "repair" => ELSE;
     ACCOUNT_REPAIR_FINISHED = "account.repair-finished", Info,
         "an earlier repair was cut off; it was carried out to its end first, and its steps are told now",
         "nothing";
@@ -182,13 +225,16 @@ rules! {
         "make the file readable for the run (owner, mode, disk) and convert again";
     MAILDIR_DAMAGED = "maildir.damaged", Error,
         "a compressed message breaks off or does not decompress; what could be recovered is carried",
-        "restore the file from a backup, and run again; else repair keeps what is left of it";
+        "restore the file from a backup, and run again; else repair keeps what is left of it",
+        "repair" => "restore the file from a backup, and run again";
     MAILDIR_SIZE_MISMATCH = "maildir.size-mismatch", Warning,
         "the size that the file name, the uidlist or the server's cache promises is not the size of the message",
-        "look at the end of the message for truncation; repair corrects what promises it";
+        "look at the end of the message for truncation; repair corrects what promises it",
+        "repair" => "look at the end of the message for truncation";
     MAILDIR_VSIZE_MISMATCH = "maildir.vsize-mismatch", Warning,
         "the virtual size (W=) that the file name, the uidlist or the server's cache promises is not that of the message; Dovecot would cut the message short or show a wrong size",
-        "nothing at the destination, where it is right; repair corrects the source";
+        "nothing at the destination, where it is right; repair corrects the source",
+        "repair" => ELSE;
     MAILDIR_EMPTY = "maildir.empty", Warning,
         "the message file has no bytes, as a full disk or a crash leaves it",
         "restore the file from a backup, or expunge it";
@@ -209,7 +255,8 @@ rules! {
         "look at it and move it away";
     MAILDIR_DUPLICATE_NAME = "maildir.duplicate-name", Warning,
         "two files have the same base name, as rsync without --delete leaves them; the same bytes become one message, different bytes two",
-        "nothing at the destination; at the source repair takes the older name away, and gives other bytes a name of their own";
+        "nothing at the destination; at the source repair takes the older name away, and gives other bytes a name of their own",
+        "repair" => ELSE;
     MAILDIR_SYMLINK = "maildir.symlink", Warning,
         "a symbolic link to a message or folder inside the account; what it points to is carried",
         "nothing";
@@ -218,13 +265,15 @@ rules! {
         "copy what it points to into the account if it is wanted";
     MAILDIR_MISSING_DIR = "maildir.missing-dir", Info,
         "a mailbox lacks one of cur, new and tmp, as a copy without empty directories leaves it",
-        "nothing; a server makes it, and so does repair";
+        "nothing; a server makes it, and so does repair",
+        "repair" => "nothing";
     MAILDIR_EMPTIED = "maildir.emptied", Error,
         "not one file is left of the messages that the mailbox's lists know: they were lost, or removed beneath the server",
         "look in a backup for the files; if they are gone on purpose, let a client open the mailbox once";
     MAILDIR_LOST = "maildir.lost", Error,
         "the uidlist and the server's index have a message that was not expunged, and its file is gone: it was lost, or removed beneath the server",
-        "look in a backup for the named file; if it is gone on purpose, let a client open the mailbox once; else repair takes it out of the list";
+        "look in a backup for the named file; if it is gone on purpose, let a client open the mailbox once; else repair takes it out of the list",
+        "repair" => "look in a backup for the named file; if it is gone on purpose, let a client open the mailbox once";
     MAILDIR_TMP = "maildir.tmp", Info,
         "files in tmp/ are unfinished deliveries; they are never mail",
         "remove those that are older than 36 hours; with fresh ones, stop deliveries first";
@@ -239,13 +288,16 @@ rules! {
         "nothing";
     MAILDIR_DATE = "maildir.date", Warning,
         "a received date (file time) lies in the future, at 1970 or before, or beyond what the destination holds",
-        "run repair --dates, which takes a better one from the name, the cache or the header, where there is one";
+        "run repair --dates, which takes a better one from the name, the cache or the header, where there is one",
+        "repair --dates" => "look at the message: neither its name, nor the cache, nor its header tells a better date";
     MAILDIR_COPY_DATES = "maildir.copy-dates", Warning,
         "most messages of a mailbox were received in the same minute: file times are those of a copy, not of arrival",
-        "copy again with times kept (rsync -t, cp -p), or repair --dates";
+        "copy again with times kept (rsync -t, cp -p), or repair --dates",
+        "repair --dates" => "copy again with times kept (rsync -t, cp -p)";
     MAILDIR_KEYWORD_UNNAMED = "maildir.keyword-unnamed", Warning,
         "file names use a keyword letter that dovecot-keywords does not name; it has the name that the index tells for sure, else it becomes unknown-N as in Dovecot",
-        "run repair, which takes the name that the index tells or the account's other folders agree on; else add the missing line to dovecot-keywords";
+        "run repair, which takes the name that the index tells or the account's other folders agree on; else add the missing line to dovecot-keywords",
+        "repair" => "add the missing line to dovecot-keywords";
     MAILDIR_KEYWORD_CASE = "maildir.keyword-case", Warning,
         "two keywords differ only in case, which IMAP does not tell apart; they become one",
         "nothing";
@@ -276,25 +328,31 @@ rules! {
 
     UIDLIST_BROKEN = "uidlist.broken", Warning,
         "the uidlist has lines or a header that cannot be right; sound lines keep their UIDs, the others get new ones, for which clients load the message again",
-        "nothing, or restore the uidlist from a backup and convert again; repair writes it anew";
+        "nothing, or restore the uidlist from a backup and convert again; repair writes it anew",
+        "repair" => "nothing, or restore the uidlist from a backup and convert again";
     UIDLIST_RENUMBERED = "uidlist.renumbered", Warning,
         "lines of the uidlist are broken, and messages without a sound line get new UIDs: clients load them again",
-        "restore the uidlist from a backup and convert again; repair writes it anew, with the new UIDs";
+        "restore the uidlist from a backup and convert again; repair writes it anew, with the new UIDs",
+        "repair" => "restore the uidlist from a backup and convert again";
     UIDLIST_RECOVERED = "uidlist.recovered", Warning,
         "lines of the uidlist are lost, and the server's index and cache, or what a conversion remembers, tell for sure which UIDs these messages have: they keep them",
-        "nothing; repair writes the uidlist anew";
+        "nothing; repair writes the uidlist anew",
+        "repair" => "nothing";
     UIDLIST_UNREADABLE = "uidlist.unreadable", Error,
         "the uidlist is there and cannot be read: UIDs are made anew, and clients load all messages of the mailbox again",
         "make it readable for the run (owner, mode, disk) and convert again";
     UIDLIST_TRUNCATED = "uidlist.truncated", Warning,
         "the last line of the uidlist is cut off; it is left out",
-        "nothing; repair writes it anew";
+        "nothing; repair writes it anew",
+        "repair" => "nothing";
     UIDLIST_DUPLICATE = "uidlist.duplicate", Warning,
         "the uidlist names a file twice; as in Dovecot, the later line holds",
-        "nothing; repair writes it anew";
+        "nothing; repair writes it anew",
+        "repair" => "nothing";
     UIDLIST_MISSING = "uidlist.missing", Warning,
         "the mailbox has messages and no uidlist: UIDs are made anew, and clients load all its messages again",
-        "find the dovecot-uidlist (CONTROL= may name its place) and convert again; else repair writes one";
+        "find the dovecot-uidlist (CONTROL= may name its place) and convert again; else repair writes one",
+        "repair" => "find the dovecot-uidlist (CONTROL= may name its place) and convert again";
     UIDLIST_UNLISTED = "uidlist.unlisted", Info,
         "messages came after the uidlist was last written; they get the next UIDs, as Dovecot would give them",
         "nothing";
@@ -335,13 +393,16 @@ rules! {
         "nothing; where ManageSieve is in use, activate the script once more so that it finds its link";
     QUOTA_STALE = "quota.stale", Info,
         "maildirsize does not say what the messages add up to",
-        "nothing at the destination, where it is right; quota --write or repair corrects the source";
+        "nothing at the destination, where it is right; quota --write or repair corrects the source",
+        "repair" => "mend what else is listed first, and run quota --write";
     QUOTA_BROKEN = "quota.broken", Warning,
         "maildirsize is negative, or cannot be read, or has something else where its limits stand",
-        "nothing at the destination, where it is right; quota --write or repair corrects the source";
+        "nothing at the destination, where it is right; quota --write or repair corrects the source",
+        "repair" => "mend what else is listed first, and run quota --write";
     QUOTA_WRAPPED = "quota.wrapped", Warning,
         "maildirsize says what 32 bits hold of the real usage, as an old program wrote it",
-        "run quota --write, or repair";
+        "run quota --write, or repair",
+        "repair" => "run quota --write";
     QUOTA_VSIZE = "quota.vsize", Warning,
         "the index has added up other sizes than the messages have (hdr-vsize), and a quota that is counted from it goes by that",
         "run quota --write, or doveadm quota recalc for the user";
@@ -354,25 +415,32 @@ rules! {
 
     INDEX_BROKEN = "index.broken", Warning,
         "an index file cannot be read, or not all of it; what only it knew is lost",
-        "run repair, or restore the file from a backup";
+        "run repair, or restore the file from a backup",
+        "repair" => "restore the file from a backup";
     INDEX_INDEXID = "index.indexid", Warning,
         "index and log do not belong together, as after mixed copies; the log is stale and not applied",
-        "run repair before a server opens the store";
+        "run repair before a server opens the store",
+        "repair" => ELSE;
     INDEX_LOG = "index.log", Warning,
         "the index log ends in a half record or has one that cannot be read; it is used up to there",
-        "nothing, or run repair";
+        "nothing, or run repair",
+        "repair" => "nothing";
     INDEX_LOG_GAP = "index.log-gap", Warning,
         "the log that continues the index is missing; changes after the index was written are lost",
-        "find the dovecot.index.log that belongs to it; else repair writes the index anew";
+        "find the dovecot.index.log that belongs to it; else repair writes the index anew",
+        "repair" => "find the dovecot.index.log that belongs to it";
     INDEX_LOG_LOST = "index.log-lost", Error,
         "the log that continues the index of a dbox mailbox is missing: messages, flags and expunges after the index was written are lost",
-        "find the dovecot.index.log that belongs to it, and convert again; else repair writes the index anew";
+        "find the dovecot.index.log that belongs to it, and convert again; else repair writes the index anew",
+        "repair" => "find the dovecot.index.log that belongs to it, and convert again";
     INDEX_LOST = "index.lost", Error,
         "a part of the index or the log of a dbox mailbox cannot be read, and no other file of it tells what stood there: messages, flags, keywords or expunges may be missing",
-        "restore dovecot.index and its log from a backup, and run again; else repair keeps what is left";
+        "restore dovecot.index and its log from a backup, and run again; else repair keeps what is left",
+        "repair" => "restore dovecot.index and its log from a backup, and run again";
     INDEX_UIDVALIDITY = "index.uidvalidity", Error,
         "a dbox mailbox with messages has no UIDVALIDITY, and the server's list of mailboxes does not tell it; it becomes 1, and clients load all messages again",
-        "restore dovecot.index from a backup; else repair takes it from mailtally.state, or makes a new one";
+        "restore dovecot.index from a backup; else repair takes it from mailtally.state, or makes a new one",
+        "repair" => "restore dovecot.index from a backup";
     INDEX_UNKNOWN_RECORD = "index.unknown-record", Info,
         "the index log has records of a kind that this version does not know; they are passed over",
         "nothing";
@@ -387,41 +455,51 @@ rules! {
         "restore dovecot.index and its log from a backup, and run again";
     INDEX_ELSEWHERE = "index.elsewhere", Error,
         "no mailbox of a dbox account has an index, and nothing is left of one: it may be that the server keeps them elsewhere, and the location does not say where; UIDs, flags and keywords are not those that clients know",
-        "name the directory of the indexes, as in sdbox:PATH:INDEX=DIR (doveconf -h mail_location tells it), and run again; where they are lost, repair makes new ones";
+        "name the directory of the indexes, as in sdbox:PATH:INDEX=DIR (doveconf -h mail_location tells it), and run again; where they are lost, repair makes new ones",
+        "repair" => "name the directory of the indexes, as in sdbox:PATH:INDEX=DIR (doveconf -h mail_location tells it), and run again";
     INDEX_MISSING = "index.missing", Error,
         "a dbox mailbox has no index: UIDs are those of the file names; flags and keywords are gone, but for what its log still tells",
-        "run repair, or restore dovecot.index from a backup";
+        "run repair, or restore dovecot.index from a backup",
+        "repair" => "restore dovecot.index from a backup";
 
     DBOX_LOST = "dbox.lost", Error,
         "the index knows a message whose file is gone",
-        "restore the file from a backup, or run repair";
+        "restore the file from a backup, or run repair",
+        "repair" => "restore the file from a backup";
     DBOX_ORPHAN = "dbox.orphan", Warning,
         "a message file is in no index, though the index is sound; Dovecot would bring it back at the next resync",
-        "look at it; repair --recover-orphans takes it in";
+        "look at it; repair --recover-orphans takes it in",
+        "repair --recover-orphans" => "look at it";
     DBOX_RECOVERED = "dbox.recovered", Error,
         "the index is damaged and does not know messages that are there; they are carried without flags, those of an sdbox with the UIDs of their file names, those of an mdbox with new ones",
-        "look whether expunged messages came back; restore dovecot.index from a backup for the flags, or run repair";
+        "look whether expunged messages came back; restore dovecot.index from a backup for the flags, or run repair",
+        "repair" => "look whether expunged messages came back; restore dovecot.index from a backup for the flags";
     DBOX_ALT = "dbox.alt", Error,
         "the alternative storage of the account is not named or not there; messages that lie in it are not carried",
         "name it with ALT=, or mount it, and run again";
     DBOX_METADATA = "dbox.metadata", Error,
         "the metadata behind a message is missing or damaged; the message is carried, and what is not known of it is derived",
-        "restore the file from a backup, or run repair";
+        "restore the file from a backup, or run repair",
+        "repair" => "restore the file from a backup";
     DBOX_TRUNCATED = "dbox.truncated", Error,
         "the message file ends before its message does; what could be recovered is carried",
-        "restore the file from a backup; else repair keeps what is left of it";
+        "restore the file from a backup; else repair keeps what is left of it",
+        "repair" => "restore the file from a backup";
     DBOX_HEADER = "dbox.header", Error,
         "the header of a message or of its file is damaged; the message is carried where its metadata tells how far it goes",
-        "restore the file from a backup, or run repair";
+        "restore the file from a backup, or run repair",
+        "repair" => "restore the file from a backup";
     DBOX_SIZE = "dbox.size", Warning,
         "a size in the metadata is not the size of the message, as where bytes of it were changed since it was stored",
-        "look at the message, if need be in a backup too; repair corrects the size";
+        "look at the message, if need be in a backup too; repair corrects the size",
+        "repair" => "look at the message, if need be in a backup too";
     DBOX_UNREADABLE = "dbox.unreadable", Error,
         "a message file cannot be read",
         "make the file readable for the run (owner, mode, disk)";
     DBOX_DAMAGED = "dbox.damaged", Error,
         "a compressed message does not decompress, or NULs stand where a block was never written or was lost; what could be recovered is carried",
-        "restore the file from a backup; else repair keeps what is left of it";
+        "restore the file from a backup; else repair keeps what is left of it",
+        "repair" => "restore the file from a backup";
     DBOX_EXTERNAL_ATTACHMENT = "dbox.external-attachment", Error,
         "an attachment that lies outside the store (mail_attachment_dir) cannot be joined to its message, which is not carried",
         "name the directory with ATTACHMENTS=, or restore the attachment from a backup";
@@ -433,35 +511,45 @@ rules! {
         "look at it and remove it";
     DBOX_GUID = "dbox.guid", Warning,
         "the mailbox has no GUID",
-        "run repair";
+        "run repair",
+        "repair" => ELSE;
 
     MDBOX_MAP = "mdbox.map", Error,
         "index and map do not lead to a message, and no other place holds it",
-        "run repair, or restore storage/ from a backup";
+        "run repair, or restore storage/ from a backup",
+        "repair" => "restore storage/ from a backup";
     MDBOX_MAP_MISSING = "mdbox.map-missing", Warning,
         "the map of the storage files is missing or cannot be read; messages are found by their GUIDs",
-        "run repair before a server opens the store";
+        "run repair before a server opens the store",
+        "repair" => ELSE;
     MDBOX_MAP_UIDVALIDITY = "mdbox.map-uidvalidity", Warning,
         "a mailbox was written for another map, as after mixed copies",
-        "run repair before a server opens the store";
+        "run repair before a server opens the store",
+        "repair" => ELSE;
     MDBOX_ASTRAY = "mdbox.astray", Warning,
         "the map or a storage file is damaged where a message should be; the message was found elsewhere by its GUID, and is carried",
-        "run repair before a server opens the store";
+        "run repair before a server opens the store",
+        "repair" => ELSE;
     MDBOX_LOST = "mdbox.lost", Error,
         "a storage file that holds messages is gone, so its messages are not carried",
-        "restore the file from a backup; if it is in alternative storage, name that with ALT=; else repair takes its messages out";
+        "restore the file from a backup; if it is in alternative storage, name that with ALT=; else repair takes its messages out",
+        "repair" => "restore the file from a backup; if it is in alternative storage, name that with ALT=";
     MDBOX_DAMAGED = "mdbox.damaged", Error,
         "bytes of a storage file hold no message that could be read",
-        "restore the file from a backup; else repair keeps what is left of it";
+        "restore the file from a backup; else repair keeps what is left of it",
+        "repair" => "restore the file from a backup";
     MDBOX_INDEX_MISSING = "mdbox.index-missing", Error,
         "a mailbox has no index: its UIDs, flags, UIDVALIDITY and saved dates are gone; the messages that were first saved to it are carried",
-        "restore dovecot.index from a backup, or run repair";
+        "restore dovecot.index from a backup, or run repair",
+        "repair" => "restore dovecot.index from a backup";
     MDBOX_ORPHAN = "mdbox.orphan", Error,
         "stored messages belong to no mailbox although the map counts one, as where an index or a mailbox folder is lost; they are not carried",
-        "restore the mailbox's folder or its index from a backup; repair --recover-orphans takes the messages in";
+        "restore the mailbox's folder or its index from a backup; repair --recover-orphans takes the messages in",
+        "repair --recover-orphans" => "restore the mailbox's folder or its index from a backup";
     MDBOX_REFCOUNT = "mdbox.refcount", Warning,
         "the map counts more or fewer messages than the mailboxes have; a purge may remove too little or too much",
-        "run repair before a server opens the store";
+        "run repair before a server opens the store",
+        "repair" => ELSE;
     MDBOX_UNCOUNTED = "mdbox.uncounted", Warning,
         "a mailbox cannot be read, so nobody knows which stored messages belong to no mailbox, and how many mailboxes have each",
         "make all mailboxes readable for the run and run again; until then no count is lowered, and no orphan is taken in";
@@ -489,6 +577,40 @@ mod tests {
                 assert!(!word.is_empty() && word.chars().all(fits), "{}", rule.code);
             }
             assert!(!rule.cause.is_empty() && !rule.remedy.is_empty());
+        }
+    }
+    #[test]
+    fn a_remedy_that_names_repair_has_another_one_for_what_is_left() {
+        for rule in RULES {
+            let named = rule.remedy.contains("repair");
+            assert_eq!(named, rule.left.is_some(), "{}", rule.code);
+            let Some(left) = &rule.left else { continue };
+            assert!(rule.remedy.contains(left.by), "{}", rule.code);
+            assert!(!left.remedy.contains("repair"), "{}", rule.code);
+            let option = left.by != "repair";
+            let before = if option { rule.remedy } else { left.remedy };
+            assert_eq!(rule.remedy_after(&[]), before, "{}", rule.code);
+            let given = ["--dates", "--recover-orphans"];
+            assert_eq!(rule.remedy_after(&given), left.remedy, "{}", rule.code);
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_remedy_that_is_no_repair_is_left() {
+        let left = |rule: &Rule| rule.remedy_after(&[]);
+        for (rule, wanted) in [
+            (
+                &MAILDIR_KEYWORD_UNNAMED,
+                "add the missing line to dovecot-keywords",
+            ),
+            (&DBOX_METADATA, "restore the file from a backup"),
+            (&INDEX_UIDVALIDITY, "restore dovecot.index from a backup"),
+            (&UIDLIST_TRUNCATED, "nothing"),
+            (&QUOTA_WRAPPED, "run quota --write"),
+            (&MDBOX_REFCOUNT, ELSE),
+            (&MAILDIR_COPY_DATES, MAILDIR_COPY_DATES.remedy),
+        ] {
+            assert_eq!(left(rule), wanted);
         }
     }
 }

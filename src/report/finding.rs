@@ -1,6 +1,5 @@
 //! Damage, and what else an administrator should know: values, not messages.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
@@ -44,7 +43,7 @@ pub struct Finding {
     /// What was seen.
     pub detail: String,
     /// What to do about it: the rule's, but where that was done.
-    pub remedy: Cow<'static, str>,
+    pub remedy: &'static str,
 }
 
 impl Finding {
@@ -56,7 +55,7 @@ impl Finding {
             place: Place::default(),
             rule,
             detail: escape(detail.into().as_bytes()),
-            remedy: rule.remedy.into(),
+            remedy: rule.remedy,
         }
     }
 

@@ -3,14 +3,12 @@
 pub mod catalogue;
 mod event;
 mod finding;
-mod left;
 mod sum;
 mod text;
 
 pub use catalogue::{Rule, Severity};
 pub use event::{Event, Observer};
 pub use finding::{Difference, Finding, Place, Side};
-pub use left::left;
 pub use sum::{
     Digests, Limits, MailboxLine, QuotaLine, QuotaStatus, Status, StepLine, Summary, Usage,
     UserLine, Users, Verdict,

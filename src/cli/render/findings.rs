@@ -22,7 +22,7 @@ pub fn all(out: &mut String, command: &str, heard: &Heard, shown: Shown) {
         let _ = writeln!(out, "\n{word}  {code}  ({count})");
         paragraph(out, shown.width, "  ", first.rule.cause);
         if first.remedy != "nothing" {
-            paragraph(out, shown.width, "  do: ", &first.remedy);
+            paragraph(out, shown.width, "  do: ", first.remedy);
         }
         let mut kept: Vec<_> = kept.iter().collect();
         kept.sort_by_key(|finding| (of_account(&finding.user, mailbox(finding)), &finding.place));
