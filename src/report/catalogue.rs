@@ -303,7 +303,8 @@ rules! {
         "nothing";
     MAILDIR_KEYWORDS_BROKEN = "maildir.keywords-broken", Warning,
         "dovecot-keywords has lines that cannot be read; they are skipped",
-        "look at the file; repair writes it anew";
+        "look at the file; repair writes it anew",
+        "repair" => "look at the file";
     MAILDIR_HARD_LINK = "maildir.hard-link", Info,
         "message files are hard links of one another; each becomes a message of its own",
         "nothing";
