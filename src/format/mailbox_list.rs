@@ -23,6 +23,14 @@ use crate::store::Found;
 /// Its name, in the account's root or where `INDEX=` says.
 pub const LIST: &str = "dovecot.list.index";
 
+/// The list, its logs and its copy.
+pub const FILES: [&str; 4] = [
+    LIST,
+    "dovecot.list.index.log",
+    "dovecot.list.index.log.2",
+    "dovecot.list.index.backup",
+];
+
 /// It can be older than the last UIDs that were given out: by so many, at the most.
 pub const UNKNOWN_UIDS: u32 = 1000;
 
@@ -66,7 +74,12 @@ impl Listed {
 /// The mailboxes of the list in `dir`, by their names on disk with `/` between levels; what cannot be read
 /// tells nothing.
 pub fn read(dir: &Dir) -> BTreeMap<BString, Listed> {
-    let index = dovecot_index::load(dir, LIST, &mut |_| ()).ok().flatten();
+    read_and_tell(dir, &mut |_| ())
+}
+
+/// The same; what is wrong with the list is told.
+pub fn read_and_tell(dir: &Dir, found: Found<'_>) -> BTreeMap<BString, Listed> {
+    let index = dovecot_index::load(dir, LIST, found).ok().flatten();
     index.map(|index| listed(&index)).unwrap_or_default()
 }
 

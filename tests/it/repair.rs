@@ -18,6 +18,7 @@ mod copies; // a message that is stored twice
 mod dates; // file times that are those of a copy
 mod gone; // a whole mailbox is not there any more
 mod hidden; // a mailbox that cannot be read
+mod indexes; // of a Maildir, and the server's list of mailboxes
 mod letters; // of keywords, and who names them
 mod maildir; // what stands in names and lists
 mod mdbox; // many messages a file, and a map

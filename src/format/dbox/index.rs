@@ -1,4 +1,4 @@
-//! The index of a new dbox mailbox: what both formats have in it.
+//! The index of a new mailbox: what all formats have in it.
 
 use bstr::BString;
 use zerocopy::IntoBytes;
@@ -22,30 +22,41 @@ const HAVE_POP3_ORDERS: u8 = 2;
 
 /// The cache field that holds saved dates.
 pub const DATE_SAVE: &str = "date.save";
+const DATE_RECEIVED: &str = "date.received";
 /// A look that never ages: without it the server forgets the field after two idle months.
 const ALWAYS_FRESH: u32 = 0xffff_fffe;
 
 /// The index of a mailbox that is being written.
 pub struct MailboxIndex {
     index: IndexWriter,
-    header: (ExtId, MailboxHeader),
-    last_uidl: ExtId,
+    header: Option<Header>,
     keywords: Option<(ExtId, usize)>,
     cache: Option<(ExtId, CacheWriter)>,
+    /// The cache has received dates too.
+    has_received: bool,
     last_pop3_uid: u32,
 }
 
-/// What one format has in its index and the other has not.
-#[derive(Debug, Clone, Copy)]
+/// What only the index of a dbox mailbox has.
+struct Header {
+    place: ExtId,
+    is: MailboxHeader,
+    last_uidl: ExtId,
+}
+
+/// What one format has in its index and the others have not.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Own<'a> {
-    /// The name of the extension that holds the mailbox's header.
-    pub header: &'static str,
+    /// The name of the extension that holds the mailbox's header: a Maildir has none.
+    pub header: Option<&'static str>,
     /// The first word of that header.
     pub first_word: u32,
     /// Extensions with a field in each record: name, bytes, alignment.
     pub fields: &'a [(&'static str, u16, u16)],
     /// Saved dates are kept in the cache.
     pub saved_in_cache: bool,
+    /// Received dates are kept with them.
+    pub received_in_cache: bool,
 }
 
 impl MailboxIndex {
@@ -74,33 +85,41 @@ impl MailboxIndex {
             log_file_seq,
             initial_modseq: mailbox.highest_modseq.max(1),
         });
-        let header = MailboxHeader {
+        let is = MailboxHeader {
             first_word: own.first_word.into(),
             mailbox_guid: mailbox.guid.bytes(),
             flags: 0,
             unused: [0; 3],
         };
-        let place = index.extension(own.header, 0, header.as_bytes().to_vec(), 0, 0);
+        let place = own
+            .header
+            .map(|name| index.extension(name, 0, is.as_bytes().to_vec(), 0, 0));
         let fields = own.fields.iter();
         let fields = fields
             .map(|(name, size, align)| index.extension(name, 0, Vec::new(), *size, *align))
             .collect();
-        let last_uidl = index.extension("hdr-pop3-uidl", 0, vec![0; 4], 0, 0);
+        let header = place.map(|place| Header {
+            place,
+            is,
+            last_uidl: index.extension("hdr-pop3-uidl", 0, vec![0; 4], 0, 0),
+        });
         let keywords = (!mailbox.keywords.is_empty()).then(|| keywords(&mut index, mailbox));
         let cache = own.saved_in_cache.then(|| {
-            let saved = FixedField {
-                name: DATE_SAVE,
+            let field = |name| FixedField {
+                name,
                 last_used: ALWAYS_FRESH,
             };
+            let dates = [field(DATE_SAVE), field(DATE_RECEIVED)];
+            let dates = &dates[..=usize::from(own.received_in_cache)];
             let place = index.extension("cache", indexid, Vec::new(), 4, 4);
-            (place, CacheWriter::new(indexid, indexid, &[saved]))
+            (place, CacheWriter::new(indexid, indexid, dates))
         });
         let this = Self {
             index,
-            header: (place, header),
-            last_uidl,
+            header,
             keywords,
             cache,
+            has_received: own.received_in_cache,
             last_pop3_uid: 0,
         };
         (this, fields)
@@ -128,15 +147,19 @@ impl MailboxIndex {
             self.index.set(nth, ext, &bits);
         }
         if let (Some(saved), Some((ext, cache))) = (message.saved, &mut self.cache) {
-            let offset = cache.push(&[seconds(saved)]);
+            let dates = [seconds(saved), seconds(message.received)];
+            let offset = cache.push(&dates[..=usize::from(self.has_received)]);
             self.index.set(nth, *ext, &offset.to_le_bytes());
         }
+        let Some(Header { is, .. }) = &mut self.header else {
+            return nth;
+        };
         if message.pop3_uidl.is_some() {
-            self.header.1.flags |= HAVE_POP3_UIDLS;
+            is.flags |= HAVE_POP3_UIDLS;
             self.last_pop3_uid = uid;
         }
         if message.pop3_order.is_some() {
-            self.header.1.flags |= HAVE_POP3_ORDERS;
+            is.flags |= HAVE_POP3_ORDERS;
         }
         nth
     }
@@ -169,11 +192,18 @@ impl MailboxIndex {
 
     /// What is known only after the last message.
     fn complete(&mut self, first_word: u32) {
-        let (place, mut header) = self.header;
-        header.first_word = first_word.into();
-        self.index.set_header(place, header.as_bytes().to_vec());
+        let Some(Header {
+            place,
+            is,
+            last_uidl,
+        }) = &mut self.header
+        else {
+            return;
+        };
+        is.first_word = first_word.into();
+        self.index.set_header(*place, is.as_bytes().to_vec());
         let last = self.last_pop3_uid.to_le_bytes().to_vec();
-        self.index.set_header(self.last_uidl, last);
+        self.index.set_header(*last_uidl, last);
     }
 }
 

@@ -17,6 +17,12 @@ pub const INDEX: &str = "dovecot.index";
 pub const LOG: &str = "dovecot.index.log";
 /// Its cache.
 pub const CACHE: &str = "dovecot.index.cache";
+/// Files beside an index that would contradict a new one.
+pub const OLD: [&str; 3] = [
+    "dovecot.index.log.2",
+    "dovecot.index.backup",
+    "dovecot.index.tmp",
+];
 
 /// Header data of the index extensions `dbox-hdr` and `mdbox-hdr`: 24 bytes.
 ///

@@ -58,7 +58,7 @@ pub use index::{MailboxIndex, Own};
 pub use kind::{Kind, holds_storage, kind};
 pub use layout::{
     CACHE, FileHeader, INDEX, LOG, MAILBOXES, MAILS, MESSAGE_HEADER, METADATA_MAGIC, MailboxHeader,
-    STORAGE, file_header, message_header, read_message_header,
+    OLD, STORAGE, file_header, message_header, read_message_header,
 };
 pub use mailbox::{About, DboxMailbox, casts_doubt, header_of};
 pub use metadata::{Key, Metadata};

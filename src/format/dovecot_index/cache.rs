@@ -88,6 +88,12 @@ impl Cache {
         }
     }
 
+    /// False where what it has of a message cannot be read: a server that meets that complains.
+    pub fn is_sound(&self, index: &Index, nth: usize) -> bool {
+        let newest = index.cache_offset(nth);
+        newest == 0 || self.gathered(newest, &[]).is_some()
+    }
+
     /// True when some messages may have this field.
     pub fn has(&self, field: &str) -> bool {
         self.fields.iter().any(|known| known.name == field)

@@ -13,6 +13,9 @@ use super::layout::{
 
 /// Seconds of a day.
 const DAY: u32 = 24 * 60 * 60;
+/// A record's flag: it is newer than the name of its file. And what the header says of such.
+const DIRTY: u8 = 0x80;
+const HAVE_DIRTY: u32 = 2;
 /// A record is a multiple of this.
 const RECORD_ALIGN: usize = 4;
 
@@ -204,6 +207,9 @@ impl IndexWriter {
         header.header_size = number(header_size);
         header.record_size = number(layout.record_size);
         header.compat_flags = LITTLE_ENDIAN;
+        if self.with(DIRTY).next().is_some() {
+            header.flags = HAVE_DIRTY.into();
+        }
         header.indexid = head.indexid.into();
         header.uid_validity = head.uid_validity.into();
         header.next_uid = head.next_uid.into();

@@ -51,6 +51,8 @@ pub(super) struct MaildirMailbox<'a> {
     pub(super) deduced: BTreeMap<u32, BString>,
     table: Table,
     pub(super) index: Option<Index>,
+    /// All of the index could be read.
+    pub(super) index_is_whole: bool,
     /// What the server's cache tells, by place in the index.
     cached: Vec<Cached>,
     notes: Mutex<Notes>,
@@ -65,6 +67,8 @@ pub(super) struct MaildirMailbox<'a> {
     pub(super) matched: u64,
     /// Messages that have a new UID, where lines of the uidlist are lost.
     pub(super) renumbered: u64,
+    /// Messages that no line of the uidlist names.
+    pub(super) unlisted: u64,
     access: Option<Access>,
 }
 
@@ -95,10 +99,11 @@ impl<'a> MaildirMailbox<'a> {
             found,
             links: Links::default(),
             uidvalidity,
+            index_is_whole: true,
         };
         let control = opening.control()?;
-        let index = opening.index()?;
         let (list, bytes, list_name) = opening.uidlist(control.as_ref());
+        let index = opening.index(&list)?;
         let index = index.filter(|index| opening.belongs(index, &list, list_name));
         let told = list
             .uidvalidity
@@ -115,6 +120,7 @@ impl<'a> MaildirMailbox<'a> {
             (index.as_ref(), &cached),
         );
         drop(bytes);
+        let index_is_whole = opening.index_is_whole;
         let opened_links = std::mem::take(&mut opening.links);
         opening.tell_tmp();
         opening.tell_missing_dirs();
@@ -162,6 +168,7 @@ impl<'a> MaildirMailbox<'a> {
             deduced: BTreeMap::new(),
             table: Table::default(),
             index,
+            index_is_whole,
             cached,
             notes: Mutex::default(),
             read: Default::default(),
@@ -170,6 +177,7 @@ impl<'a> MaildirMailbox<'a> {
             recalled: joined.recalled,
             matched: joined.matched,
             renumbered: joined.renumbered,
+            unlisted: joined.unlisted,
             access: dir.own_stat().ok().map(Access::from),
         };
         this.deduce_names();
@@ -189,7 +197,7 @@ impl<'a> MaildirMailbox<'a> {
     /// What the index tells of letters. It tells nothing of a message whose flags it has in another way than the
     /// name: that was changed since.
     pub(super) fn indexed_letters(&self) -> Letters {
-        let Some(index) = &self.index else {
+        let Some(index) = self.index.as_ref().filter(|_| self.index_is_whole) else {
             return Letters::default();
         };
         let mut letters = Letters::of(index.keyword_names());
@@ -350,6 +358,47 @@ impl<'a> MaildirMailbox<'a> {
                 .and_then(|order| u32::try_from(order).ok()),
             sealed: None,
         }
+    }
+
+    /// The `nth` message as a new index is to have it, with the flags that only the index knows. It has a saved date
+    /// where the server's cache told one of its dates.
+    pub(super) fn as_indexed(&self, nth: usize) -> (Message, u8) {
+        let stat = self.stat(nth);
+        let (flags, keywords) = self.marks(nth);
+        let Cached {
+            received, saved, ..
+        } = self.cached(nth);
+        let changed = stat.map(|stat| stat.ctime).filter(|_| received.is_some());
+        let own_flags = self.index.as_ref().zip(self.in_index(nth));
+        let own_flags = own_flags.map_or(0, |(index, at)| index.flags[at] & DIRTY);
+        let message = Message {
+            uid: self.uid(nth),
+            flags,
+            keywords,
+            received: { received.map(i64::from) }
+                .or(stat.map(|stat| stat.mtime))
+                .unwrap_or(0),
+            saved: saved.map(i64::from).or(changed),
+            guid: self.guid(nth),
+            pop3_uidl: None,
+            pop3_order: None,
+            sealed: None,
+        };
+        (message, own_flags)
+    }
+
+    /// What only the index can have told, and a damaged one no longer does.
+    pub(super) fn unread_marks(&self) -> Option<&'static str> {
+        let Some(index) = &self.index else {
+            return Some(
+                "what only the index told: how often the mailbox was changed, and keywords beyond 26",
+            );
+        };
+        let has_all_letters = self.letters.iter().all(Option::is_some);
+        let has_more = self.indexed.iter().any(|known| !known.lettered);
+        let is_partly_read = !index.unread.is_empty();
+        (is_partly_read && (has_all_letters || has_more))
+            .then_some("keywords beyond 26 that stood in the part of the index that cannot be read")
     }
 
     /// The place of the `nth` message in the index.

@@ -99,7 +99,7 @@ impl Opening<'_, '_> {
         index: Option<&Index>,
         cached: &[Cached],
     ) -> (u64, bool) {
-        let Some(index) = index else {
+        let Some(index) = index.filter(|_| self.index_is_whole) else {
             return (0, false);
         };
         let unlisted = (0..listing.len()).filter(|nth| listing.slot(*nth).uid == 0);

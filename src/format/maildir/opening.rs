@@ -10,14 +10,14 @@ use super::links::Links;
 use super::listing::{Listing, Place};
 use super::mailbox::path_in;
 use super::read::Maildir;
-use super::uidlist::{self, Uidlist};
+use super::uidlist::{self, Row, Uidlist};
 use crate::disk::{Dir, Kind, Stat};
 use crate::error::Result;
-use crate::format::dovecot_index::{self, Cache, Index};
+use crate::format::dovecot_index::{self, Cache, Index, Origin};
 use crate::format::names::made_message_guid;
 use crate::model::{MailboxName, UidValidity};
 use crate::report::catalogue as rules;
-use crate::report::{Finding, Rule, counted, escape};
+use crate::report::{Finding, Rule, Severity, counted, escape};
 use crate::store::Found;
 
 /// Deliveries are done or dead after this.
@@ -36,6 +36,8 @@ pub(super) struct Opening<'o, 'f> {
     pub(super) found: Found<'f>,
     pub(super) links: Links,
     pub(super) uidvalidity: UidValidity,
+    /// All of the index could be read.
+    pub(super) index_is_whole: bool,
 }
 
 /// What the server's cache tells of a message.
@@ -65,6 +67,8 @@ pub(super) struct Joined {
     pub(super) matched: u64,
     /// Messages that have a new UID, where lines of the uidlist are lost.
     pub(super) renumbered: u64,
+    /// Messages that no line of the uidlist names.
+    pub(super) unlisted: u64,
 }
 
 impl Maildir {
@@ -111,18 +115,36 @@ impl Opening<'_, '_> {
         self.store.index_dir(self.folder, self.dir)
     }
 
-    pub(super) fn index(&mut self) -> Result<Option<Index>> {
+    /// The index. One with a damaged header is used where the uidlist has all that it has.
+    pub(super) fn index(&mut self, list: &Uidlist) -> Result<Option<Index>> {
         let Some(dir) = self.index_dir()? else {
             return Ok(None);
         };
         let (name, folder) = (self.name, self.folder);
-        let found = &mut *self.found;
-        let loaded = dovecot_index::load(&dir, INDEX, &mut |finding| {
+        let (found, is_whole) = (&mut *self.found, &mut self.index_is_whole);
+        let mut tell = |finding: Finding| {
+            *is_whole &= finding.severity() == Severity::Info;
             found(placed(finding, name, folder));
-        });
-        match loaded {
-            Ok(index) => Ok(index.filter(|index| index.uid_validity != 0)),
+        };
+        let is_listed = |uid: &u32| {
+            { &list.rows }
+                .binary_search_by_key(uid, |row: &Row| row.uid)
+                .is_ok()
+        };
+        let mut holds_up = |index: &Index, is_whole: bool| {
+            is_whole && !index.uids.is_empty() && index.uids.iter().all(is_listed)
+        };
+        match dovecot_index::load_checked(&dir, INDEX, &mut holds_up, &mut tell) {
+            Ok(mut index) => {
+                let damaged = index.iter_mut().filter(|it| it.origin == Origin::Damaged);
+                damaged.for_each(|index| {
+                    let told = list.uidvalidity.filter(|_| index.uid_validity == 0);
+                    index.uid_validity = told.unwrap_or(index.uid_validity);
+                });
+                Ok(index.filter(|index| index.uid_validity != 0))
+            }
             Err(error) => {
+                self.index_is_whole = false;
                 self.tell(&rules::INDEX_BROKEN, error.chain());
                 Ok(None)
             }
@@ -139,6 +161,15 @@ impl Opening<'_, '_> {
         let Ok(Some(cache)) = Cache::open(&dir, "dovecot.index.cache", index, &mut tell) else {
             return Ok(Vec::new());
         };
+        let is_broken = |nth: &usize| !cache.is_sound(index, *nth);
+        let broken = (0..index.uids.len()).filter(is_broken).count() as u64;
+        if broken > 0 && self.index_is_whole {
+            let detail = format!(
+                "what it has of {} cannot be read",
+                counted(broken, "message")
+            );
+            tell(Finding::new(&rules::INDEX_CACHE, detail).path("dovecot.index.cache"));
+        }
         if !FIELDS.iter().any(|field| cache.has(field)) {
             return Ok(Vec::new());
         }
@@ -339,7 +370,7 @@ impl Opening<'_, '_> {
         let mut again = 0_u64;
         for nth in 0..listing.len() {
             let uid = listing.slot(nth).uid;
-            if uid != 0 && uid < index.next_uid && index.position(uid).is_none() {
+            if uid != 0 && index.unread.is_empty() && index.was_expunged(uid) {
                 listing.forget_uid(nth);
                 again += 1;
             }
@@ -406,6 +437,7 @@ impl Opening<'_, '_> {
             recalled: again,
             matched,
             renumbered,
+            unlisted: given.given + again + matched,
         }
     }
 

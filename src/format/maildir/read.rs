@@ -238,7 +238,7 @@ impl Maildir {
         let list = self.options.index.as_ref().unwrap_or(&self.root);
         let selectable = { self.folders.iter().enumerate() }.filter(|(_, it)| it.selectable);
         let there = selectable.map(|(nth, folder)| (self.listed_as(folder), nth));
-        let listed = mailbox_list::read(list);
+        let listed = mailbox_list::read_and_tell(list, found);
         let gone = mailbox_list::gone(&listed, &there.collect(), |nth| self.guid_of(nth));
         mailbox_list::tell(&gone, self.options.utf8, found);
     }

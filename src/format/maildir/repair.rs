@@ -10,13 +10,17 @@
 //! a keyword letter has no name         the one that the index tells; else that of the account's other folders, if they
 //!                                      agree
 //! dovecot-keywords is damaged          a new one: sound lines, and these names
+//! index, log or cache damaged          new ones, of all that is left of them and of what the names tell
+//! the list of mailboxes is damaged     it goes: a server makes it anew
 //! maildirsize                          what the messages add up to; its limits stay
 //! file times, when asked to            those that are plainly of a copy become better ones    `dates`
 //! ```
-//! A message file is never written to, only replaced where it is torn, and kept. The server's own indexes follow what is there.
+//! A message file is never written to, only replaced where it is torn, and kept. A sound index follows what is
+//! there.
 
 mod cache;
 mod dates;
+mod index;
 mod letters;
 mod names;
 mod rows;
@@ -45,7 +49,11 @@ use crate::store::{Claims, MailboxSource, Source};
 /// Looks at the account in `root`.
 pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Result<Plan> {
     let mut unreadable = false;
-    let mut found = |finding: Finding| unreadable |= finding.rule == &rules::MAILBOX_UNREADABLE;
+    let mut of_account = Vec::new();
+    let mut found = |finding: Finding| {
+        unreadable |= finding.rule == &rules::MAILBOX_UNREADABLE;
+        of_account.push(finding);
+    };
     let mut store = super::read::open_typed(root.again()?, open, &mut found)?;
     store.recall()?;
     let mut repair = Repair {
@@ -65,6 +73,7 @@ pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Re
             repair.mailbox(nth)?;
         }
     }
+    repair.list_of_mailboxes(&of_account)?;
     repair.usage(root, open);
     Ok(repair.plan)
 }
@@ -187,7 +196,10 @@ impl<'s> Repair<'s> {
         }
         self.name_letters(&mailbox, folder);
         let mut outdated = cache::Outdated::of(&fates);
-        if !codes.is_empty() || fates.iter().any(Fate::changes) {
+        let index_codes = index::codes(&findings);
+        // What a new index has needs its line.
+        let has_unlisted = !index_codes.is_empty() && mailbox.unlisted > 0;
+        if !codes.is_empty() || has_unlisted || fates.iter().any(Fate::changes) {
             codes.sort_unstable();
             codes.dedup();
             let (does, unknown) = self.store.told_of(nth, &mailbox);
@@ -199,7 +211,10 @@ impl<'s> Repair<'s> {
             self.write_list(&mailbox, folder, &fates, (codes, does, lost));
         }
         self.redate(&mailbox, folder, &fates, &mut outdated);
-        self.correct_cache(&mailbox, folder, outdated)
+        if index_codes.is_empty() {
+            return self.correct_cache(&mailbox, folder, outdated);
+        }
+        self.write_index(&mailbox, folder, index_codes, outdated)
     }
 
     /// A mailbox, and what was found in it. One that can be read in part is left alone too: what is written of

@@ -51,10 +51,11 @@ impl Destination for MdboxAccount {
             return Ok(Box::new(OnlyAbove::of(mailbox)));
         };
         let own = Own {
-            header: HEADER,
+            header: Some(HEADER),
             first_word: self.pool.uid_validity(),
             fields: &[(MAIL, 8, 4), (GUID, 16, 1)],
             saved_in_cache: false,
+            received_in_cache: false,
         };
         let (index, fields) = MailboxIndex::new(mailbox, self.writing.now(), &own);
         Ok(Box::new(MdboxMailbox {

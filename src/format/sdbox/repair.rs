@@ -25,7 +25,7 @@ use crate::disk::plan::{About, Act, Path, Plan};
 use crate::disk::{Dir, NewFile};
 use crate::error::{Error, Result};
 use crate::format::dbox::{
-    CACHE, INDEX, Identities, LOG, Looked, MailboxIndex, Own, RECALLED_FROM, Tree, doubt_loss,
+    CACHE, INDEX, Identities, LOG, Looked, MailboxIndex, OLD, Own, RECALLED_FROM, Tree, doubt_loss,
     if_readable, look, lost_with, mended_by_a_new_index, not_stored, stored_anew,
 };
 use crate::format::dovecot_index::{Index, Origin};
@@ -34,13 +34,6 @@ use crate::model::{Flags, Message};
 use crate::report::catalogue::{DBOX_LOST, DBOX_ORPHAN, DBOX_RECOVERED, INDEX_LOST};
 use crate::report::{Finding, counted};
 use crate::store::{Found, MailboxSource};
-
-/// Files beside an index that would contradict a new one.
-const OLD: [&str; 3] = [
-    "dovecot.index.log.2",
-    "dovecot.index.backup",
-    "dovecot.index.tmp",
-];
 
 /// Looks at the account in `root`.
 pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Result<Plan> {
@@ -411,10 +404,11 @@ fn follow_log(
 
 fn own() -> Own<'static> {
     Own {
-        header: HEADER,
+        header: Some(HEADER),
         first_word: 0,
         fields: &[],
         saved_in_cache: true,
+        received_in_cache: false,
     }
 }
 

@@ -55,10 +55,11 @@ impl Destination for SdboxAccount {
             return Ok(Box::new(OnlyAbove::of(mailbox)));
         };
         let own = Own {
-            header: HEADER,
+            header: Some(HEADER),
             first_word: 0,
             fields: &[],
             saved_in_cache: true,
+            received_in_cache: false,
         };
         let (index, _) = MailboxIndex::new(mailbox, self.writing.now(), &own);
         Ok(Box::new(SdboxMailbox {

@@ -28,6 +28,7 @@ use Asked::{Losing, Plainly, With};
 const MENDED: &[(&str, Asked)] = &[
     ("index.broken", Plainly),
     ("index.indexid", Plainly),
+    ("index.cache", Plainly),
     ("index.log", Losing),
     ("index.log-gap", Plainly),
     ("index.log-lost", Plainly),
@@ -93,7 +94,6 @@ const LEFT: &[&str] = &[
     "quota.vsize",
     "index.unknown-record",
     "index.pending-expunge",
-    "index.cache",
     "index.behind",
     "dbox.alt",
     "dbox.unreadable",

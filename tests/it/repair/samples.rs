@@ -23,6 +23,7 @@ type Recipe = (&'static str, fn() -> Damaged);
 pub const RECIPES: &[Recipe] = &[
     ("index.broken", index_broken),
     ("index.indexid", index_indexid),
+    ("index.cache", index_cache),
     ("index.log", index_log),
     ("index.log-gap", index_log_gap),
     ("index.log-lost", index_log_lost),
@@ -394,6 +395,12 @@ fn maildir_letter() -> Damaged {
     }
     fs::write(damaged.at(".Named/dovecot-keywords"), "25 $Last\n").unwrap();
     damaged
+}
+
+fn index_cache() -> Damaged {
+    let damaged = maildir();
+    let cache = damaged.at("dovecot.index.cache");
+    damaged.changed(&cache, |bytes| bytes[1024..2048].fill(0))
 }
 
 /// A zeroed line; the server's index tells the name.

@@ -363,10 +363,11 @@ impl Repair<'_> {
         at: &IndexAt,
     ) {
         let own = Own {
-            header: HEADER,
+            header: Some(HEADER),
             first_word: self.map.uid_validity,
             fields: &[(MAIL, 8, 4), (GUID, 16, 1)],
             saved_in_cache: false,
+            received_in_cache: false,
         };
         let now = self.options.now;
         let (mut index, fields) = MailboxIndex::of(identity, now, generation, &own);
