@@ -73,18 +73,22 @@ fn limit(part: &[u8]) -> Option<(u64, u8)> {
 pub fn read(bytes: &[u8]) -> StoredUsage {
     let mut lines = bytes.lines();
     let limits = lines.next().map(limits).unwrap_or_default();
-    let mut used = Some((0_i64, 0_i64));
-    for line in lines.filter(|line| !line.trim().is_empty()) {
+    let first = first_line(bytes);
+    let has_no_limits = limits_alone(first) != first;
+    let mut lines = lines.filter(|line| !line.trim().is_empty()).peekable();
+    // Damage to the end of the first line takes the usage into it.
+    let is_swallowed = has_no_limits && lines.peek().is_none();
+    let mut used = (!is_swallowed).then_some((0_i64, 0_i64));
+    for line in lines {
         used = used.zip(change(line)).and_then(|(sum, step)| {
             let bytes = sum.0.checked_add(step.0)?;
             Some((bytes, sum.1.checked_add(step.1)?))
         });
     }
-    let first = first_line(bytes);
     StoredUsage {
         limits,
         used,
-        has_no_limits: limits_alone(first) != first,
+        has_no_limits,
     }
 }
 
@@ -164,6 +168,8 @@ mod tests {
     fn what_cannot_be_read_is_no_number() {
         assert_eq!(read(b"\nx y\n").used, None);
         assert_eq!(read(b"\n9223372036854775807 1\n1 1\n").used, None);
+        assert_eq!(read(b"1000S\0\0\0 12\n").used, None, "no line is left");
+        assert_eq!(read(b"\0\0\0\0").used, None);
         assert_eq!(read(b"").used, Some((0, 0)));
         assert_eq!(read(b"NOQUOTA\n").limits, QuotaLimits::default());
     }

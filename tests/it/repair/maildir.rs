@@ -197,6 +197,16 @@ fn what_is_left_of_a_torn_message_takes_its_place_and_the_file_is_kept() {
 }
 
 #[test]
+fn a_maildirsize_whose_usage_is_garbage_is_broken_and_not_out_of_date() {
+    for text in ["1000S\0\0\0\0 12\n", "1000S\n\0\0\0\0\n", "\0\0\0\0\0\0"] {
+        let account = Maildir::five_and_one().put("maildirsize", text);
+        let ran = account.inspect();
+        assert_eq!(ran.codes(), ["quota.broken"], "{text:?}: {ran}");
+        assert_eq!(mended(&repair(&account)), ["quota.broken"], "{text:?}");
+    }
+}
+
+#[test]
 fn a_letter_that_other_folders_name_alike_gets_that_name() {
     let account = Maildir::five_and_one()
         .message("INBOX", &format!("{}:2,Sa", name(7)), mail("lettered"))
