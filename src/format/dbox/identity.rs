@@ -17,11 +17,6 @@ use crate::model::{Mailbox, MailboxName, UidValidity};
 use crate::report::escape;
 
 /// The server's list of mailboxes: it makes a new one, and ours would be older than the indexes.
-const LIST: [&str; 3] = [
-    "dovecot.list.index",
-    "dovecot.list.index.log",
-    "dovecot.list.index.log.2",
-];
 /// What a mailbox is called that takes in messages of none; with a number where there is one.
 const RECOVERED: &str = "Recovered";
 
@@ -182,14 +177,16 @@ impl Identities {
         // Nothing else would tell that mailboxes are gone, where their messages are not in a new one. A server
         // sees by the logs what is new to its list.
         let is_needed = !self.gone.is_empty() && !self.has_recovered_gone;
-        if plan.is_empty() || is_needed {
+        let is_damaged = !tree.list_codes.is_empty();
+        if (plan.is_empty() && !is_damaged) || is_needed {
             return Ok(());
         }
         let mut lost = self.gone.clone();
         let lists = places.index.as_ref().unwrap_or(root);
-        for name in LIST {
+        for name in mailbox_list::FILES {
             if lists.stat_if_there(name)?.is_some() {
                 let about = About {
+                    codes: tree.list_codes.clone(),
                     lost: std::mem::take(&mut lost),
                     ..About::of("the server lists its mailboxes anew")
                 };

@@ -359,6 +359,24 @@ impl Mails {
         })
     }
 
+    /// The server's cache. What of it cannot be read is told: a server that meets that complains.
+    pub fn cache(
+        &self,
+        index: &Index,
+        name: &MailboxName,
+        found: Found<'_>,
+    ) -> Result<Option<Cache>> {
+        let Some((dir, path)) = &self.index else {
+            return Ok(None);
+        };
+        let mut told = |finding: Finding| found(DboxMailbox::within(finding, name, path));
+        let cache = Cache::open(dir, CACHE, index, &mut told)?;
+        if let Some(cache) = &cache {
+            cache.tell_broken(CACHE, index, &mut told);
+        }
+        Ok(cache)
+    }
+
     /// Saved dates by place, where the cache tells them.
     pub fn saved_dates(
         &self,
@@ -366,11 +384,7 @@ impl Mails {
         name: &MailboxName,
         found: Found<'_>,
     ) -> Result<Vec<Option<u32>>> {
-        let Some((dir, path)) = &self.index else {
-            return Ok(Vec::new());
-        };
-        let mut told = |finding: Finding| found(DboxMailbox::within(finding, name, path));
-        let cache = Cache::open(dir, CACHE, index, &mut told)?;
+        let cache = self.cache(index, name, found)?;
         let Some(cache) = cache.filter(|cache| cache.has(DATE_SAVE)) else {
             return Ok(Vec::new());
         };

@@ -174,6 +174,7 @@ pub fn lost_with(finding: &Finding) -> String {
 pub fn mended_by_a_new_index(rule: &'static Rule) -> bool {
     let mended = [
         &rules::INDEX_BROKEN,
+        &rules::INDEX_CACHE,
         &rules::INDEX_INDEXID,
         &rules::INDEX_LOG,
         &rules::INDEX_LOG_GAP,

@@ -9,6 +9,7 @@ use bstr::{BString, ByteSlice};
 use super::layout::{INDEX, LOG, MAILBOXES, MAILS};
 use super::mailbox::mailbox_guid;
 use super::places::{Mails, Places};
+use super::repair::mended_by_a_new_index;
 use crate::digest::Facts;
 use crate::disk::{Dir, Entry, Kind};
 use crate::error::{Error, Result};
@@ -40,6 +41,8 @@ pub struct Tree {
     mailboxes: Dir,
     /// What the server's list tells, by the names on disk.
     pub(super) listed: BTreeMap<BString, Listed>,
+    /// What is wrong with the list.
+    pub(super) list_codes: Vec<&'static str>,
     /// The name of the file.
     subscriptions: String,
     /// What belongs to the account as a whole.
@@ -79,12 +82,22 @@ impl Tree {
         });
         let (names, folders) = walk.folders.into_iter().unzip();
         let subscriptions = options.subscriptions.as_deref().unwrap_or(SUBSCRIPTIONS);
+        let mut list_codes = Vec::new();
+        let lists = places.index.as_ref().unwrap_or(root);
+        let listed = mailbox_list::read_and_tell(lists, &mut |finding| {
+            if mended_by_a_new_index(finding.rule) {
+                list_codes.push(finding.rule.code);
+            }
+            found(finding);
+        });
+        list_codes.dedup();
         let this = Self {
             names,
             folders,
             account: account(root, &places, subscriptions, options.utf8, found),
             mailboxes,
-            listed: mailbox_list::read(places.index.as_ref().unwrap_or(root)),
+            listed,
+            list_codes,
             is_partly_hidden,
             utf8: options.utf8,
             subscriptions: subscriptions.into(),

@@ -19,8 +19,8 @@ use crate::Result;
 use crate::bytes::{Cursor, Decode};
 use crate::disk::{Dir, File, Kind};
 use crate::error::At;
-use crate::report::Finding;
 use crate::report::catalogue::INDEX_CACHE;
+use crate::report::{Finding, counted};
 
 /// Up to this size the file is read once, above it piece by piece.
 pub(super) const WHOLE_MOST: u64 = 16 << 20;
@@ -88,10 +88,18 @@ impl Cache {
         }
     }
 
-    /// False where what it has of a message cannot be read: a server that meets that complains.
-    pub fn is_sound(&self, index: &Index, nth: usize) -> bool {
-        let newest = index.cache_offset(nth);
-        newest == 0 || self.gathered(newest, &[]).is_some()
+    /// Says of how many messages what it has cannot be read: a server that meets that complains.
+    pub fn tell_broken(&self, name: &str, index: &Index, found: &mut dyn FnMut(Finding)) {
+        let is_broken = |nth: &usize| {
+            let newest = index.cache_offset(*nth);
+            newest != 0 && self.gathered(newest, &[]).is_none()
+        };
+        let broken = (0..index.uids.len()).filter(is_broken).count() as u64;
+        if broken > 0 {
+            let messages = counted(broken, "message");
+            let why = format!("what it has of {messages} cannot be read");
+            found(Finding::new(&INDEX_CACHE, why).path(name));
+        }
     }
 
     /// True when some messages may have this field.

@@ -161,14 +161,8 @@ impl Opening<'_, '_> {
         let Ok(Some(cache)) = Cache::open(&dir, "dovecot.index.cache", index, &mut tell) else {
             return Ok(Vec::new());
         };
-        let is_broken = |nth: &usize| !cache.is_sound(index, *nth);
-        let broken = (0..index.uids.len()).filter(is_broken).count() as u64;
-        if broken > 0 && self.index_is_whole {
-            let detail = format!(
-                "what it has of {} cannot be read",
-                counted(broken, "message")
-            );
-            tell(Finding::new(&rules::INDEX_CACHE, detail).path("dovecot.index.cache"));
+        if self.index_is_whole {
+            cache.tell_broken("dovecot.index.cache", index, &mut tell);
         }
         if !FIELDS.iter().any(|field| cache.has(field)) {
             return Ok(Vec::new());

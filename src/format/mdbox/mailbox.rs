@@ -58,14 +58,18 @@ impl<'a> MdboxMailbox<'a> {
             in_doubt |= casts_doubt(&finding);
             found(finding);
         })?;
-        let mut told = |finding: Finding| found(DboxMailbox::within(finding, name, &mails.path));
         let is_made = index.is_none();
+        let within = |finding: Finding| DboxMailbox::within(finding, name, &mails.path);
+        let mut told = |finding: Finding| found(within(finding));
         let (index, unnamed) = match index {
             Some(mut index) if in_doubt => {
                 let unnamed = made::complete(store, nth, mails, &mut index, &mut told);
                 (index, unnamed)
             }
-            Some(index) => (index, Vec::new()),
+            Some(index) => {
+                mails.cache(&index, name, &mut told)?;
+                (index, Vec::new())
+            }
             None => {
                 let unnamed = store.unnamed(nth);
                 told(missing_index(unnamed.len()));

@@ -31,7 +31,7 @@ use crate::format::dbox::{
 use crate::format::dovecot_index::{Index, Origin};
 use crate::format::{OpenOptions, RepairOptions};
 use crate::model::{Flags, Message};
-use crate::report::catalogue::{DBOX_LOST, DBOX_ORPHAN, DBOX_RECOVERED, INDEX_LOST};
+use crate::report::catalogue::{DBOX_LOST, DBOX_ORPHAN, DBOX_RECOVERED, INDEX_CACHE, INDEX_LOST};
 use crate::report::{Finding, counted};
 use crate::store::{Found, MailboxSource};
 
@@ -115,6 +115,10 @@ impl Repair<'_> {
             if is_lost {
                 seen.lost
                     .push(format!("flags and keywords of {}", finding.detail));
+            }
+            if finding.rule == &INDEX_CACHE {
+                seen.lost
+                    .push(format!("saved dates that {CACHE} had: {}", finding.detail));
             }
             if [&DBOX_LOST, &INDEX_LOST].contains(&finding.rule) {
                 seen.code(finding.rule.code);

@@ -25,6 +25,13 @@ const NAMES: [&str; 4] = [
     "dovecot.map.index.log",
 ];
 
+/// Files that only help a server.
+const HELP: [&str; 3] = [
+    "dovecot.index.cache",
+    "dovecot.list.index",
+    "dovecot.list.index.log",
+];
+
 #[test]
 fn a_zeroed_block_of_a_server_s_index_costs_no_message_and_nothing_in_silence() {
     for format in ["sdbox", "mdbox"] {
@@ -42,21 +49,33 @@ fn a_server_takes_what_is_repaired_after_a_zeroed_block_for_its_own() {
     for format in ["sdbox", "mdbox"] {
         let sample = Damaged::sample(format);
         for path in indexes(&sample.store()) {
-            let damaged = Damaged::sample(format);
-            let file = damaged.at(&path);
-            let damaged = damaged.changed(&file, |bytes| {
-                let to = bytes.len().min(512);
-                bytes[256.min(to)..to].fill(0);
-            });
-            damaged.repair();
-            let dovecot = server.serve(format, damaged.store());
-            let before = dovecot.account().without_modseqs();
-            dovecot.force_resync();
-            let after = dovecot.account().without_modseqs();
-            assert_eq!(after, before, "{}", path.display());
-            dovecot.assert_silent();
+            served(&server, format, &path, 256);
+        }
+        for path in files(&sample.store(), &HELP) {
+            // Behind that stand values of a cache, in which nothing tells what was there before.
+            for from in [32, 256] {
+                served(&server, format, &path, from);
+            }
         }
     }
+}
+
+/// A file of the sample is damaged and repaired, and a server neither complains nor finds anything to do.
+fn served(server: &Server, format: &'static str, path: &Path, from: usize) {
+    let damaged = Damaged::sample(format);
+    let file = damaged.at(path);
+    let damaged = damaged.changed(&file, |bytes| {
+        let to = bytes.len().min(from + 256);
+        bytes[from.min(to)..to].fill(0);
+    });
+    damaged.repair();
+    let dovecot = server.serve(format, damaged.store());
+    let before = dovecot.account().without_modseqs();
+    dovecot.force_resync();
+    let after = dovecot.account().without_modseqs();
+    assert_eq!(after, before, "{} from {from}", path.display());
+    let log = dovecot.log();
+    assert_eq!(log, "", "{format}: {} from {from}", path.display());
 }
 
 #[test]
@@ -100,13 +119,18 @@ fn sweep(format: &'static str, store: &Path) {
 }
 
 fn indexes(store: &Path) -> Vec<PathBuf> {
+    files(store, &NAMES)
+}
+
+/// The files below `store` of these names.
+fn files(store: &Path, names: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![store.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
             if entry.file_type().unwrap().is_dir() {
                 folders.push(entry.path());
-            } else if NAMES.iter().any(|name| entry.file_name() == *name) {
+            } else if names.iter().any(|name| entry.file_name() == *name) {
                 found.push(entry.path().strip_prefix(store).unwrap().to_owned());
             }
         }
