@@ -450,7 +450,8 @@ rules! {
         "nothing";
     INDEX_CACHE = "index.cache", Info,
         "the cache file does not belong to the index or cannot be read, or not all of it; what cannot be read is not used",
-        "nothing; repair writes it anew";
+        "nothing; repair writes it anew",
+        "repair" => "nothing";
     INDEX_BEHIND = "index.behind", Error,
         "the server's list of mailboxes knows UIDs that the index of a dbox mailbox does not: messages and changes that came last are missing in it, as where its log is damaged",
         "restore dovecot.index and its log from a backup, and run again";
