@@ -24,6 +24,7 @@ mod maildir; // what stands in names and lists
 mod mdbox; // many messages a file, and a map
 mod places; // accounts that lie in several places, and where what is replaced is kept
 mod recalled; // no index is left, and what a conversion wrote is
+mod refused; // what a server would not take, or take for something else
 mod resync; // the same damage, mended by a server
 mod salvaged; // flags from a log alone, and from the records behind a damaged header
 pub mod samples; // a store for each finding that is mended

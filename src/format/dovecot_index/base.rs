@@ -10,6 +10,7 @@ use super::layout::{
     RECORD_MOST, SEEN,
 };
 use crate::bytes::{Cursor, Decode};
+use crate::report::counted;
 
 /// Extensions at most; Dovecot and its plugins know about twenty.
 pub(super) const EXTENSIONS_MOST: usize = 256;
@@ -81,8 +82,29 @@ pub(super) fn read_behind(
     map.header = header;
     let fields = read_extensions(bytes, &mut map, complain);
     read_records(bytes, &mut map, &fields, complain)?;
+    forget_nameless_keywords(&mut map, complain);
     straighten(&mut map, complain);
     Ok(map)
+}
+
+/// A keyword that a message has and nobody names: its name is damaged. A log must not give it another one.
+fn forget_nameless_keywords(map: &mut Map, complain: &mut dyn FnMut(Decode)) {
+    let mut all = map.extensions.iter_mut();
+    let Some(extension) = all.find(|extension| extension.name == KEYWORDS) else {
+        return;
+    };
+    let names = keywords::names_in(&extension.header).len();
+    let messages = extension.keep_bits_below(names);
+    if messages > 0 {
+        complain(Decode {
+            at: map.header.base_header_size.get().into(),
+            field: "keyword names",
+            why: format!(
+                "keywords of {} have no name",
+                counted(messages as u64, "message")
+            ),
+        });
+    }
 }
 
 fn read_header(bytes: &[u8]) -> Result<BaseHeader, Decode> {

@@ -234,6 +234,25 @@ impl Extension {
         self.column = column;
     }
 
+    /// Clears all bits of the fields but the first `count`; returns of how many messages some were set.
+    pub(super) fn keep_bits_below(&mut self, count: usize) -> usize {
+        let size = usize::from(self.record_size).max(1);
+        let mut changed = 0;
+        for field in self.column.chunks_exact_mut(size) {
+            let mut was_set = false;
+            for (nth, byte) in field.iter_mut().enumerate().skip(count / 8) {
+                let kept = match nth == count / 8 {
+                    true => (1 << (count % 8)) - 1,
+                    false => 0,
+                };
+                was_set |= *byte & !kept != 0;
+                *byte &= kept;
+            }
+            changed += usize::from(was_set);
+        }
+        changed
+    }
+
     /// A zeroed field for one more message.
     pub(super) fn grow(&mut self) {
         let size = self.column.len() + usize::from(self.record_size);
