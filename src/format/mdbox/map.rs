@@ -6,6 +6,8 @@ use super::layout::{MAP, MAP_PLACE, MAP_REF, MapHeader, MapRecord, RefRecord};
 use crate::disk::Dir;
 use crate::error::Result;
 use crate::format::dovecot_index::{self, Index};
+use crate::report::Finding;
+use crate::report::catalogue::INDEX_BROKEN;
 use crate::store::Found;
 
 /// The map of an account.
@@ -36,6 +38,12 @@ impl Map {
         })?;
         let usable =
             index.filter(|index| index.extension(MAP_PLACE).is_some() || index.uids.is_empty());
+        if let Some(nameless) = { usable.as_ref() }.filter(|index| index.uid_validity == 0)
+            && !nameless.uids.is_empty()
+        {
+            is_in_doubt = true;
+            found(Finding::new(&INDEX_BROKEN, "the map has no UIDVALIDITY").path(MAP));
+        }
         Ok(usable.map(|index| Self { index, is_in_doubt }))
     }
 
@@ -44,7 +52,12 @@ impl Map {
         self.is_in_doubt
     }
 
-    /// What ties the mailboxes to this map.
+    /// It tells nothing, as what is left of one whose beginning is lost.
+    pub(super) fn is_blank(&self) -> bool {
+        self.index.uid_validity == 0 && self.index.uids.is_empty()
+    }
+
+    /// What ties the mailboxes to this map; 0 where that is lost.
     pub(super) fn uid_validity(&self) -> u32 {
         self.index.uid_validity
     }

@@ -99,13 +99,15 @@ impl Storage {
             Some(dir) => Map::read(dir, &mut told)?,
             None => None,
         };
-        let this = Self {
+        let mut this = Self {
             dirs,
             map,
             open: Mutex::default(),
             scanned: OnceLock::new(),
         };
-        if this.map.is_none() && !this.files()?.is_empty() {
+        let has_files = !this.files()?.is_empty();
+        this.map = this.map.filter(|map| !(map.is_blank() && has_files));
+        if this.map.is_none() && has_files {
             let detail = "messages are found by their GUIDs";
             found(Finding::new(&rules::MDBOX_MAP_MISSING, detail).path(STORAGE));
         }

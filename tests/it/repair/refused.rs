@@ -52,9 +52,34 @@ fn keywords_whose_names_are_zeroed_and_in_no_log_are_lost_and_said_to_be() {
     let damaged = zeroed("mdbox", &format!("{INBOX}/dovecot.index"), 352, 128);
     let log = damaged.mails("INBOX", "dovecot.index.log");
     let damaged = damaged.without(&[log]);
-    assert!(damaged.inspect().codes().contains(&"index.lost".into()));
+    let inspected = damaged.inspect();
+    assert!(inspected.codes().contains(&"index.lost".into()));
     let ran = damaged.repair().exits(1);
     let lost = lost(&ran).join("\n");
     assert!(lost.contains("have no name"), "{ran}");
     damaged.is_not_touched();
+}
+
+#[test]
+fn a_map_of_which_too_little_is_left_is_made_anew_for_the_mailboxes_as_they_are() {
+    let Some(server) = Server::here("a_map_of_which_too_little_is_left") else {
+        return;
+    };
+    let log = "storage/dovecot.map.index.log";
+    for len in [40, 41, 53, 60] {
+        let damaged = Damaged::sample("mdbox");
+        let path = damaged.at(log);
+        let damaged = damaged.changed(&path, |bytes| bytes.truncate(len));
+        let inspected = damaged.inspect();
+        let codes = inspected.codes();
+        assert!(codes.contains(&"mdbox.map-missing".into()), "{codes:?}");
+        let ran = damaged.repair().exits(0);
+        assert!(
+            !mended(&ran).contains(&"mdbox.map-uidvalidity".into()),
+            "{ran}"
+        );
+        as_before(&damaged);
+        served(&server, &damaged.store(), "mdbox");
+        damaged.is_not_touched();
+    }
 }

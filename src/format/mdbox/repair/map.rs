@@ -134,8 +134,10 @@ impl NewMap {
 impl Repair<'_> {
     /// Gives every message of a mailbox its map UID.
     pub(super) fn name_messages(&mut self) {
-        if self.store.storage.map.is_none() {
-            self.map.uid_validity = self.uid_validity_of_mailboxes();
+        let has_map = self.store.storage.map.is_some();
+        if self.map.uid_validity == 0 {
+            let new = if has_map { 0 } else { self.options.now };
+            self.map.uid_validity = self.uid_validity_of_mailboxes().unwrap_or(new);
         }
         for mailbox in &mut self.mailboxes {
             let ours = mailbox.map == self.map.uid_validity;
@@ -185,14 +187,14 @@ impl Repair<'_> {
         }
     }
 
-    /// The map that most mailboxes were written for.
-    fn uid_validity_of_mailboxes(&self) -> u32 {
+    /// The map that most mailboxes were written for, if any was for one.
+    fn uid_validity_of_mailboxes(&self) -> Option<u32> {
         let mut votes: BTreeMap<u32, usize> = BTreeMap::new();
         for mailbox in self.mailboxes.iter().filter(|mailbox| mailbox.map > 0) {
             *votes.entry(mailbox.map).or_default() += mailbox.entries.len().max(1);
         }
         let most = votes.into_iter().max_by_key(|(_, count)| *count);
-        most.map_or(self.options.now, |(map, _)| map)
+        most.map(|(map, _)| map)
     }
 
     /// Stored messages that no mailbox names stay what they are. Without a map, nobody knows whether they
@@ -249,7 +251,8 @@ impl Repair<'_> {
                 let real = self.scanned.len(place);
                 place.len == 0 || real.is_none_or(|real| real == place.len)
             });
-        self.map_codes.is_empty() && sizes && told.eq(real)
+        let same_id = old.uid_validity() == self.map.uid_validity;
+        self.map_codes.is_empty() && same_id && sizes && told.eq(real)
     }
 
     pub(super) fn write_map(&mut self) -> Result<()> {
