@@ -66,6 +66,11 @@ impl Recall {
             .collect();
     }
 
+    /// When the message came into its mailbox.
+    pub fn saved(&self) -> Option<i64> {
+        self.saved
+    }
+
     /// The message as its index would have it.
     pub fn message(&self, names: &mut Vec<BString>) -> Message {
         let mut message = Message {
@@ -130,7 +135,7 @@ pub fn not_stored(
 }
 
 /// The first of them, and how many more.
-fn shown(uids: &[Uid]) -> String {
+pub fn shown(uids: &[Uid]) -> String {
     let named = uids.iter().take(NAMED).map(ToString::to_string);
     let named = named.collect::<Vec<_>>().join(", ");
     match uids.len().saturating_sub(NAMED) {

@@ -15,11 +15,11 @@ use crate::digest::Facts;
 use crate::disk::{Dir, File};
 use crate::error::Result;
 use crate::format::dbox::{
-    About, DboxMailbox, Extent, Key, Mails, Refused, StoredMessage, casts_doubt, guid_128,
+    About, DboxMailbox, Extent, INDEX, Key, Mails, Refused, StoredMessage, casts_doubt, guid_128,
 };
 use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
 use crate::report::catalogue as rules;
-use crate::report::{Finding, Rule};
+use crate::report::{Finding, Rule, counted};
 use crate::store::{Access, BelievedUsage, Claims, Found, MadeUp, MailboxSource, Opened};
 
 pub(super) struct MdboxMailbox<'a> {
@@ -259,8 +259,34 @@ impl<'a> MdboxMailbox<'a> {
 
     /// What the index alone tells of a message.
     pub(super) fn as_known(&self, nth: usize) -> Message {
-        let saved = self.record(nth).map(|record| record.save_date.get());
-        self.dbox.as_known(nth, saved.map(i64::from))
+        self.dbox.as_known(nth, self.saved(nth))
+    }
+
+    /// When a message came into the mailbox, as the index has it. No server writes a zero: in a damaged index, the
+    /// date is gone.
+    fn saved(&self, nth: usize) -> Option<i64> {
+        let saved = self.record(nth)?.save_date.get();
+        (saved != 0 || !self.in_doubt).then_some(saved.into())
+    }
+
+    /// The index has the message, and no longer knows when it came into the mailbox.
+    pub(super) fn lost_its_date(&self, nth: usize) -> bool {
+        self.record(nth).is_some() && self.saved(nth).is_none()
+    }
+
+    fn tell_lost_dates(&self, found: Found<'_>) {
+        let all = (0..self.len()).filter(|nth| self.lost_its_date(*nth));
+        let uids: Vec<_> = all.map(|nth| self.uid(nth)).collect();
+        if let Some(first) = uids.first() {
+            let records = counted(uids.len() as u64, "record");
+            let detail = format!("{records} without a saved date, the first is of UID {first}");
+            let finding = Finding::new(&rules::INDEX_LOST, detail).path(INDEX);
+            found(DboxMailbox::within(
+                finding,
+                &self.dbox.mailbox.name,
+                &self.dbox.path,
+            ));
+        }
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {
@@ -320,7 +346,7 @@ impl<'a> MdboxMailbox<'a> {
     ) -> Result<Opened<'s>, Box<Finding>> {
         let about = About {
             file: &format_args!("{STORAGE}/{FILE}{}", place.file_id),
-            saved: self.record(nth).map(|record| record.save_date.get().into()),
+            saved: self.saved(nth),
             attachments: self.store.tree.places.attachments(),
             named_by_message: false,
         };
@@ -407,6 +433,7 @@ impl MailboxSource for MdboxMailbox<'_> {
         for nth in noted {
             self.tell_note(nth, found);
         }
+        self.tell_lost_dates(found);
         self.store.conclude(self.nth, self.mapped(), found);
     }
 

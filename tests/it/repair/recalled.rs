@@ -8,6 +8,7 @@ use crate::harness::dovecot::Server;
 use crate::harness::maildir::{Maildir, mail, name};
 use crate::harness::run::{Ran, Run};
 use crate::harness::store::{Mailbox, Store};
+use crate::harness::tree::copy;
 
 /// Flags, keywords, UIDs with gaps, and copies that an mdbox stores once.
 pub(super) fn account() -> Maildir {
@@ -248,4 +249,68 @@ fn messages_that_the_log_tells_were_expunged_are_not_lost() {
 fn repair_without_any_index(account: &Maildir, format: &str, store: &Path) -> Ran {
     without_indexes(store);
     repair(account, format, store)
+}
+
+/// Zeroes bytes of the index of the INBOX.
+fn zeroed(store: &Path, from: usize, len: usize) {
+    let path = store.join("mailboxes/INBOX/dbox-Mails/dovecot.index");
+    let mut bytes = fs::read(&path).unwrap();
+    let to = bytes.len().min(from + len);
+    bytes[from..to].fill(0);
+    fs::write(path, bytes).unwrap();
+}
+
+/// The records of the INBOX, at the end of its index.
+fn records(store: &Path) -> std::ops::Range<usize> {
+    let bytes = fs::read(store.join("mailboxes/INBOX/dbox-Mails/dovecot.index")).unwrap();
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let (header, record, count) = (word(4), word(8), word(32));
+    header..header + record * count
+}
+
+#[test]
+fn what_a_damaged_index_no_longer_names_comes_back_in_the_order_of_uids() {
+    let server = Server::here("what_a_damaged_index_no_longer_names");
+    let account = account();
+    let sound = converted(&account, "mdbox");
+    let before = Store::of("mdbox", &sound, "");
+    let records = records(&sound);
+    // A date alone, at the very end, could be one before 1970.
+    for from in (records.start..records.end - 4).step_by(12) {
+        let store = account.temp().join(format!("damaged-{from}"));
+        copy(&sound, &store);
+        zeroed(&store, from, 40);
+        let ran = repair(&account, "mdbox", &store);
+        let after = Store::of("mdbox", &store, "");
+        assert_eq!(after.findings, [""; 0], "byte {from}: {ran}");
+        assert_same(before.mailbox("INBOX"), after.mailbox("INBOX"));
+        let again = repair(&account, "mdbox", &store).exits(0);
+        assert!(again.records_of("step").is_empty(), "byte {from}: {again}");
+        if let Some(server) = server.as_ref().filter(|_| from % 5 == 0) {
+            let dovecot = server.serve("mdbox", &store);
+            let told = dovecot.account();
+            let uids = told.mailbox("INBOX").messages.iter().map(|it| it.uid);
+            assert_eq!(uids.collect::<Vec<_>>(), [1, 2, 3, 4, 5], "byte {from}");
+            dovecot.assert_silent();
+        }
+    }
+}
+
+#[test]
+fn a_saved_date_that_nothing_tells_any_more_is_lost_and_not_1970() {
+    let account = account();
+    let store = converted(&account, "mdbox");
+    fs::remove_file(store.join("mailtally.state")).unwrap();
+    let records = records(&store);
+    let third = records.start + records.len() / 5 * 2;
+    let date = third + records.len() / 5 - 4;
+    zeroed(&store, date, 40);
+    let ran = repair(&account, "mdbox", &store).exits(1);
+    assert!(
+        lost(&ran).contains(&"uid 3: the saved date".into()),
+        "{ran}"
+    );
+    let after = Store::of("mdbox", &store, "");
+    let message = after.message("INBOX", 3);
+    assert_eq!(message.saved, Some(message.received));
 }

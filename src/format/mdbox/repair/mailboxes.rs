@@ -16,8 +16,8 @@ use crate::disk::plan::{About, Act};
 use crate::error::Result;
 use crate::format::dbox::record::seconds;
 use crate::format::dbox::{
-    CACHE, INDEX, IndexAt, Looked, MailboxIndex, Mails, Own, RECALLED_FROM, guid_128, if_readable,
-    look_at, lost_with, mended_by_a_new_index, not_stored, stored_anew,
+    CACHE, INDEX, IndexAt, Looked, MailboxIndex, Mails, Own, RECALLED_FROM, Recall, guid_128,
+    if_readable, look_at, lost_with, mended_by_a_new_index, not_stored, shown, stored_anew,
 };
 use crate::format::dovecot_index::Generation;
 use crate::format::mailbox_list::{LIST, UNKNOWN_UIDS};
@@ -69,6 +69,8 @@ pub(super) struct Entry {
     pub unnamed: bool,
     /// A conversion wrote that the mailbox has it, and under which UID.
     pub recalled: bool,
+    /// The index no longer knows when it came into the mailbox.
+    pub undated: bool,
     /// Which stored message it is.
     pub map_uid: u32,
     pub guid: [u8; 16],
@@ -110,9 +112,11 @@ impl Repair<'_> {
             findings.push(finding);
         })?;
         let mut read = self.read_mailbox(nth, &mailbox, &findings);
-        if read.made || read.entries.iter().any(|entry| entry.unnamed) {
+        let is_amiss = |entry: &Entry| entry.unnamed || entry.undated;
+        if read.made || read.entries.iter().any(is_amiss) {
             self.recall(&mut read, &mails)?;
         }
+        read.lost.extend(without_date(&read.entries));
         Ok(Some(read))
     }
 
@@ -172,6 +176,7 @@ impl Repair<'_> {
             wounded,
             unnamed: mailbox.unnamed(at).is_some(),
             recalled: false,
+            undated: mailbox.lost_its_date(at),
             map_uid,
         };
         let kept = match look_at(mailbox, at, opened) {
@@ -218,6 +223,7 @@ impl Repair<'_> {
         let mut missing = Vec::new();
         let entries = read.entries.drain(..);
         let (held, mut entries): (Vec<_>, Vec<_>) = entries.partition(|entry| entry.unnamed);
+        recall_dates(&mut entries, known);
         let mut held: HashMap<_, _> = { held.into_iter() }
             .map(|entry| (entry.guid, entry))
             .collect();
@@ -240,6 +246,7 @@ impl Repair<'_> {
                     wounded: false,
                     unnamed: true,
                     recalled: true,
+                    undated: false,
                     map_uid: 0,
                     guid,
                 }),
@@ -249,6 +256,7 @@ impl Repair<'_> {
             }
             entries.extend(entry);
         }
+        entries.sort_by_key(|entry| entry.message.uid);
         let mut new: Vec<_> = held.into_values().collect();
         new.sort_by_key(|entry| entry.at);
         entries.extend(new);
@@ -389,6 +397,26 @@ impl Repair<'_> {
             places.push_indexed(&mut self.plan, at, name, Act::put(content), about);
         }
     }
+}
+
+/// Gives messages the dates that a damaged index no longer has.
+fn recall_dates(entries: &mut [Entry], known: &[Recall]) {
+    for entry in entries.iter_mut().filter(|entry| entry.undated) {
+        let nth = known.binary_search_by_key(&entry.message.uid, |known| known.uid);
+        let known = nth.ok().map(|nth| &known[nth]);
+        let known = known.filter(|known| guid_128(known.guid()) == entry.guid);
+        if let Some(saved) = known.and_then(Recall::saved) {
+            entry.message.saved = Some(saved);
+            entry.undated = false;
+        }
+    }
+}
+
+fn without_date(entries: &[Entry]) -> Option<String> {
+    let undated = entries.iter().filter(|entry| entry.undated);
+    let uids: Vec<_> = undated.map(|entry| entry.message.uid).collect();
+    let dates = if uids.len() == 1 { "date" } else { "dates" };
+    (!uids.is_empty()).then(|| format!("uid {}: the saved {dates}", shown(&uids)))
 }
 
 /// A list that is behind the index may count what was expunged since; so may this line.

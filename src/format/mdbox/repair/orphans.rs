@@ -41,6 +41,7 @@ impl Repair<'_> {
                 wounded: false,
                 unnamed: false,
                 recalled: false,
+                undated: false,
                 map_uid,
                 guid,
             });
