@@ -554,7 +554,7 @@ rules! {
         "repair" => ELSE;
     MDBOX_UNCOUNTED = "mdbox.uncounted", Warning,
         "a mailbox cannot be read, so nobody knows which stored messages belong to no mailbox, and how many mailboxes have each",
-        "make all mailboxes readable for the run and run again; until then no count is lowered, and no orphan is taken in";
+        "make all mailboxes readable for the run and run again; until then no count is lowered, no orphan is taken in, and a mailbox without its index stays without";
     MDBOX_UNPURGED = "mdbox.unpurged", Info,
         "stored messages were expunged and not purged yet; they are not carried",
         "nothing; doveadm purge frees their room";

@@ -8,7 +8,7 @@
 //! indexes           new only where one is damaged, or names a message of which nothing is left
 //! ```
 //! Where a mailbox cannot be read, any stored message may be one of its own: none is taken in elsewhere, none is
-//! counted lower than the map has it, and damaged ones stay.
+//! counted lower than the map has it, and damaged ones stay; a mailbox without its index waits.
 //!
 //! Map UIDs and the map's UIDVALIDITY stay, so that a sound mailbox is not touched when the map is lost.
 

@@ -167,6 +167,41 @@ fn what_a_mailbox_that_cannot_be_read_may_name_is_neither_counted_lower_nor_take
 }
 
 #[test]
+fn a_mailbox_without_index_waits_for_one_that_cannot_be_read_and_neither_takes_what_the_other_has()
+{
+    let server = Server::here("a_mailbox_without_index_waits");
+    let damaged = || {
+        let damaged = Damaged::sample("mdbox").without_index();
+        let log = damaged.mails("Sent", "dovecot.index.log");
+        damaged.changed(&log, |bytes| bytes.truncate(300))
+    };
+    let at_once = damaged();
+    at_once.repair().exits(1);
+    let wanted = Store::of("mdbox", &at_once.store(), "");
+
+    let damaged = damaged();
+    let before = content(&damaged, "");
+    let hidden = damaged.at("mailboxes/Sent");
+    let ran = repair("mdbox", &damaged.store(), &hidden, &["--offline"]).exits(1);
+    assert_eq!(ran.findings("mdbox.uncounted").len(), 1, "{ran}");
+    assert_eq!(ran.findings("mdbox.index-missing").len(), 1, "{ran}");
+    assert_eq!(content(&damaged, ""), before, "{ran}");
+    damaged.repair().exits(1);
+    let is = Store::of("mdbox", &damaged.store(), "");
+    assert_eq!(is.names(), wanted.names());
+    for name in wanted.names() {
+        let (was, is) = (wanted.mailbox(name), is.mailbox(name));
+        assert_eq!(is.messages, was.messages, "{name}");
+    }
+    if let Some(server) = server {
+        let dovecot = server.serve("mdbox", damaged.store());
+        let messages = dovecot.account().mailbox("Sent").messages.len();
+        assert_eq!(messages, wanted.mailbox("Sent").messages.len());
+        dovecot.assert_silent();
+    }
+}
+
+#[test]
 fn inspect_does_not_call_lost_what_a_mailbox_that_cannot_be_read_may_name() {
     let account = account();
     let store = converted(&account, "mdbox");

@@ -51,6 +51,8 @@ pub(super) struct Mailbox {
     pub stored_anew: Vec<String>,
     /// It needs a new index.
     pub changed: bool,
+    /// It stays as it is: what it seems to have may be that of a mailbox that cannot be read.
+    pub waits: bool,
     /// Its keywords: those of the index, and those that a conversion wrote.
     pub keywords: Vec<BString>,
 }
@@ -89,6 +91,12 @@ impl Mailbox {
             self.codes.push(code);
         }
     }
+
+    /// Without what no index names, which may be that of another mailbox.
+    fn wait_if_unsure(&mut self) {
+        self.waits = self.made || self.entries.iter().any(|entry| entry.unnamed);
+        self.entries.retain(|entry| !entry.unnamed);
+    }
 }
 
 impl Repair<'_> {
@@ -99,6 +107,9 @@ impl Repair<'_> {
                 Some(read) => self.mailboxes.extend(read),
                 None => self.is_partly_hidden = true,
             }
+        }
+        if self.is_partly_hidden {
+            self.mailboxes.iter_mut().for_each(Mailbox::wait_if_unsure);
         }
         Ok(())
     }
@@ -136,6 +147,7 @@ impl Repair<'_> {
             lost: Vec::new(),
             stored_anew: Vec::new(),
             changed: mailbox.is_made,
+            waits: false,
             keywords: mailbox.dbox.mailbox.keywords.clone(),
         };
         for finding in findings {
@@ -285,7 +297,8 @@ impl Repair<'_> {
             let belongs = mailbox.map == self.map.uid_validity
                 || (mailbox.map == 0 && mailbox.entries.is_empty());
             // What of it is in a file that cannot be read now would be lost.
-            let must_wait = mailbox.in_doubt && !self.scanned.unreadable.is_empty();
+            let is_cut_off = mailbox.in_doubt && !self.scanned.unreadable.is_empty();
+            let must_wait = mailbox.waits || is_cut_off;
             if !must_wait && (mailbox.changed || !belongs) {
                 self.write_mailbox(mailbox, belongs)?;
             }

@@ -91,18 +91,15 @@ impl NewMap {
         self.stored.entry(map_uid).or_insert(Stored { place, refs });
     }
 
-    /// A mailbox that cannot be read may name any of them. `named`: what all others do, but for those without
-    /// an index, of which nobody knows whether the map counts them. `told`: what the map counted, if there is one.
-    fn lower_no_count(&mut self, named: &BTreeMap<u32, Stored>, told: Option<&Told>) {
-        for (map_uid, stored) in &mut self.stored {
-            let named = named.get(map_uid).map_or(0, |stored| stored.refs);
-            let made = stored.refs - named;
+    /// A mailbox that cannot be read may name any of them. `told`: what the map counted, if there is one.
+    fn lower_no_count(&mut self, told: Option<&Told>) {
+        for stored in self.stored.values_mut() {
             let place = (stored.place.file_id, stored.place.at);
             let least = match told {
                 Some(told) => told.get(&place).map_or(0, |(_, refs)| *refs),
-                None => named + 1,
+                None => stored.refs + 1,
             };
-            stored.refs = least.max(named) + made;
+            stored.refs = stored.refs.max(least);
         }
     }
 
@@ -149,7 +146,6 @@ impl Repair<'_> {
                 entry.map_uid = map_uid;
             }
         }
-        let named = self.is_partly_hidden.then(|| self.map.stored.clone());
         let old = self.store.storage.map.as_ref();
         let told: Told = old.into_iter().flat_map(places).collect();
         let is_in_doubt = old.is_some_and(Map::is_in_doubt);
@@ -181,9 +177,8 @@ impl Repair<'_> {
             });
         }
         self.map.keep_counts(&told, &self.scanned.unreadable);
-        if let Some(named) = named {
-            let known = old.is_some().then_some(&told);
-            self.map.lower_no_count(&named, known);
+        if self.is_partly_hidden {
+            self.map.lower_no_count(old.is_some().then_some(&told));
         }
     }
 
