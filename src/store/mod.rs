@@ -71,7 +71,15 @@ pub trait MailboxSource: Send + Sync {
     /// The finding for a body that broke off with `error` after `recovered` bytes.
     fn broken(&self, nth: usize, error: &io::Error, recovered: u64) -> Finding;
     /// What the bytes say that were recovered of such a body.
-    fn judge_broken(&self, _nth: usize, _error: &io::Error, _facts: &Facts, _found: Found<'_>) {}
+    fn judge_broken(
+        &self,
+        _nth: usize,
+        _told: (&Message, Claims),
+        _error: &io::Error,
+        _facts: &Facts,
+        _found: Found<'_>,
+    ) {
+    }
     /// All that is to be said of a message that was read: to its end, or until it broke off.
     fn tell(
         &self,
@@ -85,7 +93,7 @@ pub trait MailboxSource: Send + Sync {
             None => self.judge(nth, message, claims, facts, found),
             Some(error) => {
                 found(self.broken(nth, error, facts.size));
-                self.judge_broken(nth, error, facts, found);
+                self.judge_broken(nth, (message, claims), error, facts, found);
             }
         }
     }

@@ -369,19 +369,29 @@ impl DboxMailbox {
         *self.finding(rule, nth, file, detail)
     }
 
-    /// Where what stands around a message is damaged, NULs in it are most likely of the same damage.
+    /// Where what stands around a message is damaged, NULs in it are most likely of the same damage; and where
+    /// its header is, only the metadata tells whether it begins where it was found.
     pub fn judge_broken(
         &self,
         nth: usize,
         file: &dyn fmt::Display,
+        (message, claims): (&Message, Claims),
         error: &io::Error,
         facts: &Facts,
         found: Found<'_>,
     ) {
-        let around = [&DBOX_METADATA, &DBOX_HEADER];
-        let is_around = Wound::of(error).is_some_and(|wound| around.contains(&wound.rule));
+        let rule = Wound::of(error).map(|wound| wound.rule);
+        let is_around = rule == Some(&DBOX_METADATA) || rule == Some(&DBOX_HEADER);
+        let told = claims.virtual_size.filter(|_| message.sealed.is_none());
         if is_around && facts.traits.nuls > 0 {
             found(*self.zeroed(nth, file, facts.traits.nul_row));
+        } else if rule == Some(&DBOX_HEADER)
+            && let Some(told) = told.filter(|told| *told != facts.virtual_size)
+        {
+            let real = facts.virtual_size;
+            let detail =
+                format!("at its beginning: the metadata says virtual size {told}, it is {real}");
+            found(*self.finding(&DBOX_DAMAGED, nth, file, detail));
         }
     }
 

@@ -72,7 +72,7 @@ fn message_header(seen: &Seen<'_>) -> Option<(usize, usize)> {
     if seen.extent.at.is_some() {
         return whole(0, seen.extent.header);
     }
-    let line = FileHeader::read(seen.bytes).ok();
+    let line = usual_line(seen.bytes);
     let first = &seen.bytes[..seen.bytes.len().min(LATEST_START)];
     let magic = [MESSAGE_MAGIC, b"N"].concat();
     if let Some(start) = memchr::memmem::find(first, &magic) {
@@ -89,6 +89,14 @@ fn message_header(seen: &Seen<'_>) -> Option<(usize, usize)> {
         // Nothing is left of either: they have the usual sizes, or no metadata at the end holds up.
         None => whole(USUAL_LINE, MESSAGE_HEADER),
     }
+}
+
+/// The header line, if it is one: behind a damaged one, the next line end is that of a line of the text.
+fn usual_line(bytes: &[u8]) -> Option<FileHeader> {
+    let line = FileHeader::read(bytes).ok()?;
+    let text = &bytes[..line.len - 1];
+    let is_usual = text.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    (is_usual && line.created.is_some()).then_some(line)
 }
 
 fn claimed_size(header: &[u8]) -> Option<u64> {

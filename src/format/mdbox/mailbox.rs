@@ -422,9 +422,16 @@ impl MailboxSource for MdboxMailbox<'_> {
         self.dbox.broken(nth, &path, error, recovered)
     }
 
-    fn judge_broken(&self, nth: usize, error: &io::Error, facts: &Facts, found: Found<'_>) {
+    fn judge_broken(
+        &self,
+        nth: usize,
+        told: (&Message, Claims),
+        error: &io::Error,
+        facts: &Facts,
+        found: Found<'_>,
+    ) {
         let path = &self.shown_file(nth);
-        self.dbox.judge_broken(nth, path, error, facts, found);
+        self.dbox.judge_broken(nth, path, told, error, facts, found);
     }
 
     fn conclude(&self, found: Found<'_>) {

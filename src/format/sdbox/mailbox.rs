@@ -210,9 +210,16 @@ impl MailboxSource for SdboxMailbox {
         self.dbox.broken(nth, &self.path(nth), error, recovered)
     }
 
-    fn judge_broken(&self, nth: usize, error: &io::Error, facts: &Facts, found: Found<'_>) {
+    fn judge_broken(
+        &self,
+        nth: usize,
+        told: (&Message, Claims),
+        error: &io::Error,
+        facts: &Facts,
+        found: Found<'_>,
+    ) {
         let path = &self.path(nth);
-        self.dbox.judge_broken(nth, path, error, facts, found);
+        self.dbox.judge_broken(nth, path, told, error, facts, found);
     }
 
     fn conclude(&self, _: Found<'_>) {}

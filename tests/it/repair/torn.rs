@@ -14,6 +14,8 @@ use crate::harness::run::{Ran, Run};
 use crate::harness::store::Store;
 use crate::harness::tree::tree;
 
+/// The header line of a file and the header of its message.
+const HEADERS: usize = 16 + 30;
 const MARK: &[u8] = b"line 010: ";
 
 fn seen(name: &str) -> String {
@@ -221,6 +223,38 @@ fn a_message_whose_header_is_zeroed_is_kept_and_its_lost_bytes_are_told() {
     let told = format!("uid 22: some of its bytes: {detail}");
     assert_eq!(lost(&ran), [told], "{ran}");
     assert_eq!(ran.mailbox("INBOX")["messages"], 12, "{ran}");
+}
+
+#[test]
+fn a_hole_that_reaches_from_the_header_of_the_file_into_the_text_is_told() {
+    for (mailbox, uid, from, len) in [("Sent", 2, 12, 64), ("Sent", 4, 13, 128)] {
+        let sample = Damaged::sample("sdbox");
+        let before = Store::of("sdbox", &sample.store(), "");
+        let file = sample.mails(mailbox, &format!("u.{uid}"));
+        let damaged = sample.changed(&file, |bytes| bytes[from..from + len].fill(0));
+        let nuls = from + len - HEADERS;
+        let detail = format!("{nuls} NULs from byte 0 on");
+        let inspected = damaged.inspect().exits(1);
+        inspected.says("dbox.damaged", &json!({"uid": uid, "detail": detail}));
+        let ran = damaged.repair().exits(1);
+        let told = format!("uid {uid}: some of its bytes: {detail}");
+        assert_eq!(lost(&ran), [told], "{ran}");
+        let after = Store::of("sdbox", &damaged.store(), "");
+        let (was, is) = (before.message(mailbox, uid), after.message(mailbox, uid));
+        assert_eq!(is.body.len(), was.body.len());
+        assert_eq!(is.body[nuls..], was.body[nuls..], "what is sound is kept");
+    }
+}
+
+#[test]
+fn a_message_whose_file_lost_its_beginning_is_told_by_the_size_in_its_metadata() {
+    let sample = Damaged::sample("sdbox");
+    let file = sample.mails("Sent", "u.2");
+    let damaged = sample.changed(&file, |bytes| drop(bytes.drain(..64)));
+    let ran = damaged.repair().exits(1);
+    let told = "uid 2: some of its bytes: at its beginning: the metadata says virtual size";
+    assert!(lost(&ran)[0].starts_with(told), "{ran}");
+    damaged.inspect().exits(0);
 }
 
 #[test]
