@@ -54,8 +54,34 @@ struct Field {
     kind: u8,
 }
 
-/// The kind of fields of the same size in each record.
+/// The kind of fields of the same size in each record; and of such that hold bits.
 const FIXED: u8 = 0;
+const BITS: u8 = 3;
+const HEADER: u8 = 4;
+/// Whether a field is to be kept: no, for now, or yes; and whether the configuration says so.
+const YES: u8 = 2;
+const FORCED: u8 = 0x80;
+/// Fields of these names have these sizes, to any server.
+const SIZES: [(&str, u32); 7] = [
+    ("flags", 4),
+    ("date.sent", 8),
+    ("date.received", 4),
+    ("date.save", 4),
+    ("size.virtual", 8),
+    ("size.physical", 8),
+    ("pop3.order", 4),
+];
+
+impl Field {
+    /// False for what a server would call corrupted.
+    fn is_possible(&self) -> bool {
+        let is_fixed = [FIXED, BITS].contains(&self.kind);
+        let known = SIZES.iter().find(|(name, _)| *name == self.name);
+        let fits = known.is_none_or(|(_, size)| is_fixed && self.size == *size);
+        let has_size = self.size != VARIABLE;
+        !self.name.is_empty() && self.kind <= HEADER && is_fixed == has_size && fits
+    }
+}
 
 impl Cache {
     /// Opens the cache if it belongs to `index`; if not, that is a finding and `None`.
@@ -204,10 +230,12 @@ impl Cache {
                 }
             }
             let previous = header.prev_offset.get();
-            if previous == 0 || previous >= at {
-                return Some(kept);
+            match previous {
+                0 => return Some(kept),
+                // An older record stands before a newer one.
+                previous if previous >= at => return None,
+                previous => at = previous,
             }
-            at = previous;
         }
         None
     }
@@ -380,17 +408,23 @@ fn parse_fields(bytes: &[u8]) -> Result<Vec<Field>, Decode> {
     let _last_used: &[U32] = cursor.records("field use", count.into())?;
     let sizes: &[U32] = cursor.records("field sizes", count.into())?;
     let kinds = cursor.take("field types", count as usize)?;
-    cursor.skip("field decisions", count as usize)?;
-    let mut fields = Vec::with_capacity(kinds.len());
-    for (size, kind) in sizes.iter().zip(kinds) {
+    let decisions = cursor.take("field decisions", count as usize)?;
+    let mut fields: Vec<Field> = Vec::with_capacity(kinds.len());
+    for ((size, kind), decision) in sizes.iter().zip(kinds).zip(decisions) {
         let rest = cursor.rest();
         let end = memchr::memchr(0, rest)
             .ok_or_else(|| cursor.broken("field names", "fewer than fields"))?;
-        fields.push(Field {
+        let field = Field {
             name: String::from_utf8_lossy(&rest[..end]).into(),
             size: size.get(),
             kind: *kind,
-        });
+        };
+        let is_twice = fields.iter().any(|known| known.name == field.name);
+        if is_twice || decision & !FORCED > YES || !field.is_possible() {
+            let why = format!("{:?} is none that a server would have", field.name);
+            return Err(cursor.broken("field", why));
+        }
+        fields.push(field);
         cursor.skip("field names", end + 1)?;
     }
     Ok(fields)

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use bstr::ByteSlice;
+
 use super::{Damaged, lost, mended};
 use crate::harness::dovecot::{Dovecot, Server};
 use crate::harness::maildir::{Indexed, Maildir, mail, name};
@@ -209,6 +211,23 @@ fn a_server_takes_a_maildir_whose_index_log_or_cache_was_cut_or_is_garbage() {
         }
         let garbage = changed(&store, file, |bytes| bytes.fill(0xa5));
         judge(&server, &format!("{file}, garbage"), &before, &garbage);
+    }
+}
+
+/// What stands before the first record says which fields there are.
+#[test]
+fn a_server_takes_a_maildir_whose_cache_had_a_flipped_bit_among_its_fields() {
+    let Some(server) = Server::here("a_server_takes_a_maildir_whose_cache_had") else {
+        return;
+    };
+    let dovecot = used(&server);
+    let store = dovecot.mail();
+    let before = marks(&store);
+    let cache = fs::read(store.join(CACHE)).unwrap();
+    let fields = cache.find("date.received").unwrap();
+    for at in (fields.saturating_sub(150)..fields + 100).step_by(3) {
+        let flipped = changed(&store, CACHE, |bytes| bytes[at] ^= 1 << (at % 8));
+        judge(&server, &format!("{CACHE} at {at}"), &before, &flipped);
     }
 }
 

@@ -55,7 +55,13 @@ proptest! {
         for (uid, (flags, bytes)) in &messages {
             let nth = index.push(*uid, *flags);
             index.set(nth, cache_id, &cache.push(&[uid + 1]).to_le_bytes());
-            index.set(nth, keywords, bytes);
+            // A bit without a name is damage.
+            let is_named = |bit: usize| bit < names.len();
+            let bits = bytes.iter().enumerate().map(|(nth, byte)| {
+                let named = (0..8).filter(|bit| is_named(nth * 8 + bit));
+                byte & named.fold(0, |mask, bit| mask | 1 << bit)
+            });
+            index.set(nth, keywords, &bits.collect::<Vec<u8>>());
             for id in &ids {
                 index.set(nth, *id, bytes);
             }
