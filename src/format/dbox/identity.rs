@@ -60,15 +60,18 @@ impl Identities {
     /// What a conversion wrote of the messages of the `nth` mailbox, in UID order; nothing where the mailbox
     /// is another one since. `root` is the account's.
     pub fn recalled(&self, root: &Dir, tree: &Tree, nth: usize) -> &[Recall] {
-        let name = &tree.names[nth];
-        if !self
-            .remembered
-            .is_as_converted(&tree.storage_name(nth), name)
-        {
+        if !self.is_as_converted(tree, nth) {
             return &[];
         }
+        let name = &tree.names[nth];
         let recalled = self.recalled.get_or_init(|| Recalled::read(root));
         recalled.of(&escape(name.to_string().as_bytes()))
+    }
+
+    /// True where a conversion wrote what the `nth` mailbox had, and it is no other one since.
+    pub fn is_as_converted(&self, tree: &Tree, nth: usize) -> bool {
+        let (path, name) = (tree.storage_name(nth), &tree.names[nth]);
+        self.remembered.is_as_converted(&path, name)
     }
 
     /// The `nth` mailbox as its new index is to have it, and where that comes from. What nobody knows is

@@ -155,6 +155,13 @@ impl Mdbox {
         unnamed
     }
 
+    /// True where the counts of the map tell what was copied or moved to the `nth` mailbox, which no index names.
+    pub(super) fn knows_what_came_to(&self, nth: usize) -> bool {
+        let map = self.storage.map.as_ref();
+        let counts = map.is_some_and(|map| !map.is_in_doubt());
+        counts && self.named().is_only_one_in_doubt(nth)
+    }
+
     /// Copied or moved from other mailboxes: these are sound, and do not have them.
     fn came_from_others(&self, nth: usize) -> Vec<(Place, [u8; 16])> {
         let (scan, named) = (self.storage.scan(), self.named());

@@ -233,6 +233,23 @@ fn a_mailbox_without_index_keeps_its_messages_and_gets_a_new_uidvalidity() {
 }
 
 #[test]
+fn where_no_index_is_left_it_is_lost_which_messages_were_copied_or_moved() {
+    let line = "which messages were copied or moved here: they may be in the mailboxes that had them first, or in none";
+    let count = |damaged: &Damaged| {
+        let lines = lost(&damaged.repair().exits(1)).into_iter();
+        lines.filter(|lost| lost == line).count()
+    };
+    // The counts of the map tell it of one mailbox.
+    assert_eq!(count(&sample().without_index()), 0);
+    let damaged = sample().without_index();
+    let log = damaged.mails("Trash", "dovecot.index.log");
+    assert_eq!(count(&damaged.without(&[log])), 2);
+    let damaged = sample().without_index();
+    let map = storage(&damaged, "dovecot.map.index.log");
+    assert_eq!(count(&damaged.without(&[map])), 1);
+}
+
+#[test]
 fn where_the_list_tells_uidnext_new_uids_come_above_it_under_the_old_uidvalidity() {
     let before = read(&sample());
     let damaged = sample();

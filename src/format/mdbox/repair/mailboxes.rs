@@ -34,6 +34,10 @@ const OLD: [&str; 4] = [
     CACHE,
 ];
 
+/// A stored message names the mailbox that first had it, and no other.
+const WHAT_CAME: &str = "which messages were copied or moved here: they may be in the mailboxes that had them \
+                         first, or in none";
+
 /// A mailbox as it was read.
 #[derive(Debug)]
 pub(super) struct Mailbox {
@@ -330,6 +334,11 @@ impl Repair<'_> {
                 _ => format!("{RECALLED_FROM} does not know"),
             };
             lost.push(format!("UIDs, flags and keywords of {new} that {that}"));
+        }
+        let is_told = self.identities.is_as_converted(tree, mailbox.nth)
+            || store.knows_what_came_to(mailbox.nth);
+        if mailbox.made && !is_told {
+            lost.push(WHAT_CAME.into());
         }
         let (mut identity, mut does) =
             self.identities
