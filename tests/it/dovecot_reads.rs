@@ -182,7 +182,7 @@ fn mail(subject: &str) -> Vec<u8> {
 }
 
 /// Appends a message over IMAP, which sends its line ends as CRLF.
-fn append(dovecot: &Dovecot, mailbox: &str, message: &[u8]) {
+pub(super) fn append(dovecot: &Dovecot, mailbox: &str, message: &[u8]) {
     let text = message.to_vec();
     let command = format!("APPEND {mailbox} {{{}+}}\r\n", text.len());
     dovecot.imap().send([command.as_bytes(), &text].concat());

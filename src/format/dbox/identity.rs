@@ -63,7 +63,27 @@ impl Identities {
         if !self.is_as_converted(tree, nth) {
             return &[];
         }
+        self.written(root, &tree.names[nth])
+    }
+
+    /// The same for a mailbox with this UIDVALIDITY, if it had that one then; 0 where its index does not tell it.
+    pub fn recalled_under(
+        &self,
+        root: &Dir,
+        tree: &Tree,
+        nth: usize,
+        uidvalidity: u32,
+    ) -> &[Recall] {
         let name = &tree.names[nth];
+        let then = self.remembered.converted_uidvalidity(name);
+        match UidValidity::new(uidvalidity) {
+            None => self.recalled(root, tree, nth),
+            now if now == then => self.written(root, name),
+            Some(_) => &[],
+        }
+    }
+
+    fn written(&self, root: &Dir, name: &MailboxName) -> &[Recall] {
         let recalled = self.recalled.get_or_init(|| Recalled::read(root));
         recalled.of(&escape(name.to_string().as_bytes()))
     }

@@ -16,7 +16,7 @@ use crate::model::{Mailbox, Message};
 use super::MailboxHeader;
 
 /// Some message may have a `P` key.
-const HAVE_POP3_UIDLS: u8 = 1;
+pub(super) const HAVE_POP3_UIDLS: u8 = 1;
 /// Some message may have an `O` key.
 const HAVE_POP3_ORDERS: u8 = 2;
 

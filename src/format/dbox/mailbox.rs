@@ -9,6 +9,7 @@ use data_encoding::HEXLOWER;
 use zerocopy::FromBytes;
 
 use super::attachments::Attachments;
+use super::index::HAVE_POP3_UIDLS;
 use super::layout::{CACHE, MailboxHeader};
 use super::places::Mails;
 use super::wound::Wounded;
@@ -30,6 +31,24 @@ use crate::store::{Access, Claims, Found, MadeUp, Opened};
 
 /// The cache's field for it.
 const DATE_RECEIVED: &str = "date.received";
+
+/// What metadata tells, for people.
+pub(super) const GUID: &str = "GUID";
+pub(super) const RECEIVED: &str = "received date";
+pub(super) const POP3_UIDL: &str = "POP3 UIDL";
+
+/// What is said of what is taken instead.
+const GUID_DERIVED: &str = "; the GUID is derived";
+const DATE_OF_HEADER: &str = "; the received date is that of the topmost Received header";
+const DATE_OF_FILE: &str = "; the received date is that of the file";
+pub(super) const INSTEAD: [(&str, &str); 3] = [
+    (GUID, GUID_DERIVED),
+    (RECEIVED, DATE_OF_HEADER),
+    (RECEIVED, DATE_OF_FILE),
+];
+
+/// The highest number of a process: `PID_MAX_LIMIT` of Linux.
+const MOST_PROCESSES: u32 = 1 << 22;
 
 /// What a room knows of a message beside its record.
 #[derive(Clone, Copy)]
@@ -233,10 +252,18 @@ impl DboxMailbox {
             let plain = metadata.hex(Key::PlainSize).unwrap_or(stored.size);
             (plain, metadata.hex(Key::VirtualSize))
         });
+        let mut unknown = Vec::new();
         let (received, of_date) = match told {
             Some(received) => (i64::try_from(received).unwrap_or(i64::MAX), ""),
-            None => self.derived_date(nth, stored, saved),
+            None => self.derived_date(nth, stored, saved, &mut unknown),
         };
+        if guid.is_none() && !self.tells_guid(nth) {
+            unknown.push(GUID);
+        }
+        let uidl = metadata.get(Key::Pop3Uidl);
+        if uidl.is_none() && !unknown.is_empty() && self.may_have_uidls() {
+            unknown.push(POP3_UIDL);
+        }
         let (flags, keywords) = self.marks(nth);
         let message = Message {
             uid: self.uid(nth),
@@ -245,14 +272,15 @@ impl DboxMailbox {
             received,
             saved,
             guid: guid.map_or_else(|| self.derived_guid(nth, &stored.digest()), BString::from),
-            pop3_uidl: metadata.get(Key::Pop3Uidl).map(BString::from),
+            pop3_uidl: uidl.map(BString::from),
             pop3_order: metadata.decimal(Key::Pop3Order),
             sealed,
         };
-        let of_guid = guid.map_or("; the GUID is derived", |_| "");
+        let of_guid = guid.map_or(GUID_DERIVED, |_| "");
         if let Some(wound) = &mut stored.wound {
             wound.why += of_guid;
             wound.why += of_date;
+            wound.unknown = unknown;
         }
         message
     }
@@ -263,31 +291,46 @@ impl DboxMailbox {
         nth: usize,
         stored: &StoredMessage<'_>,
         saved: Option<i64>,
+        unknown: &mut Vec<&'static str>,
     ) -> (i64, &'static str) {
         if stored.wound.is_some() {
             if let Some(date) = self.cached_received(nth) {
                 return (date, "; the received date is that of the server's cache");
             }
+            unknown.push(RECEIVED);
             if let Some(date) = received::date(stored.beginning()) {
-                return (
-                    date,
-                    "; the received date is that of the topmost Received header",
-                );
+                return (date, DATE_OF_HEADER);
             }
         }
         let date = older(stored.mtime, saved);
-        (date, "; the received date is that of the file")
+        (date, DATE_OF_FILE)
     }
 
     /// What the index has of the message's GUID, or a function of what is known of it.
     fn derived_guid(&self, nth: usize, known: &[u8]) -> BString {
-        let held = self.index.extension("guid").map(|ext| ext.record(nth));
-        match held {
-            Some(guid) if guid.len() == 16 && guid.iter().any(|byte| *byte != 0) => {
-                HEXLOWER.encode(guid).into()
-            }
-            _ => names::made_message_guid(known).into(),
+        match self.indexed_guid(nth) {
+            Some(guid) => HEXLOWER.encode(&guid).into(),
+            None => names::made_message_guid(known).into(),
         }
+    }
+
+    /// The GUID of the `nth` message in short, where the index has it.
+    fn indexed_guid(&self, nth: usize) -> Option<[u8; 16]> {
+        let held = self.index.extension("guid")?.record(nth);
+        let guid = <[u8; 16]>::try_from(held).ok()?;
+        guid.iter().any(|byte| *byte != 0).then_some(guid)
+    }
+
+    /// True where the index has the whole GUID of the `nth` message. Of one that is any other text it has a hash.
+    fn tells_guid(&self, nth: usize) -> bool {
+        self.indexed_guid(nth)
+            .is_some_and(|guid| is_of_a_server(&guid))
+    }
+
+    /// True where some message may have a POP3 UIDL.
+    fn may_have_uidls(&self) -> bool {
+        let header = self.header.as_ref();
+        header.is_some_and(|header| header.flags & HAVE_POP3_UIDLS != 0)
     }
 
     /// The attachments of a message that has any outside of the store.
@@ -433,6 +476,14 @@ fn without_uidvalidity(listed: Listed) -> Finding {
         ),
         None => Finding::new(&INDEX_UIDVALIDITY, "it becomes 1"),
     }
+}
+
+/// True where the bytes are a GUID as servers make them, with the number of a process in its place.
+///
+/// Source: Dovecot 2.3, `src/lib/guid.c`.
+fn is_of_a_server(guid: &[u8; 16]) -> bool {
+    let process = u32::from_le_bytes([guid[8], guid[9], guid[10], guid[11]]);
+    (1..=MOST_PROCESSES).contains(&process)
 }
 
 /// True for a finding in an index that may have cost it a message.

@@ -58,19 +58,21 @@ impl Metadata {
     }
 
     /// The lines that are whole and that a server can have written, with the bytes up to the end of the
-    /// block or of what is there; `bytes` begin behind the magic.
+    /// block or of what is there; `bytes` begin behind the magic. What ends without its line end may be half
+    /// a line.
     pub fn what_is_sound(bytes: &[u8]) -> (Self, usize) {
-        let mut cursor = Cursor::new(bytes);
         let mut lines = Vec::new();
-        while let Some(line) = cursor.line() {
-            let Some((key, value)) = line.split_first() else {
+        let mut len = 0;
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            len += line.len();
+            let Some((key, value)) = line.strip_suffix(b"\n").and_then(<[u8]>::split_first) else {
                 break;
             };
             if is_usual(*key, value) {
                 lines.push((*key, value.into()));
             }
         }
-        (Self { lines }, cursor.at())
+        (Self { lines }, len)
     }
 
     /// A line that no server has written.
@@ -147,6 +149,18 @@ mod tests {
         let mut out = Vec::new();
         metadata.write(&mut out);
         assert_eq!(out.as_bstr(), block[..block.len() - 8].as_bstr());
+    }
+
+    #[test]
+    fn a_line_that_breaks_off_is_not_believed() {
+        let lines = b"R59682f00\nGabc\n\n";
+        for len in 0..lines.len() {
+            let (sound, _) = Metadata::what_is_sound(&lines[..len]);
+            let received = (len > 9).then_some(0x5968_2f00);
+            assert_eq!(sound.hex(Key::Received), received, "{len} bytes");
+            let guid = (len > 14).then_some(&b"abc"[..]);
+            assert_eq!(sound.get(Key::Guid), guid, "{len} bytes");
+        }
     }
 
     #[test]

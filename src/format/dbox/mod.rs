@@ -66,8 +66,8 @@ pub use names::{HOLDS, name_problem};
 pub use places::{IndexAt, Mails, Places};
 pub use recalled::{RECALLED_FROM, Recall, not_stored, shown};
 pub use repair::{
-    FoundMessage, Looked, found_message, if_readable, look, look_at, lost_with,
-    mended_by_a_new_index, stored_anew,
+    FoundMessage, Hurt, Looked, found_message, if_readable, look, look_at, lost_with,
+    mended_by_a_new_index,
 };
 pub use stored::{Extent, Refused, StoredMessage};
 pub use tree::{OnlyAbove, Tree, finish_account, make_mailbox, stamp_tree};

@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use bstr::BString;
 
 use super::Mails;
+use super::mailbox::{GUID, POP3_UIDL, RECEIVED};
+use crate::digest::Digest;
 use crate::disk::Dir;
 use crate::error::Result;
 use crate::format::dovecot_index::{Index, Origin};
-use crate::format::tally::{self, MessagePrint};
+use crate::format::tally::{self, Body, MessagePrint};
 use crate::model::{Flags, MailboxName, Message, Uid};
 use crate::report::escape;
 
@@ -30,11 +32,17 @@ pub struct Recall {
     saved: Option<i64>,
     guid: String,
     pop3: (Option<String>, Option<u32>),
+    received: i64,
+    content: Option<Digest>,
 }
 
 impl Recall {
     fn of(print: MessagePrint) -> Option<Self> {
         let envelope = print.envelope?;
+        let content = match print.body {
+            Body::Read(body) => Some(body.content),
+            _ => None,
+        };
         Some(Self {
             uid: print.uid,
             flags: print.flags,
@@ -42,12 +50,33 @@ impl Recall {
             saved: envelope.saved,
             guid: envelope.guid,
             pop3: (envelope.pop3_uidl, envelope.pop3_order),
+            received: envelope.received,
+            content,
         })
     }
 
     /// True where the message is the one with this GUID.
     pub fn is(&self, guid: &[u8]) -> bool {
         self.guid == escape(guid)
+    }
+
+    /// True where the message has the bytes that were proven.
+    pub fn is_of_content(&self, content: &Digest) -> bool {
+        self.content.as_ref() == Some(content)
+    }
+
+    /// Gives a message what its metadata no longer tells; false where that is not known either.
+    pub fn complete(&self, message: &mut Message, what: &str) -> bool {
+        match what {
+            GUID => message.guid = self.guid().into(),
+            RECEIVED => message.received = self.received,
+            POP3_UIDL => {
+                message.pop3_uidl = self.pop3.0.as_deref().map(BString::from);
+                message.pop3_order = message.pop3_order.or(self.pop3.1);
+            }
+            _ => return false,
+        }
+        true
     }
 
     /// Its GUID.

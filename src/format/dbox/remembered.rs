@@ -78,16 +78,16 @@ impl Remembered {
 
     /// True where the conversion that left its state made the mailbox as it is now, as far as that is known.
     pub fn is_as_converted(&self, storage_name: &BString, name: &MailboxName) -> bool {
-        let shown = escape(name.to_string().as_bytes());
-        let converted = self
-            .converted
-            .get(&shown)
-            .and_then(|known| known.uidvalidity);
+        let converted = self.converted_uidvalidity(name);
         let best = self.of(storage_name, name).uidvalidity;
-        match (converted, best) {
-            (Some((converted, _)), Some((best, _))) => converted == best,
-            _ => false,
-        }
+        converted.is_some() && converted == best.map(|(best, _)| best)
+    }
+
+    /// UIDVALIDITY as a conversion wrote it.
+    pub fn converted_uidvalidity(&self, name: &MailboxName) -> Option<UidValidity> {
+        let shown = escape(name.to_string().as_bytes());
+        let (value, _) = self.converted.get(&shown)?.uidvalidity?;
+        Some(value)
     }
 
     /// The highest UIDVALIDITY that is known: a new one is above it.

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use bstr::BString;
 
-use super::{Extent, Key, StoredMessage};
-use crate::digest::Measured;
+use super::mailbox::{GUID, INSTEAD};
+use super::{Extent, Key, RECALLED_FROM, Recall, StoredMessage, Wound};
+use crate::digest::{Digest, Measured};
 use crate::disk::File;
 use crate::error::Error;
 use crate::model::{Flags, Message, Uid};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, Rule};
-use crate::store::{MailboxSource, Opened, StoreError};
+use crate::store::{MailboxSource, Opened, StoreError, Stored};
 
 /// A message that no index knows: what its metadata says.
 #[derive(Debug)]
@@ -64,12 +65,79 @@ pub fn found_message(file: Arc<File>, extent: Extent, saved: i64) -> Option<Foun
 pub enum Looked {
     /// Sound; or with something about it that no repair changes.
     Sound(Box<Message>),
-    /// Not whole, or with wrong metadata: what is sound of it can be stored anew. What is lost of it then.
-    Wounded(Box<Message>, Vec<Finding>, Option<String>),
+    /// Not whole, or with wrong metadata: what is sound of it can be stored anew.
+    Wounded(Box<Hurt>),
     /// Nothing of it is left.
     Gone(Box<Finding>),
     /// It cannot be read now; that is not to say that it is gone.
     Unreadable(Box<Finding>),
+}
+
+/// A message of which something is damaged, and what is left of it.
+#[derive(Debug)]
+pub struct Hurt {
+    /// As it can be stored anew.
+    pub message: Message,
+    /// What is wrong with it.
+    pub findings: Vec<Finding>,
+    bytes_lost: Option<String>,
+    /// What its metadata told, and nothing does any more.
+    unknown: Vec<&'static str>,
+    content: Digest,
+    recalled: Vec<&'static str>,
+}
+
+impl Hurt {
+    fn new(message: Message, findings: Vec<Finding>, stored: &Stored) -> Self {
+        let wound = stored.damage.as_ref().and_then(Wound::of);
+        Self {
+            bytes_lost: bytes_lost(message.uid, &findings),
+            unknown: wound.map(|wound| wound.unknown.clone()).unwrap_or_default(),
+            content: stored.facts.content,
+            recalled: Vec::new(),
+            message,
+            findings,
+        }
+    }
+
+    /// Takes what the metadata no longer tells from what a conversion wrote of the messages of this mailbox.
+    pub fn recall(&mut self, known: &[Recall]) {
+        let at = known.binary_search_by_key(&self.message.uid, |known| known.uid);
+        let Some(known) = at.ok().and_then(|at| known.get(at)) else {
+            return;
+        };
+        let has_guid = !self.unknown.contains(&GUID) && known.is(&self.message.guid);
+        if !has_guid && !known.is_of_content(&self.content) {
+            return;
+        }
+        for what in std::mem::take(&mut self.unknown) {
+            if known.complete(&mut self.message, what) {
+                self.recalled.push(what);
+            }
+        }
+    }
+
+    /// What a step says of it, and what it is made of now.
+    pub fn stored_anew(&self) -> String {
+        let details = self.findings.iter().map(|finding| &finding.detail[..]);
+        let mut does = details.collect::<Vec<_>>().join("; ");
+        let is_recalled = |what: &str| self.recalled.contains(&what);
+        for (_, instead) in INSTEAD.iter().filter(|(what, _)| is_recalled(what)) {
+            does = does.replace(instead, "");
+        }
+        if !self.recalled.is_empty() {
+            let recalled = self.recalled.join(", ");
+            does = format!("{does}; {recalled} from {RECALLED_FROM}");
+        }
+        format!("uid {} is stored anew: {does}", self.message.uid)
+    }
+
+    /// What is lost of it: of its bytes, and of what its metadata told.
+    pub fn lost(&self) -> Vec<String> {
+        let unknown = (!self.unknown.is_empty())
+            .then(|| format!("uid {}: {}", self.message.uid, self.unknown.join(", ")));
+        self.bytes_lost.iter().cloned().chain(unknown).collect()
+    }
 }
 
 /// Reads a message to its end.
@@ -101,12 +169,14 @@ pub fn look_at(
                     findings.push(finding);
                 },
             );
-            let lost = lost_of(message.uid, &findings);
-            findings.retain(|finding| stored.damage.is_some() || is_mended(finding.rule));
-            if findings.is_empty() {
-                Looked::Sound(Box::new(message))
+            let mut hurt = Hurt::new(message, findings, &stored);
+            let is_broken = stored.damage.is_some();
+            hurt.findings
+                .retain(|finding| is_broken || is_mended(finding.rule));
+            if hurt.findings.is_empty() {
+                Looked::Sound(Box::new(hurt.message))
             } else {
-                Looked::Wounded(Box::new(message), findings, lost)
+                Looked::Wounded(Box::new(hurt))
             }
         }
         Err(StoreError::Source { error, read }) => {
@@ -116,14 +186,8 @@ pub fn look_at(
     }
 }
 
-/// What a step says of a message that was damaged, and what it is made of now.
-pub fn stored_anew(uid: Uid, findings: &[Finding]) -> String {
-    let details: Vec<_> = findings.iter().map(|finding| &finding.detail[..]).collect();
-    format!("uid {uid} is stored anew: {}", details.join("; "))
-}
-
-/// What of a message is lost: damage before and behind its bytes costs none of them.
-fn lost_of(uid: Uid, findings: &[Finding]) -> Option<String> {
+/// Damage before and behind the bytes of a message costs none of them.
+fn bytes_lost(uid: Uid, findings: &[Finding]) -> Option<String> {
     let around = [
         &rules::DBOX_METADATA,
         &rules::DBOX_HEADER,

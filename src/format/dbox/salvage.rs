@@ -29,13 +29,16 @@ pub(super) fn shape(seen: &Seen<'_>, wound: Wound) -> Result<Shape, Refused> {
     };
     let body_at = start + header;
     let claim = claimed_size(&seen.bytes[start..body_at]);
-    let found = match claim {
+    let told = match claim {
         Some(size) => where_the_size_says(seen, (body_at as u64).saturating_add(size))?,
         None => None,
     };
-    if let Some(found) = found {
-        return Ok(found.behind(start, body_at, wound));
-    }
+    let told = match told {
+        Some((true, found)) => return Ok(found.behind(start, body_at, wound)),
+        told => told
+            .map(|(_, found)| found)
+            .filter(Block::stands_nowhere_else),
+    };
     Ok(match from_the_end(seen, body_at as u64)? {
         Some(found) => {
             let at = seen.from + found.at;
@@ -45,6 +48,7 @@ pub(super) fn shape(seen: &Seen<'_>, wound: Wound) -> Result<Shape, Refused> {
             );
             found.behind(start, body_at, Wound::new(&DBOX_HEADER, why))
         }
+        None if let Some(found) = told => found.behind(start, body_at, wound),
         // Zeros and the like are no message, whoever says that one is there.
         None if signs(&seen.bytes[start..body_at]) < 2 => {
             return Err(Refused::Damaged(wound.rule, wound.why));
@@ -114,6 +118,12 @@ struct Block {
 }
 
 impl Block {
+    /// True with lines that no text of a message has.
+    fn stands_nowhere_else(&self) -> bool {
+        let metadata = &self.metadata;
+        metadata.get(Key::Guid).is_some() && metadata.hex(Key::VirtualSize).is_some()
+    }
+
     fn behind(self, start: usize, body_at: usize, wound: Wound) -> Shape {
         Shape {
             start,
@@ -126,21 +136,19 @@ impl Block {
     }
 }
 
-/// Metadata, perhaps damaged, where the size in the header leads to.
-fn where_the_size_says(seen: &Seen<'_>, at: u64) -> io::Result<Option<Block>> {
+/// What stands where the size in the header leads to, and whether it begins as metadata does.
+fn where_the_size_says(seen: &Seen<'_>, at: u64) -> io::Result<Option<(bool, Block)>> {
     if at > seen.there {
         return Ok(None);
     }
     let bytes = seen.piece(at, MOST_METADATA)?;
     let same = METADATA_MAGIC.iter().zip(&bytes);
     let same = same.filter(|(magic, byte)| magic == byte).count();
-    // One damaged byte does not make it another place.
-    if same + 1 < METADATA_MAGIC.len() {
-        return Ok(None);
-    }
     let (metadata, len) = Metadata::what_is_sound(&bytes[METADATA_MAGIC.len().min(bytes.len())..]);
+    // One damaged byte does not make it another place.
+    let has_magic = same + 1 >= METADATA_MAGIC.len();
     let len = (METADATA_MAGIC.len() + len) as u64;
-    Ok(Some(Block { at, metadata, len }))
+    Ok(Some((has_magic, Block { at, metadata, len })))
 }
 
 /// The last metadata of the extent that is whole.

@@ -71,6 +71,17 @@ impl<'a> StoredMessage<'a> {
         Ok(Self::of(shape, seen))
     }
 
+    /// The same; `wound` says where the metadata lacks what every server writes.
+    pub fn judged(
+        file: Arc<File>,
+        extent: Extent,
+        scratch: &'a mut Vec<u8>,
+    ) -> Result<Self, Refused> {
+        let seen = Seen::read(file, extent, scratch)?;
+        let shape = Shape::sound(&seen)?.judged(&seen);
+        Ok(Self::of(shape, seen))
+    }
+
     /// The same, for one that is known to lie there: where it is damaged, what is sound of it is taken, and
     /// `wound` says so.
     pub fn open(

@@ -18,13 +18,18 @@ pub struct Wound {
     pub rule: &'static Rule,
     /// What was seen, and where.
     pub why: String,
+    /// What its metadata told, and nothing does any more.
+    pub unknown: Vec<&'static str>,
 }
 
 impl Wound {
     /// With this rule.
     pub fn new(rule: &'static Rule, why: impl Into<String>) -> Self {
-        let why = why.into();
-        Self { rule, why }
+        Self {
+            rule,
+            why: why.into(),
+            unknown: Vec::new(),
+        }
     }
 
     /// The wound that an error holds.

@@ -325,7 +325,7 @@ impl<'a> MdboxMailbox<'a> {
     ) -> Result<(Place, StoredMessage<'s>), Box<Finding>> {
         let place = self.place(nth);
         let ((rule, why), place) = match place {
-            Ok(place) => match self.read(nth, place, StoredMessage::read, scratch) {
+            Ok(place) => match self.read(nth, place, StoredMessage::judged, scratch) {
                 Ok(stored) => return Ok((place, stored)),
                 Err(astray) => (astray, Some(place)),
             },

@@ -25,8 +25,8 @@ use crate::disk::plan::{About, Act, Path, Plan};
 use crate::disk::{Dir, NewFile};
 use crate::error::{Error, Result};
 use crate::format::dbox::{
-    CACHE, INDEX, Identities, LOG, Looked, MailboxIndex, OLD, Own, RECALLED_FROM, Tree, doubt_loss,
-    if_readable, look, lost_with, mended_by_a_new_index, not_stored, stored_anew,
+    CACHE, Hurt, INDEX, Identities, LOG, Looked, MailboxIndex, OLD, Own, RECALLED_FROM, Tree,
+    doubt_loss, if_readable, look, lost_with, mended_by_a_new_index, not_stored,
 };
 use crate::format::dovecot_index::{Index, Origin};
 use crate::format::{OpenOptions, RepairOptions};
@@ -128,7 +128,7 @@ impl Repair<'_> {
         self.note_orphans(nth, &findings);
         let mut scratch = Vec::new();
         for at in 0..mailbox.len() {
-            self.message(&mailbox, at, &mut seen, &mut scratch)?;
+            self.message(nth, &mailbox, at, &mut seen, &mut scratch)?;
         }
         if seen.changed {
             self.expunge_requested(&mailbox)?;
@@ -147,6 +147,7 @@ impl Repair<'_> {
 
     fn message(
         &mut self,
+        nth: usize,
         mailbox: &Rc<SdboxMailbox>,
         at: usize,
         seen: &mut Seen,
@@ -156,14 +157,17 @@ impl Repair<'_> {
         match look(mailbox.as_ref(), at, scratch) {
             Looked::Sound(message) => seen.messages.push((*message, own_flags)),
             Looked::Unreadable(_) => seen.messages.push((mailbox.as_known(at), own_flags)),
-            Looked::Wounded(message, findings, lost) => {
-                self.store_anew(mailbox, at, &findings);
-                for finding in &findings {
+            Looked::Wounded(mut hurt) => {
+                let uidvalidity = mailbox.dbox.index.uid_validity;
+                let (identities, tree) = (&self.identities, &self.tree);
+                hurt.recall(identities.recalled_under(self.root, tree, nth, uidvalidity));
+                self.store_anew(mailbox, at, &hurt);
+                for finding in &hurt.findings {
                     seen.code(finding.rule.code);
                 }
-                seen.lost.extend(lost);
+                seen.lost.extend(hurt.lost());
                 seen.changed = true;
-                seen.messages.push((*message, own_flags));
+                seen.messages.push((hurt.message, own_flags));
             }
             Looked::Gone(finding) => {
                 let may_come_back = finding.rule == &DBOX_LOST && mailbox.alt_is_missing();
@@ -190,16 +194,18 @@ impl Repair<'_> {
         About::in_mailbox(&mailbox.mailbox().name, does)
     }
 
-    fn store_anew(&mut self, mailbox: &Rc<SdboxMailbox>, at: usize, findings: &[Finding]) {
+    fn store_anew(&mut self, mailbox: &Rc<SdboxMailbox>, at: usize, hurt: &Hurt) {
         let uid = mailbox.uid(at);
-        let does = stored_anew(uid, findings);
-        let codes = findings.iter().map(|finding| finding.rule.code).collect();
+        let does = hurt.stored_anew();
+        let findings = hurt.findings.iter();
+        let codes = findings.map(|finding| finding.rule.code).collect();
         let about = About {
             codes,
             ..Self::about(mailbox, does)
         };
         let (whole, now) = (Rc::clone(mailbox), self.options.now);
-        let fill = move |file: &mut NewFile| store_again(&whole, at, now, file);
+        let message = hurt.message.clone();
+        let fill = move |file: &mut NewFile| store_again(&whole, at, &message, now, file);
         let path = Self::path(mailbox, &file_name(uid.get()));
         self.plan.push(path, Act::Replace(Box::new(fill)), about);
     }
@@ -417,9 +423,16 @@ fn own() -> Own<'static> {
 }
 
 /// Writes what is sound of a message.
-fn store_again(mailbox: &SdboxMailbox, at: usize, now: u32, file: &mut NewFile) -> Result<()> {
+fn store_again(
+    mailbox: &SdboxMailbox,
+    at: usize,
+    message: &Message,
+    now: u32,
+    file: &mut NewFile,
+) -> Result<()> {
     let mut scratch = Vec::new();
     let opened = mailbox.open(at, &mut scratch);
-    let opened = opened.map_err(|finding| Error::Bug(finding.detail))?;
+    let mut opened = opened.map_err(|finding| Error::Bug(finding.detail))?;
+    opened.message = message.clone();
     rewrite(opened, now, file)
 }

@@ -37,7 +37,7 @@ const MENDED: &[(&str, Asked)] = &[
     ("index.missing", Losing),
     ("dbox.guid", Losing),
     ("dbox.lost", Losing),
-    ("dbox.metadata", Plainly),
+    ("dbox.metadata", Losing),
     ("dbox.truncated", Losing),
     ("dbox.header", Plainly),
     ("dbox.size", Plainly),

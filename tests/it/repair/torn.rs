@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::recalled::{converted, said};
 use super::{Damaged, lost};
+use crate::dovecot_reads::append;
 use crate::harness::dovecot::Server;
 use crate::harness::maildir::{Maildir, mail, name};
 use crate::harness::run::{Ran, Run};
@@ -285,9 +286,11 @@ fn a_hole_that_reaches_from_the_text_into_the_metadata_is_told_of_both() {
                 assert_eq!(&found[0][key], value, "{format}: {ran}");
             }
         }
+        fs::remove_file(store.join("mailtally.state")).unwrap();
         let repaired = run(&account, "repair", &location, &["--offline"]).exits(1);
         let told = format!("uid 2: some of its bytes: {detail}");
-        assert_eq!(lost(&repaired), [told], "{repaired}");
+        let told = [&told, "uid 2: received date"];
+        assert_eq!(lost(&repaired), told, "{repaired}");
     }
 }
 
@@ -299,6 +302,133 @@ fn zeros_in_a_uidlist_are_no_name_of_a_file_that_is_gone() {
     let ran = damaged.inspect();
     assert!(ran.findings("maildir.lost").is_empty(), "{ran}");
     assert!(!ran.findings("uidlist.broken").is_empty(), "{ran}");
+}
+
+/// The line of metadata with this key, in the file of the message that has the mark.
+fn metadata_line(bytes: &[u8], mark: &[u8], key: u8) -> usize {
+    let text = bytes.find(mark).unwrap();
+    let block = text + bytes[text..].find(b"\n\x01\x03\n").unwrap();
+    block + bytes[block..].find([b'\n', key]).unwrap() + 1
+}
+
+#[test]
+fn what_only_the_metadata_told_is_lost_with_it() {
+    for format in ["sdbox", "mdbox"] {
+        for (key, len, what) in [(b'R', 5, "uid 2: received date"), (b'G', 5, "uid 2: GUID")] {
+            let account = account();
+            let store = converted(&account, format);
+            fs::remove_file(store.join("mailtally.state")).unwrap();
+            let path = file_with(&store, MARK);
+            let mut bytes = fs::read(&path).unwrap();
+            let line = metadata_line(&bytes, MARK, key);
+            bytes[line..line + len].fill(0);
+            fs::write(path, bytes).unwrap();
+            let ran = run(
+                &account,
+                "repair",
+                &format!("{format}:{}", store.display()),
+                &["--offline"],
+            );
+            assert_eq!(lost(&ran.exits(1)), [what], "{format}");
+        }
+    }
+}
+
+#[test]
+fn what_the_metadata_told_is_that_which_a_conversion_proved() {
+    for format in ["sdbox", "mdbox"] {
+        for is_altered in [false, true] {
+            let lines = format!("3 V1700000000 N3\n1 :{}\n2 Puidl-2 :{}\n", name(1), name(2));
+            let account = account().put("dovecot-uidlist", &lines);
+            let store = converted(&account, format);
+            let before = Store::of(format, &store, "");
+            let was = before.message("INBOX", 2);
+            assert_eq!(was.pop3_uidl, Some("uidl-2".into()));
+            let path = file_with(&store, MARK);
+            let mut bytes = fs::read(&path).unwrap();
+            let (from, to) = (
+                metadata_line(&bytes, MARK, b'R'),
+                metadata_line(&bytes, MARK, b'G') + 5,
+            );
+            bytes[from..to].fill(0);
+            let text = bytes.find(MARK).unwrap();
+            bytes[text] ^= u8::from(is_altered);
+            fs::write(path, bytes).unwrap();
+            let location = format!("{format}:{}", store.display());
+            let ran = run(&account, "repair", &location, &["--offline"]);
+            let after = Store::of(format, &store, "");
+            if is_altered {
+                let told = ["uid 2: received date, GUID, POP3 UIDL"];
+                assert_eq!(lost(&ran.exits(1)), told, "{format}");
+            } else {
+                let ran = ran.exits(0);
+                assert_eq!(lost(&ran), [""; 0], "{format}");
+                let told = "received date, GUID, POP3 UIDL from mailtally.state";
+                assert!(said(&ran).contains(told), "{ran}");
+                assert!(!said(&ran).contains("derived"), "{ran}");
+                assert_eq!(after.mailboxes, before.mailboxes, "{format}");
+            }
+            let Some(server) = Server::here("what_the_metadata_told") else {
+                continue;
+            };
+            let dovecot = server.serve(format, &store);
+            dovecot.account();
+            dovecot.assert_silent();
+        }
+    }
+}
+
+#[test]
+fn a_half_line_of_metadata_is_not_believed() {
+    // It breaks off in the received date, then in the GUID.
+    for (uid, len, told) in [
+        (25, 255, "uid 25: received date, GUID"),
+        (20, 257, "uid 20: GUID"),
+    ] {
+        let sample = Damaged::sample("sdbox");
+        let file = sample.mails("INBOX", &format!("u.{uid}"));
+        let damaged = sample.changed(&file, |bytes| bytes.truncate(len));
+        let ran = damaged.repair().exits(1);
+        assert_eq!(lost(&ran), [told], "{ran}");
+        assert!(said(&ran).contains("the GUID is derived"), "{ran}");
+        damaged.inspect().exits(0);
+    }
+}
+
+#[test]
+fn a_guid_that_the_index_of_an_mdbox_has_is_not_lost() {
+    let Some(server) = Server::here("a_guid_that_the_index_of_an_mdbox_has") else {
+        return;
+    };
+    let account = account();
+    let dovecot = server.serve("mdbox", converted(&account, "mdbox"));
+    fs::remove_file(dovecot.mail().join("mailtally.state")).unwrap();
+    let text = mail("as a server stores it");
+    append(&dovecot, "INBOX", &text);
+    let store = dovecot.mail();
+    let before = Store::of("mdbox", &store, "");
+    let mark = b"as a server stores it";
+    let path = file_with(&store, mark);
+    let mut bytes = fs::read(&path).unwrap();
+    let line = metadata_line(&bytes, mark, b'G');
+    bytes[line..line + 5].fill(0);
+    fs::write(path, bytes).unwrap();
+    let location = format!("mdbox:{}", store.display());
+    let ran = run(&account, "repair", &location, &["--offline"]);
+    assert_eq!(lost(&ran), [""; 0], "{ran}");
+    let after = Store::of("mdbox", &store, "");
+    assert_eq!(
+        after.message("INBOX", 3).guid,
+        before.message("INBOX", 3).guid
+    );
+}
+
+/// The file that has the mark.
+fn file_with(store: &Path, mark: &[u8]) -> std::path::PathBuf {
+    let files = tree(store).into_keys().map(|path| store.join(path));
+    let mut files = files.filter(|path| path.is_file());
+    let has = |path: &std::path::PathBuf| fs::read(path).unwrap().contains_str(mark);
+    files.find(has).unwrap()
 }
 
 #[test]
@@ -313,11 +443,7 @@ fn a_message_without_metadata_keeps_the_received_date_that_the_servers_cache_has
         dovecot.ask(&["fetch", "date.received hdr", "ALL"]);
         let store = dovecot.mail();
         let before = Store::of(format, &store, "");
-        let files = tree(&store).into_keys().map(|path| store.join(path));
-        let mut files = files.filter(|path| path.is_file());
-        let path = files
-            .find(|path| fs::read(path).unwrap().contains_str(MARK))
-            .unwrap();
+        let path = file_with(&store, MARK);
         let mut bytes = fs::read(&path).unwrap();
         let metadata = bytes.rfind(b"\n\x01\x03\n").unwrap() + 4;
         bytes[metadata..].fill(0);

@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::format::dbox::record::seconds;
 use crate::format::dbox::{
     CACHE, INDEX, IndexAt, Looked, MailboxIndex, Mails, Own, RECALLED_FROM, Recall, guid_128,
-    if_readable, look_at, lost_with, mended_by_a_new_index, not_stored, shown, stored_anew,
+    if_readable, look_at, lost_with, mended_by_a_new_index, not_stored, shown,
 };
 use crate::format::dovecot_index::Generation;
 use crate::format::mailbox_list::{LIST, UNKNOWN_UIDS};
@@ -197,14 +197,17 @@ impl Repair<'_> {
         };
         let kept = match look_at(mailbox, at, opened) {
             Looked::Sound(message) => Some(entry(*message, place, false)),
-            Looked::Wounded(message, findings, lost) => {
+            Looked::Wounded(mut hurt) => {
                 read.changed = true;
-                for finding in &findings {
+                let uidvalidity = mailbox.dbox.index.uid_validity;
+                let (identities, tree) = (&self.identities, &self.store.tree);
+                hurt.recall(identities.recalled_under(self.root, tree, read.nth, uidvalidity));
+                for finding in &hurt.findings {
                     read.code(finding.rule.code);
                 }
-                read.lost.extend(lost);
-                read.stored_anew.push(stored_anew(message.uid, &findings));
-                Some(entry(*message, place, true))
+                read.lost.extend(hurt.lost());
+                read.stored_anew.push(hurt.stored_anew());
+                Some(entry(hurt.message, place, true))
             }
             Looked::Unreadable(_) => {
                 let told = mailbox.told_place(at);

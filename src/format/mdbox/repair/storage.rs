@@ -24,6 +24,7 @@ use crate::format::dbox::{
     Extent, Key, MESSAGE_HEADER, StoredMessage, file_header, guid_128, message_header,
     read_message_header,
 };
+use crate::model::Message;
 use crate::report::catalogue::{MDBOX_DAMAGED, MDBOX_ORPHAN};
 use crate::report::{Finding, counted};
 
@@ -123,8 +124,8 @@ impl Scanned {
 enum Piece {
     /// Bytes as they are: from where, how many.
     Raw(u64, u64),
-    /// What is sound of a message: of which mailbox, which one, where it was.
-    Anew(usize, usize, Place),
+    /// What is sound of a message: of which mailbox, which one, where it was; and all but its body.
+    Anew(usize, usize, Place, Box<Message>),
     /// A message as it is, but for its GUID: where it was, its bytes there.
     Renamed(u64, u64, BString),
 }
@@ -163,7 +164,8 @@ impl Repair<'_> {
         for mailbox in &self.mailboxes {
             for entry in mailbox.entries.iter().filter(|entry| entry.wounded) {
                 let Some(place) = entry.place else { continue };
-                let piece = Piece::Anew(mailbox.nth, entry.at, place);
+                let message = Box::new(entry.message.clone());
+                let piece = Piece::Anew(mailbox.nth, entry.at, place, message);
                 let pieces = files.entry(place.file_id).or_default();
                 pieces.insert(place.at, piece);
             }
@@ -350,7 +352,9 @@ impl Filling<'_> {
             let (at, len) = match piece {
                 Piece::Raw(at, len) => (*at, copy(&old, *at, *len, self.out)?),
                 Piece::Renamed(at, len, guid) => (*at, rename(&old, *at, *len, guid, self.out)?),
-                Piece::Anew(nth, message, place) => (place.at, self.anew(*nth, *message, *place)?),
+                Piece::Anew(nth, at, place, message) => {
+                    (place.at, self.anew(*nth, *at, *place, message)?)
+                }
             };
             let place = Place {
                 file_id: new,
@@ -364,7 +368,7 @@ impl Filling<'_> {
     }
 
     /// Writes what is sound of a message; returns the bytes of its record.
-    fn anew(&mut self, nth: usize, message: usize, place: Place) -> Result<u64> {
+    fn anew(&mut self, nth: usize, at: usize, place: Place, message: &Message) -> Result<u64> {
         let lost = |finding: Box<Finding>| Error::Bug(finding.detail);
         let store = self.store;
         let mailbox = match self.mailboxes.entry(nth) {
@@ -376,13 +380,13 @@ impl Filling<'_> {
             }
         };
         let mut scratch = Vec::new();
-        let stored = mailbox.salvage_at(message, place, &mut scratch);
+        let stored = mailbox.salvage_at(at, place, &mut scratch);
         let stored = stored.map_err(lost)?;
         let first_mailbox = stored.metadata.get(Key::FirstMailbox).map(BString::from);
         let first_mailbox = first_mailbox.unwrap_or_else(|| store.storage_name(nth));
-        let opened = mailbox.opened(message, place, stored).map_err(lost)?;
+        let opened = mailbox.opened(at, place, stored).map_err(lost)?;
         let head = Head {
-            message: &opened.message,
+            message,
             coat: opened.coat.filter(|_| opened.message.sealed.is_none()),
             first_mailbox: Some(&first_mailbox),
         };
