@@ -3,8 +3,9 @@
 use super::carry::CarriedMailbox;
 use super::teller::Teller;
 use crate::disk::Dir;
-use crate::format::tally::{Proven, shown};
-use crate::report::catalogue::MESSAGE_ALTERED;
+use crate::error::Error;
+use crate::format::tally::{Proven, STATE, shown};
+use crate::report::catalogue::{ACCOUNT_STATE, MESSAGE_ALTERED};
 use crate::report::{Finding, counted};
 
 /// What is known of an account's messages.
@@ -12,9 +13,12 @@ use crate::report::{Finding, counted};
 pub struct Altered(Proven);
 
 impl Altered {
-    /// Of the account in `root`.
-    pub fn of(root: &Dir) -> Self {
-        Self(Proven::read(root))
+    /// Of the account in `root`. Where that cannot be read it is said: it guards nothing then.
+    pub fn of(root: &Dir, teller: &Teller<'_>) -> Self {
+        Self(Proven::read(root).unwrap_or_else(|error| {
+            teller.found(Finding::new(&ACCOUNT_STATE, why(&error)).path(STATE));
+            Proven::default()
+        }))
     }
 
     /// Says which messages of a mailbox that was read are others.
@@ -30,5 +34,13 @@ impl Altered {
                 teller.found(finding.mailbox(name).uid(message.uid));
             }
         }
+    }
+}
+
+/// Without the path, which stands beside it.
+fn why(error: &Error) -> String {
+    match error {
+        Error::Format { source, .. } => source.why.clone(),
+        error => error.chain(),
     }
 }

@@ -200,7 +200,7 @@ impl<'a> Run<'a> {
             options,
             teller,
             workers,
-            altered: Altered::of(&job.source),
+            altered: Altered::of(&job.source, teller),
             earlier: None,
         }
     }

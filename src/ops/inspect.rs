@@ -39,7 +39,7 @@ pub(super) fn look(
     workers: &Workers,
 ) -> Result<UserLine> {
     let started = Instant::now();
-    let altered = Altered::of(&source);
+    let altered = Altered::of(&source, teller);
     let source = (room.open)(source, open, &mut |finding| teller.found(finding))?;
     teller.started(|| source.estimate());
     let mut line = UserLine::new(teller.user(), Status::Ok);

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::state::{read_state, read_state_messages};
+use super::prints::{MessagePrint, shown};
+use super::reader::{Reader, Record};
+use super::state::STATE;
 use crate::digest::Digest;
 use crate::disk::Dir;
+use crate::error::Result;
 use crate::model::Uid;
 
 /// The contents of an account's messages, by mailbox as records show it.
@@ -22,24 +25,36 @@ struct Contents {
 type Half = [u8; 16];
 
 impl Proven {
-    /// What the account in `dir` remembers; what cannot be read proves nothing.
-    pub fn read(dir: &Dir) -> Self {
-        let state = read_state(dir).ok().flatten();
-        let lines = state.map(|(_, lines)| lines).unwrap_or_default();
+    /// What the account in `dir` remembers; an error where something is there and cannot be read, or its sums
+    /// are wrong.
+    pub fn read(dir: &Dir) -> Result<Self> {
         let mut this = Self::default();
-        for line in lines {
-            let contents = Contents {
-                uidvalidity: line.uidvalidity,
-                messages: Vec::new(),
-            };
-            this.0.insert(line.mailbox, contents);
+        if dir.stat_if_there(STATE)?.is_none() {
+            return Ok(this);
         }
-        let read = read_state_messages(dir, &mut |mailbox, print| {
-            if let (Some(known), Some(body)) = (this.0.get_mut(mailbox), print.body.read()) {
-                known.messages.push((print.uid, half(&body.content)));
+        let mut reader = Reader::open(dir, STATE.as_bytes())?;
+        let mut mailbox = String::new();
+        while let Some(record) = reader.next_record()? {
+            match record {
+                Record::Mailbox(print) => {
+                    mailbox = shown(&print.name);
+                    let contents = Contents {
+                        uidvalidity: print.uidvalidity,
+                        messages: Vec::new(),
+                    };
+                    this.0.insert(mailbox.clone(), contents);
+                }
+                Record::Message(print) => this.add(&mailbox, &print),
+                Record::Account(..) | Record::Sum(_) | Record::End(_) => {}
             }
-        });
-        read.map(|()| this).unwrap_or_default()
+        }
+        Ok(this)
+    }
+
+    fn add(&mut self, mailbox: &str, print: &MessagePrint) {
+        if let (Some(known), Some(body)) = (self.0.get_mut(mailbox), print.body.read()) {
+            known.messages.push((print.uid, half(&body.content)));
+        }
     }
 
     /// True where the message of this UID was another one when it was proven.

@@ -82,3 +82,38 @@ fn a_message_that_was_altered_takes_the_place_of_no_proven_copy() {
         assert_eq!(ran.user()["messages"], json!(8));
     }
 }
+
+#[test]
+fn a_record_of_the_conversion_that_cannot_be_read_is_said_as_it_guards_nothing() {
+    let damages: [fn(&mut Vec<u8>); 3] = [
+        |bytes| bytes[300..364].fill(0),
+        |bytes| bytes.truncate(bytes.len() - 20),
+        Vec::clear,
+    ];
+    for format in FORMATS {
+        for damage in damages {
+            let account = account();
+            let store = converted(&account, format);
+            let state = store.join("mailtally.state");
+            let mut bytes = fs::read(&state).unwrap();
+            damage(&mut bytes);
+            fs::write(&state, bytes).unwrap();
+            alter(&store);
+            let copy = account.temp().join("copy");
+            let target = format!("sdbox:{}", copy.display());
+            let source = format!("{format}:{}", store.display());
+            let args = ["convert", "--json", &source, &target];
+            for ran in [
+                run(&account, &["inspect"], format, &store),
+                repair(&account, format, &store),
+                Run::new(account.temp()).args(args).done(),
+            ] {
+                let ran = ran.exits(1);
+                let found = ran.findings("account.state");
+                assert_eq!(found.len(), 1, "{format}: {ran}");
+                assert_eq!(found[0]["path"], "mailtally.state");
+                assert!(ran.findings("message.altered").is_empty(), "{ran}");
+            }
+        }
+    }
+}
