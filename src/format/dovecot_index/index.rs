@@ -241,9 +241,10 @@ impl Extension {
         for field in self.column.chunks_exact_mut(size) {
             let mut was_set = false;
             for (nth, byte) in field.iter_mut().enumerate().skip(count / 8) {
-                let kept = match nth == count / 8 {
-                    true => (1 << (count % 8)) - 1,
-                    false => 0,
+                let kept = if nth == count / 8 {
+                    (1 << (count % 8)) - 1
+                } else {
+                    0
                 };
                 was_set |= *byte & !kept != 0;
                 *byte &= kept;
