@@ -53,7 +53,7 @@ fn keywords_whose_names_are_zeroed_and_in_no_log_are_lost_and_said_to_be() {
     let log = damaged.mails("INBOX", "dovecot.index.log");
     let damaged = damaged.without(&[log]);
     let inspected = damaged.inspect();
-    assert!(inspected.codes().contains(&"index.lost".into()));
+    assert!(inspected.codes().contains(&"index.lost"));
     let ran = damaged.repair().exits(1);
     let lost = lost(&ran).join("\n");
     assert!(lost.contains("have no name"), "{ran}");
@@ -72,7 +72,7 @@ fn a_map_of_which_too_little_is_left_is_made_anew_for_the_mailboxes_as_they_are(
         let damaged = damaged.changed(&path, |bytes| bytes.truncate(len));
         let inspected = damaged.inspect();
         let codes = inspected.codes();
-        assert!(codes.contains(&"mdbox.map-missing".into()), "{codes:?}");
+        assert!(codes.contains(&"mdbox.map-missing"), "{codes:?}");
         let ran = damaged.repair().exits(0);
         assert!(
             !mended(&ran).contains(&"mdbox.map-uidvalidity".into()),
