@@ -540,7 +540,7 @@ rules! {
         "restore the file from a backup; if it is in alternative storage, name that with ALT=; else repair takes its messages out",
         "repair" => "restore the file from a backup; if it is in alternative storage, name that with ALT=";
     MDBOX_DAMAGED = "mdbox.damaged", Error,
-        "bytes of a storage file hold no message that could be read",
+        "bytes of a storage file hold no whole message",
         "restore the file from a backup; else repair keeps what is left of it",
         "repair" => "restore the file from a backup";
     MDBOX_INDEX_MISSING = "mdbox.index-missing", Error,

@@ -52,6 +52,8 @@ pub const METADATA_MAGIC: &[u8] = b"\n\x01\x03\n";
 
 /// Begins a message header.
 pub(super) const MESSAGE_MAGIC: &[u8] = b"\x01\x02";
+/// What a header of ours, and of every server, begins with.
+pub const MESSAGE_BEGIN: &[u8] = b"\x01\x02N ";
 /// A file header line is not longer; a file without a line end in its first bytes is no dbox file.
 const LONGEST_LINE: usize = 512;
 /// Where the 16 hex digits of the size begin in a message header.

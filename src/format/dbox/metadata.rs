@@ -3,6 +3,7 @@
 use bstr::{BStr, BString, ByteSlice};
 
 use super::METADATA_MAGIC;
+use super::layout::MESSAGE_BEGIN;
 use crate::bytes::{Cursor, Decode};
 
 /// The keys that mean something here.
@@ -47,9 +48,8 @@ impl Metadata {
         let mut lines = Vec::new();
         loop {
             let at = cursor.clone();
-            let line = cursor
-                .line()
-                .ok_or_else(|| at.broken("metadata", "ends without its empty line"))?;
+            let line = cursor.line().filter(|line| !is_of_next(line));
+            let line = line.ok_or_else(|| at.broken("metadata", "ends without its empty line"))?;
             let Some((key, value)) = line.split_first() else {
                 return Ok((Self { lines }, cursor.at()));
             };
@@ -64,6 +64,9 @@ impl Metadata {
         let mut lines = Vec::new();
         let mut len = 0;
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if is_of_next(line) {
+                break;
+            }
             len += line.len();
             let Some((key, value)) = line.strip_suffix(b"\n").and_then(<[u8]>::split_first) else {
                 break;
@@ -125,6 +128,11 @@ impl Metadata {
     }
 }
 
+/// True where the header of the next message begins in a line: the end before it is gone.
+fn is_of_next(line: &[u8]) -> bool {
+    line.contains_str(MESSAGE_BEGIN)
+}
+
 /// Keys are capital letters, or a space where a server left room; sizes and dates are numbers.
 fn is_usual(key: u8, value: &[u8]) -> bool {
     match key {
@@ -160,6 +168,18 @@ mod tests {
             assert_eq!(sound.hex(Key::Received), received, "{len} bytes");
             let guid = (len > 14).then_some(&b"abc"[..]);
             assert_eq!(sound.get(Key::Guid), guid, "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn a_block_without_its_end_does_not_reach_into_the_next_message() {
+        let next = b"\x01\x02N          000000000000000E\nGreat: x\n\n";
+        for end in [&b""[..], b"\0\0\n", b"\0\0"] {
+            let block = [b"\n\x01\x03\nR59682f00\n", end, next].concat();
+            assert!(Metadata::read(&block).is_err());
+            let (sound, _) = Metadata::what_is_sound(&block[4..]);
+            assert_eq!(sound.hex(Key::Received), Some(0x5968_2f00));
+            assert_eq!(sound.get(Key::Guid), None);
         }
     }
 

@@ -57,8 +57,8 @@ pub use identity::Identities;
 pub use index::{MailboxIndex, Own};
 pub use kind::{Kind, holds_storage, kind};
 pub use layout::{
-    CACHE, FileHeader, INDEX, LOG, MAILBOXES, MAILS, MESSAGE_HEADER, METADATA_MAGIC, MailboxHeader,
-    OLD, STORAGE, file_header, message_header, read_message_header,
+    CACHE, FileHeader, INDEX, LOG, MAILBOXES, MAILS, MESSAGE_BEGIN, MESSAGE_HEADER, METADATA_MAGIC,
+    MailboxHeader, OLD, STORAGE, file_header, message_header, read_message_header,
 };
 pub use mailbox::{About, DboxMailbox, casts_doubt, header_of};
 pub use metadata::{Key, Metadata};

@@ -13,13 +13,12 @@ use bstr::{BString, ByteSlice};
 
 use crate::disk::File;
 use crate::format::dbox::{
-    FileHeader, Key, MESSAGE_HEADER, METADATA_MAGIC, Metadata, guid_128, read_message_header,
+    FileHeader, Key, MESSAGE_BEGIN, MESSAGE_HEADER, METADATA_MAGIC, Metadata, guid_128,
+    read_message_header,
 };
 
 /// Bytes that are searched at once.
 const PIECE: usize = 256 * 1024;
-/// What a header of ours begins with.
-const BEGIN: &[u8] = b"\x01\x02N ";
 /// Metadata is far smaller; more than this is damage.
 const MOST_METADATA: usize = 64 * 1024;
 /// The header line is not longer.
@@ -154,16 +153,16 @@ impl<'f> Search<'f> {
                 Some(Ok(begin)) => self.piece.get(begin..).unwrap_or_default(),
                 _ => &[],
             };
-            if let Some(found) = rest.find(BEGIN) {
+            if let Some(found) = rest.find(MESSAGE_BEGIN) {
                 return Ok(at + found as u64);
             }
             // A header may lie across the end of the piece.
-            at += (rest.len() + 1).saturating_sub(BEGIN.len()) as u64;
+            at += (rest.len() + 1).saturating_sub(MESSAGE_BEGIN.len()) as u64;
             self.from = at;
             self.piece.resize(PIECE, 0);
             let read = self.file.read_at(at, &mut self.piece)?;
             self.piece.truncate(read);
-            if read < BEGIN.len() {
+            if read < MESSAGE_BEGIN.len() {
                 break;
             }
         }

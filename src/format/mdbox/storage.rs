@@ -206,7 +206,7 @@ impl Storage {
             tell(&rules::DBOX_UNREADABLE, *id, why.clone());
         }
         for (id, from, to) in &scan.gaps {
-            let detail = format!("bytes {from} to {to} hold no message");
+            let detail = format!("bytes {from} to {to} hold no whole message");
             tell(&rules::MDBOX_DAMAGED, *id, detail);
         }
         for (id, at) in self.nameless(scan) {

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use bstr::ByteSlice;
+
 use super::recalled::converted;
 use super::{Damaged, lost, mended};
 use crate::harness::dovecot::Server;
@@ -137,6 +139,28 @@ fn sixty_four_zeroed_bytes_cost_one_message_at_most() {
             kept + 3 >= all && whole + 5 >= all,
             "zeroes at {at}: {kept}, {whole} of {all}"
         );
+    }
+}
+
+#[test]
+fn a_message_behind_metadata_without_its_end_is_whole() {
+    let all = read(&sample());
+    let damaged = sample();
+    let path = mails(&damaged);
+    let bytes = fs::read(&path).unwrap();
+    let begins: Vec<_> = bytes.find_iter(b"\x01\x02N ").collect();
+    let (from, to) = (begins[2], begins[3]);
+    let damaged = damaged.changed(&path, |bytes| bytes[to - 20..to - 1].fill(0));
+    // Its bytes are looked at from end to end where the map does not lead to them.
+    let map = storage(&damaged, "dovecot.map.index.log");
+    let damaged = damaged.without(&[map]);
+    let ran = damaged.inspect().exits(1);
+    let detail = format!("bytes {from} to {to} hold no whole message");
+    ran.says("mdbox.damaged", &serde_json::json!({"detail": detail}));
+    let there = read(&damaged);
+    for (name, was) in &all.mailboxes {
+        let lost = was.messages.len() - there.mailbox(name).messages.len();
+        assert!(lost <= 1, "{name}: {ran}");
     }
 }
 
