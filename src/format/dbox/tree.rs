@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bstr::{BString, ByteSlice};
 
+use super::kind::holds_storage;
 use super::layout::{INDEX, LOG, MAILBOXES, MAILS};
 use super::mailbox::mailbox_guid;
 use super::places::{Mails, Places};
@@ -17,7 +18,7 @@ use crate::format::dovecot_index::Index;
 use crate::format::mailbox_list::{self, Listed};
 use crate::format::names::{self, Spelling};
 use crate::format::writing::Writing;
-use crate::format::{OpenOptions, side_files, stamp::Stamper};
+use crate::format::{Absent, OpenOptions, side_files, stamp::Stamper};
 use crate::model::{Account, Flags, Mailbox, MailboxName, Message, Uid, UidValidity, mutf7};
 use crate::report::Finding;
 use crate::report::catalogue::{MAILBOX_NAME, MAILBOX_UNREADABLE, SUBSCRIPTIONS_UNREADABLE};
@@ -28,6 +29,8 @@ use crate::store::{
 /// Deeper trees are not made by any server.
 const DEEPEST: usize = 64;
 const SUBSCRIPTIONS: &str = "subscriptions";
+/// The format that keeps its messages beside the mailboxes.
+const MDBOX: &str = "mdbox";
 
 /// An account's mailboxes by name, and what belongs to it as a whole.
 #[derive(Debug)]
@@ -38,7 +41,8 @@ pub struct Tree {
     pub places: Arc<Places>,
     /// The same as `names`, as they lie there.
     folders: Vec<Folder>,
-    mailboxes: Dir,
+    /// `None` where it is lost.
+    mailboxes: Option<Dir>,
     /// What the server's list tells, by the names on disk.
     pub(super) listed: BTreeMap<BString, Listed>,
     /// What is wrong with the list.
@@ -65,10 +69,10 @@ impl Tree {
         let places = Places::new(root, options, found)?;
         let name = &places.mailboxes;
         let mailboxes = root.dir_if_there(name)?;
-        let mailboxes = mailboxes.ok_or_else(|| Error::Missing {
-            what: format!("{} holds no {format}: no {name}", root.path().display()),
-            help: format!("name the directory of the account, the one that holds {name}"),
-        })?;
+        if mailboxes.is_none() {
+            let keeps_messages = format == MDBOX && holds_storage(root)?;
+            refuse_without(root, format, name, keeps_messages, options.absent)?;
+        }
         let mut walk = Walk {
             mails: &places.mails,
             utf8: options.utf8,
@@ -76,10 +80,12 @@ impl Tree {
             folders: BTreeMap::new(),
         };
         let mut is_partly_hidden = false;
-        walk.through(&mailboxes, &mut |finding| {
-            is_partly_hidden |= finding.rule == &MAILBOX_UNREADABLE;
-            found(finding);
-        });
+        if let Some(mailboxes) = &mailboxes {
+            walk.through(mailboxes, &mut |finding| {
+                is_partly_hidden |= finding.rule == &MAILBOX_UNREADABLE;
+                found(finding);
+            });
+        }
         let (names, folders) = walk.folders.into_iter().unzip();
         let subscriptions = options.subscriptions.as_deref().unwrap_or(SUBSCRIPTIONS);
         let mut list_codes = Vec::new();
@@ -134,7 +140,10 @@ impl Tree {
             return Ok(None);
         }
         let mut told = |finding: Finding| found(finding.mailbox(&self.names[nth]));
-        let mut mails = self.places.of(&self.mailboxes, &folder.path, &mut told)?;
+        let Some(mailboxes) = &self.mailboxes else {
+            return Ok(None);
+        };
+        let mut mails = self.places.of(mailboxes, &folder.path, &mut told)?;
         mails.listed = self.listed.get(&self.storage_name(nth)).copied();
         Ok(Some(mails))
     }
@@ -155,13 +164,38 @@ impl Tree {
     pub fn stamp(&self, root: &Dir, stamper: &mut Stamper) -> Result<()> {
         let control = self.places.control.as_ref().unwrap_or(root);
         stamper.file(control, &self.subscriptions)?;
-        stamp_folder(&self.mailboxes, stamper, 0)?;
         let others = [self.places.index_mailboxes()?, self.places.alt_mailboxes()?];
-        for other in others.iter().flatten() {
-            stamp_folder(other, stamper, 0)?;
+        for mailboxes in self.mailboxes.iter().chain(others.iter().flatten()) {
+            stamp_folder(mailboxes, stamper, 0)?;
         }
         Ok(())
     }
+}
+
+/// Without the folder of its mailboxes, an account is none. An mdbox that has its messages may only be partly out of
+/// sight; or the folder is lost, and they are not.
+fn refuse_without(
+    root: &Dir,
+    format: &str,
+    mailboxes: &str,
+    keeps_messages: bool,
+    absent: Absent,
+) -> Result<()> {
+    let root = root.path().display();
+    let (what, help) = match (keeps_messages, absent) {
+        (true, Absent::IsLost) => return Ok(()),
+        (true, Absent::MayComeBack) => (
+            format!("{root}/{mailboxes} is not there: which mailboxes have the messages of this mdbox is told in it"),
+            "is it mounted? Else restore it from a backup; if it is gone for good, repair --accept-loss \
+             --recover-orphans puts the stored messages into a mailbox Recovered"
+                .into(),
+        ),
+        (false, _) => (
+            format!("{root} holds no {format}: no {mailboxes}"),
+            format!("name the directory of the account, the one that holds {mailboxes}"),
+        ),
+    };
+    Err(Error::Missing { what, help })
 }
 
 /// On the way through the tree.

@@ -45,9 +45,14 @@ pub(super) fn open_typed(root: Dir, options: &OpenOptions, found: Found<'_>) -> 
     if misses_all_indexes {
         found(tree.no_sign_of_indexes());
     }
+    let seen = Seen::of(storage.map.as_ref());
+    if tree.selectable().next().is_none() && !tree.is_partly_hidden {
+        let map = storage.map.iter();
+        map.for_each(|map| tell_refs(map, &seen.refs, found));
+    }
     Ok(Mdbox {
         misses_all_indexes,
-        seen: Mutex::new(Seen::of(storage.map.as_ref())),
+        seen: Mutex::new(seen),
         root,
         tree,
         storage,

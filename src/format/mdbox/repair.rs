@@ -66,9 +66,14 @@ pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Re
         store,
     };
     if open.absent == Absent::IsLost {
-        let storage = [STORAGE.into()];
+        let (mailboxes, _) = repair.store.tree.places.names();
         let plan = &mut repair.plan;
-        plan.make_dirs((Place::Root, root), &storage, "storage files have no place");
+        for (dir, why) in [
+            (STORAGE, "storage files have no place"),
+            (mailboxes, "mailboxes have no place"),
+        ] {
+            plan.make_dirs((Place::Root, root), &[dir.into()], why);
+        }
     }
     repair.read_mailboxes()?;
     repair.name_messages();

@@ -8,6 +8,7 @@ use bstr::BString;
 
 use super::hidden::{give, set_mode};
 use super::{Damaged, lost};
+use crate::harness::dovecot::Server;
 use crate::harness::run::{Ran, Run};
 use crate::harness::store::Store;
 use crate::harness::tree::{differences, tree};
@@ -146,6 +147,61 @@ fn where_the_storage_is_gone_for_good_its_messages_are_taken_out_on_request() {
         assert_refused(&damaged.inspect().exits(66), &damaged, is);
         assert!(content(&damaged) == before, "{how}");
     }
+}
+
+#[test]
+fn where_all_mailboxes_are_gone_for_good_the_stored_messages_are_recovered_on_request() {
+    let damaged = Damaged::sample("mdbox");
+    fs::remove_dir_all(damaged.at("mailboxes")).unwrap();
+    let before = content(&damaged);
+    let says = format!("{} is not there", damaged.at("mailboxes").display());
+    for named in NAMED {
+        for command in [
+            &["inspect"][..],
+            &["repair", "--offline"],
+            &["repair", "--offline", "--recover-orphans"],
+        ] {
+            let ran = run(&damaged, command, named).done().exits(66);
+            assert!(ran.stderr.contains(&says), "{ran}");
+            let way = "repair --accept-loss --recover-orphans";
+            assert!(ran.stderr.contains(way), "{ran}");
+        }
+    }
+    let asked = ["--offline", "--accept-loss", "--recover-orphans"];
+    let shown = damaged.run("repair", &[&asked[..], &["--dry-run"]].concat());
+    let shown = shown.exits(1);
+    assert_eq!(shown.findings("mdbox.orphan").len(), 1, "{shown}");
+    assert!(content(&damaged) == before);
+    let ran = damaged.run("repair", &asked).exits(1);
+    assert_eq!(lost(&ran), lost(&shown));
+
+    let was = Store::of("mdbox", &Damaged::sample("mdbox").store(), "");
+    let is = Store::of("mdbox", &damaged.store(), "");
+    let recovered = is.mailbox("Recovered").messages.values();
+    let recovered: Vec<_> = recovered.map(|message| &message.body).collect();
+    for mailbox in was.mailboxes.values() {
+        for message in mailbox.messages.values() {
+            assert!(recovered.contains(&&message.body), "{message:?}");
+        }
+    }
+    assert!(damaged.repair().exits(0).records_of("step").is_empty());
+    if let Some(server) = Server::here("where_all_mailboxes_are_gone_for_good") {
+        let dovecot = server.serve("mdbox", damaged.store());
+        let messages = dovecot.account().mailbox("Recovered").messages.len();
+        assert_eq!(messages, recovered.len());
+        dovecot.assert_silent();
+    }
+    damaged.run("repair", &["--offline", "--undo"]).exits(1);
+    assert!(content(&damaged) == before);
+}
+
+#[test]
+fn an_account_whose_last_mailbox_is_gone_has_orphans() {
+    let damaged = Damaged::sample("mdbox");
+    fs::remove_dir_all(damaged.at("mailboxes")).unwrap();
+    fs::create_dir(damaged.at("mailboxes")).unwrap();
+    let ran = damaged.inspect().exits(1);
+    assert_eq!(ran.findings("mdbox.orphan").len(), 1, "{ran}");
 }
 
 #[test]
