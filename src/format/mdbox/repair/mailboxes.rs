@@ -48,18 +48,25 @@ pub(super) struct Mailbox {
     pub map: u32,
     /// It has no index.
     pub made: bool,
-    /// Its index may not name all that it has.
-    pub in_doubt: bool,
+    /// Whether its index names all that it has.
+    pub named: Named,
     pub codes: Vec<&'static str>,
     pub lost: Vec<String>,
     /// What is said of messages that are written without their damage.
     pub stored_anew: Vec<String>,
     /// It needs a new index.
     pub changed: bool,
-    /// It stays as it is: what it seems to have may be that of a mailbox that cannot be read.
-    pub waits: bool,
     /// Its keywords: those of the index, and those that a conversion wrote.
     pub keywords: Vec<BString>,
+}
+
+/// Whether an index names all messages of its mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    All,
+    PerhapsNotAll,
+    /// Not all, and the others may be those of a mailbox that cannot be read: it stays as it is.
+    Waits,
 }
 
 /// A message of it.
@@ -68,6 +75,7 @@ pub(super) struct Mailbox {
 pub(super) struct Entry {
     /// Its place in the mailbox.
     pub at: usize,
+    /// Without its saved date where the index no longer has it.
     pub message: Message,
     /// Where it is stored, if that is known.
     pub place: Option<Place>,
@@ -77,8 +85,6 @@ pub(super) struct Entry {
     pub unnamed: bool,
     /// A conversion wrote that the mailbox has it, and under which UID.
     pub recalled: bool,
-    /// The index no longer knows when it came into the mailbox.
-    pub undated: bool,
     /// Which stored message it is.
     pub map_uid: u32,
     pub guid: [u8; 16],
@@ -88,6 +94,11 @@ impl Entry {
     /// Nobody knows its UID.
     fn is_new(&self) -> bool {
         self.unnamed && !self.recalled
+    }
+
+    /// The index no longer knows when it came into the mailbox.
+    fn is_undated(&self) -> bool {
+        !self.unnamed && self.message.saved.is_none()
     }
 }
 
@@ -100,8 +111,10 @@ impl Mailbox {
 
     /// Without what no index names, which may be that of another mailbox.
     fn wait_if_unsure(&mut self) {
-        self.waits = self.made || self.entries.iter().any(|entry| entry.unnamed);
-        self.entries.retain(|entry| !entry.unnamed);
+        if self.made || self.entries.iter().any(|entry| entry.unnamed) {
+            self.named = Named::Waits;
+            self.entries.retain(|entry| !entry.unnamed);
+        }
     }
 }
 
@@ -129,7 +142,7 @@ impl Repair<'_> {
             findings.push(finding);
         })?;
         let mut read = self.read_mailbox(nth, &mailbox, &findings);
-        let is_amiss = |entry: &Entry| entry.unnamed || entry.undated;
+        let is_amiss = |entry: &Entry| entry.unnamed || entry.is_undated();
         if read.made || read.entries.iter().any(is_amiss) {
             self.recall(&mut read, &mails)?;
         }
@@ -148,12 +161,15 @@ impl Repair<'_> {
             entries: Vec::new(),
             map: mailbox.dbox.first_word().unwrap_or(0),
             made: mailbox.is_made,
-            in_doubt: mailbox.in_doubt,
+            named: if mailbox.in_doubt {
+                Named::PerhapsNotAll
+            } else {
+                Named::All
+            },
             codes: Vec::new(),
             lost: Vec::new(),
             stored_anew: Vec::new(),
             changed: mailbox.is_made,
-            waits: false,
             keywords: mailbox.dbox.mailbox.keywords.clone(),
         };
         for finding in findings {
@@ -194,7 +210,6 @@ impl Repair<'_> {
             wounded,
             unnamed: mailbox.unnamed(at).is_some(),
             recalled: false,
-            undated: mailbox.lost_its_date(at),
             map_uid,
         };
         let kept = match look_at(mailbox, at, opened) {
@@ -230,7 +245,12 @@ impl Repair<'_> {
                 found.map(|(message, place)| entry(message, Some(place), true))
             }
         };
-        read.entries.extend(kept);
+        read.entries.extend(kept.map(|mut entry| {
+            if mailbox.lost_its_date(at) {
+                entry.message.saved = None;
+            }
+            entry
+        }));
     }
 
     /// Takes UIDs and flags from what a conversion wrote, and messages that were first saved to another
@@ -267,7 +287,6 @@ impl Repair<'_> {
                     wounded: false,
                     unnamed: true,
                     recalled: true,
-                    undated: false,
                     map_uid: 0,
                     guid,
                 }),
@@ -306,8 +325,11 @@ impl Repair<'_> {
             let belongs = mailbox.map == self.map.uid_validity
                 || (mailbox.map == 0 && mailbox.entries.is_empty());
             // What of it is in a file that cannot be read now would be lost.
-            let is_cut_off = mailbox.in_doubt && !self.scanned.unreadable.is_empty();
-            let must_wait = mailbox.waits || is_cut_off;
+            let must_wait = match mailbox.named {
+                Named::All => false,
+                Named::PerhapsNotAll => !self.scanned.unreadable.is_empty(),
+                Named::Waits => true,
+            };
             if !must_wait && (mailbox.changed || !belongs) {
                 self.write_mailbox(mailbox, belongs)?;
             }
@@ -408,9 +430,11 @@ impl Repair<'_> {
         let (mut index, fields) = MailboxIndex::of(identity, now, generation, &own);
         for entry in entries {
             let nth = index.push(&entry.message);
+            let received = Some(entry.message.received).filter(|date| *date > 0);
+            let saved = entry.message.saved.or(received);
             let record = MailRecord {
                 map_uid: entry.map_uid.into(),
-                save_date: entry.message.saved.map_or(now, seconds).into(),
+                save_date: saved.map_or(now, seconds).into(),
             };
             index.set(nth, fields[0], record.as_bytes());
             index.set(nth, fields[1], &entry.guid);
@@ -428,19 +452,16 @@ impl Repair<'_> {
 
 /// Gives messages the dates that a damaged index no longer has.
 fn recall_dates(entries: &mut [Entry], known: &[Recall]) {
-    for entry in entries.iter_mut().filter(|entry| entry.undated) {
+    for entry in entries.iter_mut().filter(|entry| entry.is_undated()) {
         let nth = known.binary_search_by_key(&entry.message.uid, |known| known.uid);
         let known = nth.ok().map(|nth| &known[nth]);
         let known = known.filter(|known| guid_128(known.guid()) == entry.guid);
-        if let Some(saved) = known.and_then(Recall::saved) {
-            entry.message.saved = Some(saved);
-            entry.undated = false;
-        }
+        entry.message.saved = known.and_then(Recall::saved);
     }
 }
 
 fn without_date(entries: &[Entry]) -> Option<String> {
-    let undated = entries.iter().filter(|entry| entry.undated);
+    let undated = entries.iter().filter(|entry| entry.is_undated());
     let uids: Vec<_> = undated.map(|entry| entry.message.uid).collect();
     let dates = if uids.len() == 1 { "date" } else { "dates" };
     (!uids.is_empty()).then(|| format!("uid {}: the saved {dates}", shown(&uids)))

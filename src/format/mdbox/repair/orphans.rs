@@ -41,7 +41,6 @@ impl Repair<'_> {
                 wounded: false,
                 unnamed: false,
                 recalled: false,
-                undated: false,
                 map_uid,
                 guid,
             });
