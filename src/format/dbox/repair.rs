@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bstr::BString;
 
 use super::mailbox::{GUID, INSTEAD};
-use super::{Extent, Key, RECALLED_FROM, Recall, StoredMessage, Wound};
+use super::{Extent, Key, LOG, RECALLED_FROM, Recall, StoredMessage, Wound};
 use crate::digest::{Digest, Measured};
 use crate::disk::File;
 use crate::error::Error;
@@ -225,13 +225,18 @@ pub fn if_readable<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
 
 /// What is lost with what a finding of a mailbox names.
 pub fn lost_with(finding: &Finding) -> String {
-    match (&finding.place.path, finding.rule == &rules::INDEX_LOST) {
-        (Some(path), true) => {
-            let file = path.rsplit('/').next().unwrap_or_default();
-            format!("what {file} said: {}", finding.detail)
-        }
-        _ => finding.detail.clone(),
-    }
+    let Finding { place, detail, .. } = finding;
+    let (Some(path), true) = (&place.path, finding.rule == &rules::INDEX_LOST) else {
+        return detail.clone();
+    };
+    let file = path.rsplit('/').next().unwrap_or_default();
+    let what = if file.starts_with(LOG) {
+        "what a client changed last (flags, keywords, expunged messages) may be as it was before"
+    } else {
+        "flags and keywords of some messages may be missing"
+    };
+    let mailbox = place.mailbox.as_deref().unwrap_or_default();
+    format!("{mailbox}: {what}, as a part of {file} cannot be read ({detail})")
 }
 
 /// True for a finding of a mailbox that it no longer has when its index is written anew.

@@ -107,8 +107,13 @@ pub(super) fn leave_out_lost(index: &mut Index, files: &[u32], found: Found<'_>)
 }
 
 /// Says which files the index does not know. Where it is in doubt, or knows messages without files, such
-/// files are messages: as in Dovecot, which makes a new index then.
-pub(super) fn compare(index: &mut Index, files: &[u32], in_doubt: bool, found: Found<'_>) {
+/// files are messages: as in Dovecot, which makes a new index then. Those are returned.
+pub(super) fn compare(
+    index: &mut Index,
+    files: &[u32],
+    in_doubt: bool,
+    found: Found<'_>,
+) -> Vec<u32> {
     let unknown =
         |uid: &&u32| index.position(**uid).is_none() && !index.requested_expunges.contains(uid);
     let orphans: Vec<u32> = files.iter().filter(unknown).copied().collect();
@@ -122,5 +127,7 @@ pub(super) fn compare(index: &mut Index, files: &[u32], in_doubt: bool, found: F
         let detail = format!("{count}, the first is {}", file_name(*first));
         found(Finding::new(&DBOX_RECOVERED, detail));
         index.take_in(&orphans);
+        return orphans;
     }
+    Vec::new()
 }

@@ -27,6 +27,8 @@ pub(super) struct SdboxMailbox {
     /// Saved dates by place, where the cache tells them.
     saved: Vec<Option<u32>>,
     places: Arc<Places>,
+    /// UIDs that only the files tell, ascending, where the index cannot be trusted.
+    pub(super) recovered: Vec<u32>,
 }
 
 impl SdboxMailbox {
@@ -61,7 +63,7 @@ impl SdboxMailbox {
                 })
             }
         };
-        listing::compare(&mut index, &files, in_doubt, &mut |finding| {
+        let recovered = listing::compare(&mut index, &files, in_doubt, &mut |finding| {
             found(within(finding));
         });
         let saved = mails.saved_dates(&index, name, found)?;
@@ -69,6 +71,7 @@ impl SdboxMailbox {
         Ok(Self {
             dbox: DboxMailbox::new(name, &mails, index, HEADER, mails.listed, &mut told),
             saved,
+            recovered,
             places: Arc::clone(places),
             mails,
         })

@@ -4,6 +4,7 @@
 //! a message that is not whole     what is sound of it, as a new u.N
 //! nothing is left of a message    u.N goes
 //! index, log or cache damaged     new ones, of all that index, logs, .backup and file names still tell
+//! records of it are damaged       flags of their messages as a conversion wrote them, then the changes in the log
 //! no index at all                 UIDVALIDITY, GUID and UIDNEXT of the server's list of mailboxes, flags as
 //!                                 a conversion wrote them, then the changes in a log that is left
 //! u.N that no index knows         into a mailbox of their own, where that is asked for
@@ -11,6 +12,7 @@
 //! A mailbox in which nothing is damaged is not touched.
 
 mod orphans;
+mod recovered;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -76,6 +78,10 @@ struct Seen {
     /// Codes of what is mended.
     codes: Vec<&'static str>,
     lost: Vec<String>,
+    /// What is lost unless something else tells the flags of all messages that only their files tell.
+    left_out: Vec<String>,
+    /// Those messages, in words.
+    recovered: Option<String>,
     /// A message was changed or is gone.
     changed: bool,
 }
@@ -113,8 +119,7 @@ impl Repair<'_> {
                 Origin::Index | Origin::Damaged => finding.rule == &DBOX_RECOVERED,
             };
             if is_lost {
-                seen.lost
-                    .push(format!("flags and keywords of {}", finding.detail));
+                seen.recovered = Some(format!("flags and keywords of {}", finding.detail));
             }
             if finding.rule == &INDEX_CACHE {
                 seen.lost
@@ -122,7 +127,12 @@ impl Repair<'_> {
             }
             if [&DBOX_LOST, &INDEX_LOST].contains(&finding.rule) {
                 seen.code(finding.rule.code);
-                seen.lost.push(lost_with(finding));
+                let lost = lost_with(finding);
+                if recovered::are_all_that_is_left_out(&mailbox, finding) {
+                    seen.left_out.push(lost);
+                } else {
+                    seen.lost.push(lost);
+                }
             }
         }
         self.note_orphans(nth, &findings);
@@ -236,7 +246,10 @@ impl Repair<'_> {
     }
 
     fn write_index(&mut self, nth: usize, mailbox: &SdboxMailbox, mut seen: Seen) -> Result<()> {
-        let marks = self.marks_without_index(nth, mailbox, &mut seen)?;
+        let marks = match self.marks_without_index(nth, mailbox, &mut seen)? {
+            None => self.marks_of_recovered(nth, mailbox, &mut seen)?,
+            marks => marks,
+        };
         seen.lost.extend(self.not_stored(nth, mailbox)?);
         let (dbox, lost) = (&mailbox.dbox, &mut seen.lost);
         let (mut identity, mut does) = self.identities.of(&self.tree, nth, dbox, false, lost);

@@ -296,6 +296,38 @@ fn what_a_damaged_index_no_longer_names_comes_back_in_the_order_of_uids() {
     }
 }
 
+/// Zeroes records of the index of the INBOX of an sdbox.
+fn zero_records(store: &Path, records: std::ops::Range<usize>) {
+    let path = store.join("mailboxes/INBOX/dbox-Mails/dovecot.index");
+    let mut bytes = fs::read(&path).unwrap();
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let (header, record) = (word(4), word(8));
+    let end = bytes.len().min(header + records.end * record);
+    bytes[header + records.start * record..end].fill(0);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_partly_damaged_index_takes_what_its_records_told_from_what_a_conversion_wrote() {
+    for records in [0..5, 1..3] {
+        let account = account();
+        let store = converted(&account, "sdbox");
+        let before = Store::sdbox(&store);
+        zero_records(&store, records);
+        let ran = repair(&account, "sdbox", &store).exits(0);
+        assert_eq!(lost(&ran), [""; 0], "{ran}");
+        assert!(said(&ran).contains("from mailtally.state"), "{ran}");
+        let after = Store::sdbox(&store);
+        assert_same(before.mailbox("INBOX"), after.mailbox("INBOX"));
+        let Some(server) = Server::here("a_partly_damaged_index") else {
+            continue;
+        };
+        let dovecot = server.serve("sdbox", &store);
+        dovecot.account();
+        dovecot.assert_silent();
+    }
+}
+
 #[test]
 fn a_saved_date_that_nothing_tells_any_more_is_lost_and_not_1970() {
     let account = account();
@@ -313,4 +345,32 @@ fn a_saved_date_that_nothing_tells_any_more_is_lost_and_not_1970() {
     let after = Store::of("mdbox", &store, "");
     let message = after.message("INBOX", 3);
     assert_eq!(message.saved, Some(message.received));
+}
+
+#[test]
+fn what_a_damaged_index_or_log_costs_is_said_with_its_mailbox_and_in_words() {
+    let account = account();
+    let store = converted(&account, "sdbox");
+    fs::remove_file(store.join("mailtally.state")).unwrap();
+    zero_records(&store, 1..3);
+    let ran = repair(&account, "sdbox", &store).exits(1);
+    let told =
+        "INBOX: flags and keywords of some messages may be missing, as a part of dovecot.index";
+    assert!(
+        lost(&ran).iter().any(|lost| lost.starts_with(told)),
+        "{ran}"
+    );
+
+    let damaged = super::Damaged::sample("sdbox");
+    let log = damaged.mails("INBOX", "dovecot.index.log");
+    let damaged = damaged.changed(&log, |bytes| {
+        let at = bytes.len() / 2 / 4 * 4;
+        bytes[at..at + 64].fill(0);
+    });
+    let ran = damaged.repair().exits(1);
+    let told = "INBOX: what a client changed last (flags, keywords, expunged messages) may be as it was before";
+    assert!(
+        lost(&ran).iter().any(|lost| lost.starts_with(told)),
+        "{ran}"
+    );
 }

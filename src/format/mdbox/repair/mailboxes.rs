@@ -40,7 +40,6 @@ const WHAT_CAME: &str = "which messages were copied or moved here: they may be i
 
 /// A mailbox as it was read.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Mailbox {
     pub nth: usize,
     pub entries: Vec<Entry>,
@@ -71,7 +70,6 @@ pub(super) enum Named {
 
 /// A message of it.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Entry {
     /// Its place in the mailbox.
     pub at: usize,
