@@ -51,8 +51,6 @@ pub(super) struct MaildirMailbox<'a> {
     pub(super) deduced: BTreeMap<u32, BString>,
     table: Table,
     pub(super) index: Option<Index>,
-    /// All of the index could be read.
-    pub(super) index_is_whole: bool,
     /// What the server's cache tells, by place in the index.
     cached: Vec<Cached>,
     notes: Mutex<Notes>,
@@ -120,7 +118,6 @@ impl<'a> MaildirMailbox<'a> {
             (index.as_ref(), &cached),
         );
         drop(bytes);
-        let index_is_whole = opening.index_is_whole;
         let opened_links = std::mem::take(&mut opening.links);
         opening.tell_tmp();
         opening.tell_missing_dirs();
@@ -168,7 +165,6 @@ impl<'a> MaildirMailbox<'a> {
             deduced: BTreeMap::new(),
             table: Table::default(),
             index,
-            index_is_whole,
             cached,
             notes: Mutex::default(),
             read: Default::default(),
@@ -194,10 +190,10 @@ impl<'a> MaildirMailbox<'a> {
             .filter(move |letter| named(*letter).is_none_or(Option::is_none))
     }
 
-    /// What the index tells of letters. It tells nothing of a message whose flags it has in another way than the
-    /// name: that was changed since.
+    /// What the index tells of letters, or what is left of it: a new one in its place tells the same. It tells
+    /// nothing of a message whose flags it has in another way than the name: that was changed since.
     pub(super) fn indexed_letters(&self) -> Letters {
-        let Some(index) = self.index.as_ref().filter(|_| self.index_is_whole) else {
+        let Some(index) = self.index.as_ref() else {
             return Letters::default();
         };
         let mut letters = Letters::of(index.keyword_names());

@@ -73,6 +73,40 @@ fn a_lost_list_of_keywords_costs_no_label_where_the_index_tells_the_names() {
     }
 }
 
+#[test]
+fn names_that_a_cut_log_still_tells_are_given_in_the_same_run_that_writes_a_new_index() {
+    let Some(server) = Server::here("names_that_a_cut_log_still_tells") else {
+        return;
+    };
+    let whole = Damaged::sample("maildir");
+    let before = labels(&whole.store());
+    let told_before = told(&server.serve("maildir", whole.store()));
+    let mut kept = 0;
+    for cut in (12..300).step_by(48) {
+        let damaged = damaged(|list| fs::write(list, b"").unwrap());
+        changed(&damaged.at("dovecot.index.log"), |log| {
+            log.truncate(log.len() - cut);
+        });
+        let ran = damaged.repair();
+        let again = damaged.repair();
+        assert_eq!(mended(&again), [""; 0], "{cut}: {ran}{again}");
+        let is_told = !ran.findings("maildir.keyword-unnamed").is_empty();
+        assert_eq!(ran.code, i32::from(is_told || !lost(&ran).is_empty()));
+        if is_told {
+            continue;
+        }
+        kept += 1;
+        assert_eq!(labels(&damaged.store()), before, "{cut}: {ran}");
+        let dovecot = server.serve("maildir", damaged.store());
+        assert_eq!(told(&dovecot), told_before, "{cut}");
+        dovecot.assert_silent();
+    }
+    assert!(
+        kept > 0,
+        "some cuts are behind all that is told of keywords"
+    );
+}
+
 /// The labels that a server shows.
 fn told(dovecot: &Dovecot) -> Vec<String> {
     let account = dovecot.account();
