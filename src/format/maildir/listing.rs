@@ -281,9 +281,21 @@ impl Listing {
         self.slots[nth].uid = 0;
     }
 
+    /// Gives the `nth` message the line that names another file.
+    pub fn give_line(&mut self, nth: usize, row: &Row, bytes: &[u8]) {
+        self.enter(nth, row, bytes);
+    }
+
     /// Gives the `nth` message a UID that no other has.
     pub fn give_uid(&mut self, nth: usize, uid: u32) {
         self.slots[nth].uid = uid;
+    }
+
+    /// Some message has this UID, once all have one.
+    pub fn has_uid(&self, uid: u32) -> bool {
+        self.slots
+            .binary_search_by_key(&uid, |slot| slot.uid)
+            .is_ok()
     }
 
     /// The message that is known in all copies by this: by what the uidlist says, or else by its name.

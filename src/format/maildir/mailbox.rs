@@ -397,6 +397,14 @@ impl<'a> MaildirMailbox<'a> {
             .then_some("keywords beyond 26 that stood in the part of the index that cannot be read")
     }
 
+    /// Some messages have new UIDs, and the index has some that no message has any more.
+    pub(super) fn has_left_uids(&self) -> bool {
+        let known = self.recalled + self.matched;
+        let is_there = |uid: &u32| self.listing.has_uid(*uid);
+        let index = self.index.as_ref().filter(|_| self.unlisted > known);
+        index.is_some_and(|index| !index.uids.iter().all(is_there))
+    }
+
     /// The place of the `nth` message in the index.
     pub(super) fn in_index(&self, nth: usize) -> Option<usize> {
         self.index.as_ref()?.position(self.listing.slot(nth).uid)

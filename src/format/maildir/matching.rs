@@ -4,21 +4,27 @@
 //! a file       size and virtual size (S= and W= of its name, else of the file), time, flags
 //! a UID        what the cache tells of these, and flags of the index
 //! ```
+//! A line that names no file, and a file whose name is the same but for one bit, belong together where the line tells
+//! its size, and the index has the UID.
+//!
 //! Nothing is guessed. A file and a UID belong together where something that is told of them is the same, nothing is
 //! not, and no other file and no other UID fits as well.
 
 use std::collections::HashMap;
 
-use super::filename::{info, size};
+use super::filename::{info, number, size};
 use super::listing::{Listing, Place};
 use super::mailbox::DIRTY;
 use super::opening::{Cached, Opening};
-use super::uidlist::{Row, Uidlist};
+use super::uidlist::{Row, Uidlist, word};
 use crate::format::dovecot_index::Index;
 use crate::model::Flags;
 
 /// More pairs are not looked at: then nothing tells so many apart.
 const PAIRS_MOST: usize = 1 << 24;
+
+/// Nor so many names that are nearly the same.
+const MISSPELT_MOST: usize = 1 << 10;
 
 /// A file that no sound line names.
 #[derive(Debug)]
@@ -39,6 +45,15 @@ struct Missing {
 }
 
 impl Missing {
+    fn of(index: &Index, cached: &[Cached], nth: usize) -> Self {
+        let flags = index.flags[nth];
+        Self {
+            uid: index.uids[nth],
+            cached: cached.get(nth).copied().unwrap_or_default(),
+            flags: (flags & DIRTY == 0).then(|| Flags::from_bits(flags)),
+        }
+    }
+
     /// `None` where something that is told is not so, else whether something is.
     fn is(&self, file: &Unlisted) -> Option<bool> {
         let (size, virtual_size) = self.cached.sizes;
@@ -54,6 +69,19 @@ impl Missing {
         let fits = same_flags && told.iter().flatten().all(|same| *same);
         fits.then(|| told.iter().any(Option::is_some))
     }
+}
+
+/// A flipped bit makes one of the other.
+fn are_one_bit_apart(one: &[u8], other: &[u8]) -> bool {
+    let bits = one.iter().zip(other).map(|(a, b)| (a ^ b).count_ones());
+    one.len() == other.len() && bits.sum::<u32>() == 1
+}
+
+/// The line of a uidlist tells a size that the file has.
+fn tells_size(words: &[u8], name: &[u8], file: &Unlisted) -> bool {
+    let told = |key| size(name, key).or_else(|| word(words, key).and_then(number));
+    let same = |told: Option<u64>, real: Option<u64>| told.is_some() && told == real;
+    same(told(b'S'), file.sizes.0) || same(told(b'W'), file.sizes.1)
 }
 
 /// Places of files, and their UIDs.
@@ -116,6 +144,38 @@ impl Opening<'_, '_> {
         (pairs.len() as u64, !uids.is_empty())
     }
 
+    /// Gives files the lines that name them but for one flipped bit, and takes their UIDs out of those `without_file`.
+    /// How many got one.
+    pub(super) fn give_misspelt_lines(
+        &self,
+        listing: &mut Listing,
+        (list, bytes): (&Uidlist, &[u8]),
+        (index, cached): (Option<&Index>, &[Cached]),
+        without_file: &mut Vec<u32>,
+    ) -> u64 {
+        let index = index.filter(|_| self.index_is_whole);
+        let lines =
+            index.map(|index| misspelt((list, bytes), listing, (index, cached), without_file));
+        let lines = lines
+            .filter(|lines| lines.len() <= MISSPELT_MOST)
+            .unwrap_or_default();
+        let count = |of: &dyn Fn(&Misspelt<'_>) -> bool| lines.iter().filter(|it| of(it)).count();
+        let mut given = 0;
+        for (nth, row, missing) in &lines {
+            let is_only = count(&|it| it.0 == *nth) == 1 && count(&|it| it.1.uid == row.uid) == 1;
+            let Some(file) = self.file(listing, *nth).filter(|_| is_only) else {
+                continue;
+            };
+            let (words, name) = (&bytes[row.words.range()], &bytes[row.base.range()]);
+            if tells_size(words, name, &file) && missing.is(&file).is_some() {
+                listing.give_line(*nth, row, bytes);
+                without_file.retain(|uid| *uid != row.uid);
+                given += 1;
+            }
+        }
+        given
+    }
+
     fn file(&self, listing: &Listing, nth: usize) -> Option<Unlisted> {
         let slot = listing.slot(nth);
         let (name, base) = (listing.name(nth), listing.base(nth));
@@ -134,15 +194,41 @@ impl Opening<'_, '_> {
     }
 }
 
+/// A file, the line that may be its own, and what is told of that.
+type Misspelt<'l> = (usize, &'l Row, Missing);
+
+/// Files without a line, each with the lines without a file whose name differs in a bit.
+fn misspelt<'l>(
+    (list, bytes): (&'l Uidlist, &[u8]),
+    listing: &Listing,
+    (index, cached): (&Index, &[Cached]),
+    without_file: &[u32],
+) -> Vec<Misspelt<'l>> {
+    let unlisted = (0..listing.len()).filter(|nth| listing.slot(*nth).uid == 0);
+    let unlisted: Vec<_> = unlisted.collect();
+    let mut lines = Vec::new();
+    if unlisted.len().saturating_mul(without_file.len()) > PAIRS_MOST {
+        return lines;
+    }
+    for uid in without_file {
+        let row = list.rows.binary_search_by_key(uid, |row: &Row| row.uid);
+        let (Ok(row), Some(at)) = (row, index.position(*uid)) else {
+            continue;
+        };
+        let (row, missing) = (&list.rows[row], Missing::of(index, cached, at));
+        let name = &bytes[row.base.range()];
+        let close = unlisted.iter().copied();
+        let close = close.filter(|nth| are_one_bit_apart(name, listing.base(*nth)));
+        lines.extend(close.map(|nth| (nth, row, missing)));
+    }
+    lines
+}
+
 fn missing(list: &Uidlist, index: &Index, cached: &[Cached]) -> Vec<Missing> {
     let has_line = |uid: u32| list.rows.binary_search_by_key(&uid, |row: &Row| row.uid);
     let all = index.uids.iter().zip(&index.flags).enumerate();
     let missing = all.filter(|(_, (uid, _))| has_line(**uid).is_err());
-    let missing = missing.map(|(nth, (uid, flags))| Missing {
-        uid: *uid,
-        cached: cached.get(nth).copied().unwrap_or_default(),
-        flags: (flags & DIRTY == 0).then(|| Flags::from_bits(*flags)),
-    });
+    let missing = missing.map(|(nth, _)| Missing::of(index, cached, nth));
     missing.collect()
 }
 

@@ -324,7 +324,10 @@ impl Opening<'_, '_> {
     ) -> Joined {
         listing.sort_by_base();
         self.settle_doubles(listing);
-        let joined = listing.join(list, bytes);
+        let mut joined = listing.join(list, bytes);
+        let without_file = &mut joined.without_file;
+        let told = (index, cached);
+        let misspelt = self.give_misspelt_lines(listing, (list, bytes), told, without_file);
         let path = self.in_folder(list_name);
         if joined.doubled > 0 {
             let detail = format!("{} named twice", counted(joined.doubled, "file"));
@@ -338,7 +341,7 @@ impl Opening<'_, '_> {
             let detail = counted(listing.len() as u64, "message");
             self.tell_at(&rules::UIDLIST_MISSING, &path, detail);
         }
-        self.give_uids(listing, list, (index, cached), &path)
+        self.give_uids(listing, list, told, (misspelt, &path))
     }
 
     /// An index of another UIDVALIDITY speaks of other messages.
@@ -380,7 +383,7 @@ impl Opening<'_, '_> {
         listing: &mut Listing,
         list: &Uidlist,
         (index, cached): (Option<&Index>, &[Cached]),
-        path: &BString,
+        (misspelt, path): (u64, &BString),
     ) -> Joined {
         let next = list.uidnext();
         let next = next.max(index.map_or(1, |index| index.next_uid));
@@ -411,6 +414,7 @@ impl Opening<'_, '_> {
             0 => 0,
             _ => given.given + again,
         };
+        let matched = matched + misspelt;
         let recovered = matched + again * u64::from(lines_are_lost);
         for (rule, count) in [
             (&rules::UIDLIST_RECOVERED, recovered),

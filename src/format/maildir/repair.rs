@@ -11,6 +11,8 @@
 //!                                      agree
 //! dovecot-keywords is damaged          a new one: sound lines, and these names
 //! index, log or cache damaged          new ones, of all that is left of them and of what the names tell
+//! the index has UIDs that messages     a new one: no server looks for what is gone from the list alone
+//! no longer have
 //! the list of mailboxes is damaged     it goes: a server makes it anew
 //! maildirsize                          what the messages add up to; its limits stay
 //! file times, when asked to            those that are plainly of a copy become better ones    `dates`
@@ -196,15 +198,18 @@ impl<'s> Repair<'s> {
         }
         self.name_letters(&mailbox, folder);
         let mut outdated = cache::Outdated::of(&fates);
-        let index_codes = index::codes(&findings);
+        let mut index_codes = index::codes(&findings);
         // What a new index has needs its line.
         let has_unlisted = !index_codes.is_empty() && mailbox.unlisted > 0;
         if !codes.is_empty() || has_unlisted || fates.iter().any(Fate::changes) {
             codes.sort_unstable();
             codes.dedup();
+            if !codes.is_empty() && mailbox.has_left_uids() {
+                index_codes.extend(&codes);
+            }
             let (does, unknown) = self.store.told_of(nth, &mailbox);
             let lost: Vec<_> = { findings.iter() }
-                .filter_map(rows::gone)
+                .filter_map(|finding| rows::gone(finding, mailbox.has_left_uids()))
                 .chain(std::mem::take(&mut outdated.lost))
                 .chain(unknown)
                 .collect();

@@ -164,3 +164,45 @@ fn what_a_conversion_wrote_tells_the_uids_of_all_whose_lines_are_gone() {
         assert_eq!(renumbered(&case.0, &before, &damaged), 0, "{}", case.0);
     }
 }
+
+/// The sample, with another base name in the line of UID 21.
+fn misspelt(name: &str) -> Damaged {
+    let damaged = Damaged::sample("maildir");
+    let list = damaged.at(LIST);
+    damaged.changed(&list, |bytes| {
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        *bytes = text.replace(":1580000000.M0P300.lab", name).into_bytes();
+    })
+}
+
+/// UIDs and GUIDs of the INBOX, asked for before anything else.
+fn fetched(server: &Server, store: &Path) -> String {
+    let dovecot = server.serve("maildir", store);
+    let told = dovecot.ask(&["fetch", "uid guid flags", "mailbox", "INBOX"]);
+    dovecot.assert_silent();
+    String::from_utf8(told).unwrap()
+}
+
+#[test]
+fn a_flipped_bit_in_the_name_of_a_line_costs_no_uid() {
+    let Some(server) = Server::here("a_flipped_bit_in_the_name_of_a_line") else {
+        return;
+    };
+    let before = fetched(&server, &Damaged::sample("maildir").store());
+    for name in [":1580000000.M0P310.lab", ":1580000000.M0P300.la"] {
+        let damaged = misspelt(name);
+        let is_a_bit = name.contains("P310");
+        let ran = damaged.repair().exits(i32::from(!is_a_bit));
+        let told = fetched(&server, &damaged.store());
+        assert_eq!(told == before, is_a_bit, "{name}: {ran}");
+        let lost = lost(&ran);
+        assert_eq!(lost.is_empty(), is_a_bit, "{name}: {lost:?}");
+        if !is_a_bit {
+            let wanted = "uid 21: cur/1580000000.M0P300.la is gone, or is a file of another name that has a new UID \
+                          now: clients load that again";
+            assert_eq!(lost, [wanted]);
+            assert!(told.contains("uid: 28\n"), "{told}");
+        }
+        damaged.is_not_touched();
+    }
+}

@@ -57,13 +57,18 @@ fn row(mailbox: &MaildirMailbox<'_>, at: usize, fate: &Fate, out: &mut Vec<u8>) 
     out.push(b'\n');
 }
 
-/// What a new list no longer tells of messages whose files are gone.
-pub(super) fn gone(finding: &Finding) -> Option<String> {
+/// What a new list no longer tells of messages whose files are gone. One that has a new UID may be one of these.
+pub(super) fn gone(finding: &Finding, has_new: bool) -> Option<String> {
     if finding.rule == &UIDLIST_LOST {
         return Some(finding.detail.clone());
     }
     let (uid, path) = (finding.place.uid?, finding.place.path.as_ref()?);
-    (finding.rule == &MAILDIR_LOST).then(|| format!("uid {uid}: {path} is gone"))
+    let perhaps = if has_new {
+        ", or is a file of another name that has a new UID now: clients load that again"
+    } else {
+        ""
+    };
+    (finding.rule == &MAILDIR_LOST).then(|| format!("uid {uid}: {path} is gone{perhaps}"))
 }
 
 impl Repair<'_> {
