@@ -327,13 +327,21 @@ rules! {
         "dovecot-shared marks a mailbox whose \\Seen flags are kept elsewhere for each user",
         "carry the users' private indexes by hand";
     MAILDIR_UIDVALIDITY = "maildir.uidvalidity", Warning,
-        "UIDVALIDITY in the index and in the uidlist differ; the uidlist's is taken",
-        "nothing";
+        "UIDVALIDITY in the index and in the uidlist differ, and the server's list of mailboxes does not say which is right; the uidlist's is taken, as a server takes it: where it is wrong, clients load all messages again",
+        "nothing, or restore the uidlist from a backup";
+    MAILDIR_INDEX_UIDVALIDITY = "maildir.index-uidvalidity", Warning,
+        "the index has another UIDVALIDITY than the uidlist and the server's list of mailboxes, for the same UIDs; theirs is taken, and a server would throw away what only the index knows",
+        "run repair before a server opens the store",
+        "repair" => ELSE;
 
     UIDLIST_BROKEN = "uidlist.broken", Warning,
         "the uidlist has lines or a header that cannot be right; sound lines keep their UIDs, the others get new ones, for which clients load the message again",
         "nothing, or restore the uidlist from a backup and convert again; repair writes it anew",
         "repair" => "nothing, or restore the uidlist from a backup and convert again";
+    UIDLIST_UIDVALIDITY = "uidlist.uidvalidity", Error,
+        "the uidlist has another UIDVALIDITY than the index and the server's list of mailboxes; theirs is taken, but a server goes by the uidlist, and clients load all messages again",
+        "run repair before a server opens the store",
+        "repair" => ELSE;
     UIDLIST_RENUMBERED = "uidlist.renumbered", Warning,
         "lines of the uidlist are broken, and messages without a sound line get new UIDs: clients load them again",
         "restore the uidlist from a backup and convert again; repair writes it anew, with the new UIDs",

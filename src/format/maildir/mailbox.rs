@@ -100,8 +100,11 @@ impl<'a> MaildirMailbox<'a> {
             index_is_whole: true,
         };
         let control = opening.control()?;
-        let (list, bytes, list_name) = opening.uidlist(control.as_ref());
-        let index = opening.index(&list)?;
+        let (mut list, bytes, list_name) = opening.uidlist(control.as_ref());
+        let mut index = opening.index(&list)?;
+        if let Some(index) = &mut index {
+            opening.outvote(&mut list, index, list_name);
+        }
         let index = index.filter(|index| opening.belongs(index, &list, list_name));
         let told = list
             .uidvalidity

@@ -37,6 +37,7 @@ mod matching;
 mod names;
 mod notes;
 mod opening;
+mod outvoted;
 mod peek;
 pub mod quota;
 mod read;

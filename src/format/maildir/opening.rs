@@ -9,8 +9,9 @@ use super::folders::Folder;
 use super::links::Links;
 use super::listing::{Listing, Place};
 use super::mailbox::path_in;
+use super::outvoted::lists_all_of;
 use super::read::Maildir;
-use super::uidlist::{self, Row, Uidlist};
+use super::uidlist::{self, Uidlist};
 use crate::disk::{Dir, Kind, Stat};
 use crate::error::Result;
 use crate::format::dovecot_index::{self, Cache, Index, Origin};
@@ -98,7 +99,7 @@ impl Opening<'_, '_> {
         (self.found)(Finding::new(rule, detail).mailbox(self.name).path(path));
     }
 
-    fn in_folder(&self, name: &str) -> BString {
+    pub(super) fn in_folder(&self, name: &str) -> BString {
         let mut path = self.folder.path.clone();
         path.push(name.into());
         bstr::join("/", path).into()
@@ -126,14 +127,7 @@ impl Opening<'_, '_> {
             *is_whole &= finding.severity() == Severity::Info;
             found(placed(finding, name, folder));
         };
-        let is_listed = |uid: &u32| {
-            { &list.rows }
-                .binary_search_by_key(uid, |row: &Row| row.uid)
-                .is_ok()
-        };
-        let mut holds_up = |index: &Index, is_whole: bool| {
-            is_whole && !index.uids.is_empty() && index.uids.iter().all(is_listed)
-        };
+        let mut holds_up = |index: &Index, is_whole: bool| is_whole && lists_all_of(list, index);
         match dovecot_index::load_checked(&dir, INDEX, &mut holds_up, &mut tell) {
             Ok(mut index) => {
                 let damaged = index.iter_mut().filter(|it| it.origin == Origin::Damaged);

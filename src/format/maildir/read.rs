@@ -12,9 +12,10 @@ use super::{keywords, quota, uidlist};
 use crate::digest::{Digest, Facts};
 use crate::disk::{Dir, Kind};
 use crate::error::{Error, Result};
+use crate::format::mailbox_list::{self, Listed};
 use crate::format::stamp::Stamper;
 use crate::format::tally::{Given, GivenUids, shown};
-use crate::format::{OpenOptions, StoredUsage, mailbox_list, mailbox_log, names, side_files};
+use crate::format::{OpenOptions, StoredUsage, mailbox_log, names, side_files};
 use crate::model::{
     Account, Flags, Mailbox, MailboxGuid, MailboxName, Message, QuotaLimits, Uid, UidValidity,
 };
@@ -37,6 +38,8 @@ pub(super) struct Maildir {
     pub(super) names: Vec<MailboxName>,
     pub(super) folders: Vec<Folder>,
     pub(super) identities: Vec<Identity>,
+    /// The server's list of mailboxes.
+    listed: BTreeMap<BString, Listed>,
     account: Account,
     /// What maildirsize says is used: bytes, messages.
     believed: Option<(i64, i64)>,
@@ -90,6 +93,7 @@ pub(super) fn open_typed(root: Dir, options: &OpenOptions, found: Found<'_>) -> 
         now: options.now,
         account: Account::default(),
         identities: Vec::new(),
+        listed: BTreeMap::new(),
         believed: None,
         counted: Mutex::default(),
         letter_names: OnceLock::new(),
@@ -101,7 +105,11 @@ pub(super) fn open_typed(root: Dir, options: &OpenOptions, found: Found<'_>) -> 
     };
     this.read_account(found);
     this.read_identities(found);
-    if !is_partly_hidden {
+    let list = this.options.index.as_ref().unwrap_or(&this.root);
+    if is_partly_hidden {
+        this.listed = mailbox_list::read(list);
+    } else {
+        this.listed = mailbox_list::read_and_tell(list, found);
         this.tell_gone(found);
     }
     if this
@@ -239,11 +247,9 @@ impl Maildir {
     }
 
     fn tell_gone(&self, found: Found<'_>) {
-        let list = self.options.index.as_ref().unwrap_or(&self.root);
         let selectable = { self.folders.iter().enumerate() }.filter(|(_, it)| it.selectable);
         let there = selectable.map(|(nth, folder)| (self.listed_as(folder), nth));
-        let listed = mailbox_list::read_and_tell(list, found);
-        let gone = mailbox_list::gone(&listed, &there.collect(), |nth| self.guid_of(nth));
+        let gone = mailbox_list::gone(&self.listed, &there.collect(), |nth| self.guid_of(nth));
         mailbox_list::tell(&gone, self.options.utf8, found);
     }
 
@@ -256,8 +262,14 @@ impl Maildir {
         }
     }
 
+    /// What the server's list of mailboxes tells of a folder.
+    pub(super) fn listed(&self, folder: &Folder) -> Listed {
+        let listed = self.listed.get(&self.listed_as(folder));
+        listed.copied().unwrap_or_default()
+    }
+
     /// What a folder is called in the server's list, `/` between levels.
-    pub(super) fn listed_as(&self, folder: &Folder) -> BString {
+    fn listed_as(&self, folder: &Folder) -> BString {
         let name = bstr::join("/", &folder.side);
         if self.options.fs_layout {
             return name.into();

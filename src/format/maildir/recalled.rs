@@ -13,7 +13,7 @@ use super::read::Maildir;
 use super::uidlist;
 use crate::error::Result;
 use crate::format::dovecot_index::{self, Index};
-use crate::format::mailbox_list::{self, LIST, Listed, UNKNOWN_UIDS};
+use crate::format::mailbox_list::{LIST, Listed, UNKNOWN_UIDS};
 use crate::format::tally::STATE;
 use crate::model::{MailboxGuid, UidValidity};
 use crate::report::counted;
@@ -31,14 +31,11 @@ impl Maildir {
     /// Takes in what tells of mailboxes without a uidlist.
     pub(super) fn recall(&mut self) -> Result<()> {
         self.options.earlier = Some(self.root.again()?);
-        let list = self.options.index.as_ref().unwrap_or(&self.root);
-        let listed = mailbox_list::read(list);
         for nth in 0..self.folders.len() {
             if self.identities[nth].told_by.is_some() || !self.folders[nth].selectable {
                 continue;
             }
-            let listed = listed.get(&self.listed_as(&self.folders[nth]));
-            let known = self.known(nth, listed.copied().unwrap_or_default());
+            let known = self.known(nth, self.listed(&self.folders[nth]));
             self.take_in(nth, &known);
         }
         Ok(())

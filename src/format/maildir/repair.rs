@@ -6,6 +6,7 @@
 //! two files have one base name         of the same bytes the older name goes; other bytes get their own name
 //! a compressed message breaks off      what is left of it takes its place, without its coat       `salvage`
 //! uidlist damaged, or no longer right  a new one: sound lines keep their UIDs, all others get new ones
+//! uidlist or index: UIDVALIDITY wrong  a new one, with that of the other and of the list of mailboxes  `outvoted`
 //! the cache tells other sizes          it forgets them, and those of what got another name
 //! a keyword letter has no name         the one that the index tells; else that of the account's other folders, if they
 //!                                      agree
@@ -168,6 +169,7 @@ fn is_of_the_list(rule: &'static Rule) -> bool {
     let mended = [
         &rules::MAILDIR_LOST,
         &rules::UIDLIST_BROKEN,
+        &rules::UIDLIST_UIDVALIDITY,
         &rules::UIDLIST_TRUNCATED,
         &rules::UIDLIST_DUPLICATE,
         &rules::UIDLIST_MISSING,
@@ -207,7 +209,10 @@ impl<'s> Repair<'s> {
             if !codes.is_empty() && mailbox.has_left_uids() {
                 index_codes.extend(&codes);
             }
-            let (does, unknown) = self.store.told_of(nth, &mailbox);
+            let (mut does, unknown) = self.store.told_of(nth, &mailbox);
+            let outvoted = |finding: &&Finding| finding.rule == &rules::UIDLIST_UIDVALIDITY;
+            let wrong = findings.iter().filter(outvoted);
+            does.extend(wrong.map(|finding| format!("it had {}", finding.detail)));
             let lost: Vec<_> = { findings.iter() }
                 .filter_map(|finding| rows::gone(finding, mailbox.has_left_uids()))
                 .chain(std::mem::take(&mut outdated.lost))

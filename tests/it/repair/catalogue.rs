@@ -76,6 +76,8 @@ const WITHOUT_SAMPLE: &[&str] = &[
     "quota.wrapped", // below 4 GiB it is negative, and quota.broken to inspect: tests/it/quota.rs
     "uidlist.recovered", // a server's cache knows the messages: tests/it/repair/uidlists.rs
     "maildir.copy-dates", // many files of one minute: tests/it/repair/dates.rs
+    "uidlist.uidvalidity", // a server's list of mailboxes is asked: tests/it/repair/outvoted.rs
+    "maildir.index-uidvalidity", // the same
     "index.elsewhere", // a place that is not named: tests/it/dovecot_reads/places.rs
     "account.repair-begun", // a repair that was cut off: tests/it/repair/steps.rs
 ];

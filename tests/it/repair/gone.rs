@@ -348,8 +348,10 @@ fn an_index_that_is_not_of_today_makes_no_error_of_a_file_that_is_gone() {
             bytes.extend(b"90 :1590000000.M9P9.lab\n");
         }),
         ("the list is another one", "dovecot-uidlist", |bytes| {
-            let at = bytes.iter().position(|byte| *byte == b'V').unwrap();
-            bytes[at + 1] ^= 1;
+            for key in [b'V', b'G'] {
+                let at = bytes.iter().position(|byte| *byte == key).unwrap();
+                bytes[at + 1] ^= 1;
+            }
         }),
         ("the log is not whole", "dovecot.index.log", |bytes| {
             bytes.truncate(bytes.len() - 4);

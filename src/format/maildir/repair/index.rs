@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::format::dbox::{CACHE, INDEX, MailboxIndex, OLD, Own, mended_by_a_new_index};
 use crate::format::dovecot_index::Generation;
 use crate::format::mailbox_list::FILES;
-use crate::report::catalogue::MAILBOX_GONE;
+use crate::report::catalogue::{MAILBOX_GONE, MAILDIR_INDEX_UIDVALIDITY};
 use crate::report::{Finding, counted};
 use crate::store::MailboxSource;
 
@@ -20,7 +20,9 @@ const KEYWORDS_MOST: usize = 4096;
 
 /// Codes of what a new index mends.
 pub(super) fn codes(findings: &[Finding]) -> Vec<&'static str> {
-    let is_mended = |finding: &&Finding| mended_by_a_new_index(finding.rule);
+    let is_mended = |finding: &&Finding| {
+        finding.rule == &MAILDIR_INDEX_UIDVALIDITY || mended_by_a_new_index(finding.rule)
+    };
     let codes = findings.iter().filter(is_mended);
     let mut codes: Vec<_> = codes.map(|finding| finding.rule.code).collect();
     codes.sort_unstable();
