@@ -335,7 +335,7 @@ rules! {
         "repair" => ELSE;
 
     UIDLIST_BROKEN = "uidlist.broken", Warning,
-        "the uidlist has lines or a header that cannot be right; sound lines keep their UIDs, the others get new ones, for which clients load the message again",
+        "the uidlist has a header, lines, or words in them that cannot be right; sound lines keep their UIDs, the others get new ones, for which clients load the message again, and what a damaged word told of a message is gone, such as its GUID",
         "nothing, or restore the uidlist from a backup and convert again; repair writes it anew",
         "repair" => "nothing, or restore the uidlist from a backup and convert again";
     UIDLIST_UIDVALIDITY = "uidlist.uidvalidity", Error,

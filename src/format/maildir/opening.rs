@@ -204,6 +204,12 @@ impl Opening<'_, '_> {
             let detail = format!("{lines} left out, the first is line {line}: {why}");
             self.tell_at(&rules::UIDLIST_BROKEN, &path, detail);
         }
+        if let (with_words, Some(line)) = faults.words {
+            let lines = counted(with_words, "line");
+            let detail =
+                format!("{lines} with words that are none, left out; the first is line {line}");
+            self.tell_at(&rules::UIDLIST_BROKEN, &path, detail);
+        }
         if faults.cut {
             self.tell_at(&rules::UIDLIST_TRUNCATED, &path, "the last line has no end");
         }

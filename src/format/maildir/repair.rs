@@ -215,6 +215,7 @@ impl<'s> Repair<'s> {
             does.extend(wrong.map(|finding| format!("it had {}", finding.detail)));
             let lost: Vec<_> = { findings.iter() }
                 .filter_map(|finding| rows::gone(finding, mailbox.has_left_uids()))
+                .chain(rows::bad_words(&mailbox))
                 .chain(std::mem::take(&mut outdated.lost))
                 .chain(unknown)
                 .collect();

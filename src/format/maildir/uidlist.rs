@@ -60,6 +60,8 @@ pub struct Faults {
     pub lines: u64,
     /// The number and fault of the first of them.
     pub first: Option<(usize, &'static str)>,
+    /// Lines with words that are none, but sound otherwise: how many, and the number of the first.
+    pub words: (u64, Option<usize>),
     /// The last line has no end.
     pub cut: bool,
 }
@@ -194,6 +196,11 @@ impl Uidlist {
         match self.parse_row(start, line) {
             Ok(mut row) => {
                 row.line = u32::try_from(line_number).unwrap_or(u32::MAX);
+                let words = &line[row.words.at as usize - start..][..row.words.len as usize];
+                if bad_words(words).next().is_some() {
+                    self.faults.words.0 += 1;
+                    self.faults.words.1.get_or_insert(line_number);
+                }
                 self.rows.push(row);
             }
             Err(why) => self.faults.line(line_number, why),
@@ -286,11 +293,19 @@ fn longest_ascending(rows: &[Row]) -> Vec<usize> {
     run
 }
 
+/// Words of a line that a server takes out, or for which it throws the line away: those of all versions begin with a
+/// capital letter.
+pub fn bad_words(words: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let is_bad = |word: &&[u8]| word.first().is_some_and(|key| !key.is_ascii_uppercase());
+    let words = words.split(|byte| *byte == b' ');
+    words.filter(move |word| is_bad(word) || word.contains(&0))
+}
+
 /// The value of one word of a line; the first of several holds.
 pub fn word(words: &[u8], key: u8) -> Option<&[u8]> {
     let mut words = words.split(|byte| *byte == b' ');
     words.find_map(|word| match word.split_first() {
-        Some((first, value)) if *first == key => Some(value),
+        Some((first, value)) if *first == key && !value.contains(&0) => Some(value),
         _ => None,
     })
 }
@@ -360,6 +375,20 @@ mod tests {
         assert_eq!(rows, [(6, "ok".into())]);
         assert_eq!(faults.lines, 6);
         assert!(faults.cut);
+    }
+
+    #[test]
+    fn a_line_with_a_word_that_is_none_keeps_its_uid() {
+        for word in ["g1.M1.host", "\u{c7}1.M1.host", "41", "G1\0M1", "["] {
+            let text = format!("3 V1 N9\n1 :a\n2 {word} W7 :b\n");
+            let (rows, faults) = listed(&text);
+            assert_eq!(rows, [(1, "a".into()), (2, "b".into())], "{word:?}");
+            assert_eq!(faults.words, (1, Some(3)), "{word:?}");
+            let line = text.as_bytes();
+            let words = &line[read(line).rows[1].words.range()];
+            let bad: Vec<_> = bad_words(words).collect();
+            assert_eq!(bad, [word.as_bytes()]);
+        }
     }
 
     #[test]

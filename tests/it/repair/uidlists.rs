@@ -137,6 +137,36 @@ fn uids_listed(list: &Path) -> usize {
 }
 
 #[test]
+fn a_damaged_word_of_a_line_costs_what_it_told_and_that_is_said() {
+    let Some(server) = Server::here("a_damaged_word_of_a_line") else {
+        return;
+    };
+    for word in ["\u{c7}old.name", "gold.name", "4old.name", "G\0old.name"] {
+        let account = account();
+        let text = fs::read_to_string(account.at(LIST)).unwrap();
+        let text = text.replacen("\n3 ", &format!("\n3 {word} P7 "), 1);
+        fs::write(account.at(LIST), text).unwrap();
+        let before = uids(&account.source());
+        let damaged = copied(&account.source());
+        let found = damaged.inspect();
+        let found = found.findings("uidlist.broken");
+        let says = "1 line with words that are none, left out; the first is line 3";
+        assert_eq!(found[0]["detail"], says, "{word:?}");
+        let ran = damaged.repair().exits(1);
+        let told = "what damaged words of the list told of 1 message, perhaps a GUID or a POP3 UIDL: uid 3: ";
+        let lost = lost(&ran);
+        assert!(lost.len() == 1 && lost[0].starts_with(told), "{ran}");
+        assert_eq!(uids(&damaged.store()), before, "{word:?}");
+        damaged.is_not_touched();
+        let dovecot = server.serve("maildir", damaged.store());
+        let theirs = dovecot.account();
+        dovecot.assert_silent();
+        let third = &theirs.mailbox("INBOX").messages[1];
+        assert_eq!((third.uid, &*third.pop3_uidl), (3, "7"), "{word:?}");
+    }
+}
+
+#[test]
 fn without_an_index_messages_whose_lines_are_gone_have_new_uids_and_that_is_told() {
     let account = account();
     let before = uids(&account.source());

@@ -10,7 +10,7 @@ use super::super::uidlist::{self, word};
 use super::{Fate, Repair};
 use crate::disk::plan::{About, Act};
 use crate::report::catalogue::{MAILDIR_LOST, UIDLIST_LOST};
-use crate::report::{Finding, counted};
+use crate::report::{Finding, counted, escape};
 use crate::store::MailboxSource;
 
 /// True where the words of a line tell other sizes.
@@ -36,8 +36,9 @@ pub(super) fn keywords(letters: &[Option<BString>]) -> Vec<u8> {
 fn row(mailbox: &MaildirMailbox<'_>, at: usize, fate: &Fate, out: &mut Vec<u8>) {
     let listing = &mailbox.listing;
     out.extend(listing.slot(at).uid.to_string().bytes());
+    let bad: Vec<_> = uidlist::bad_words(listing.words(at)).collect();
     let words = listing.words(at).split(|byte| *byte == b' ');
-    for word in words.filter(|word| !word.is_empty()) {
+    for word in words.filter(|word| !word.is_empty() && !bad.contains(word)) {
         let size = fate.wrong_words && matches!(word[0], b'S' | b'W');
         let guid = fate.guid.is_some() && word[0] == b'G';
         if !size && !guid {
@@ -55,6 +56,24 @@ fn row(mailbox: &MaildirMailbox<'_>, at: usize, fate: &Fate, out: &mut Vec<u8>) 
         None => out.extend_from_slice(listing.base(at)),
     }
     out.push(b'\n');
+}
+
+/// What a new list no longer tells of messages whose words are damaged.
+pub(super) fn bad_words(mailbox: &MaildirMailbox<'_>) -> Option<String> {
+    let has_bad = |at: &usize| {
+        uidlist::bad_words(mailbox.listing.words(*at))
+            .next()
+            .is_some()
+    };
+    let all: Vec<_> = (0..mailbox.len()).filter(has_bad).collect();
+    let first = *all.first()?;
+    let words = uidlist::bad_words(mailbox.listing.words(first)).map(escape);
+    let words = words.collect::<Vec<_>>().join(" ");
+    let messages = counted(all.len() as u64, "message");
+    let uid = mailbox.uid(first);
+    Some(format!(
+        "what damaged words of the list told of {messages}, perhaps a GUID or a POP3 UIDL: uid {uid}: {words}"
+    ))
 }
 
 /// What a new list no longer tells of messages whose files are gone. One that has a new UID may be one of these.
