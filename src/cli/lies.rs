@@ -18,14 +18,22 @@ use mailtally::{Error, Result};
 
 /// So many names are looked at: all that is wanted is one that is a store.
 const LOOKED_AT: usize = 100;
+/// What a server makes in the root of an account alone.
+const ONCE: [&str; 5] = [
+    "dovecot.list.index",
+    "dovecot.list.index.log",
+    "dovecot.mailbox.log",
+    "dovecot-uidvalidity",
+    "subscriptions",
+];
 /// From the folder of a mailbox up to the root of a store.
 const LEVELS_UP: usize = 4;
 
 /// Refuses a directory that is plainly no store of this format. In doubt the format has the word.
 pub fn refuse_other(root: &Dir, room: &Room, keys: &Keys) -> Result<()> {
-    if let Some(account) = account_of_folder(root).filter(|_| room.name == "maildir") {
+    if let Some(account) = account_above(root, keys).filter(|_| room.name == "maildir") {
         let what = format!("{} is a folder of an account", shown(root.path()));
-        let help = format!("write maildir:{} for all of the account", shown(&account));
+        let help = format!("write maildir:{account} for all of the account");
         return Err(Error::Missing { what, help });
     }
     let elsewhere = keys.inbox.is_some() || keys.dirname.is_some() || keys.mailboxdir.is_some();
@@ -60,7 +68,6 @@ fn account_of_folder(root: &Dir) -> Option<PathBuf> {
     let path = root.path().canonicalize().ok()?;
     let (above, name) = (path.parent()?, path.file_name()?.as_bytes());
     let account = Dir::open(above, Arc::new(Real)).ok()?;
-    let is_maildir = |dir: &Dir| dir.has_dir("cur") && dir.has_dir("new");
     if !name.starts_with(b".") || !is_maildir(&account) {
         return None;
     }
@@ -71,6 +78,31 @@ fn account_of_folder(root: &Dir) -> Option<PathBuf> {
     };
     let is_marked = root.stat("maildirfolder").is_ok();
     (is_marked || has_others()).then(|| above.to_owned())
+}
+
+/// The account of a folder with `LAYOUT=fs`, any levels up. Folders are called as they like; but what a server keeps
+/// once an account lies in the account and in none of its folders.
+fn account_of_level(root: &Dir) -> Option<PathBuf> {
+    let is_account = |dir: &Dir| ONCE.iter().any(|name| dir.stat(name).is_ok());
+    let path = root.path().canonicalize().ok()?;
+    let mut above = path.ancestors().skip(1).take(LEVELS_UP);
+    let above = above.find(|above| {
+        let dir = Dir::open(above, Arc::new(Real));
+        dir.is_ok_and(|dir| is_maildir(&dir) && is_account(&dir))
+    })?;
+    (!is_account(root)).then(|| above.to_owned())
+}
+
+/// As it is to be written.
+fn account_above(root: &Dir, keys: &Keys) -> Option<String> {
+    if keys.layout == Some(Layout::Fs) {
+        return account_of_level(root).map(|account| format!("{}:LAYOUT=fs", shown(&account)));
+    }
+    account_of_folder(root).map(|account| shown(&account))
+}
+
+fn is_maildir(dir: &Dir) -> bool {
+    dir.has_dir("cur") && dir.has_dir("new")
 }
 
 /// A Maildir without places of messages may have them in folders; those without a dot are none of its own.

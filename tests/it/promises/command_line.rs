@@ -346,6 +346,32 @@ fn a_folder_of_an_account_is_refused_with_the_account_to_write_instead() {
 }
 
 #[test]
+fn with_layout_fs_a_folder_of_an_account_is_refused_with_the_account_to_write_instead() {
+    let account = Maildir::five_and_one().put("Archive/2024/cur/1.M1P1.host:2,S", "a");
+    let source = account.source().display().to_string();
+    for folder in ["Archive", "Archive/2024"] {
+        let location = format!("maildir:{source}/{folder}:LAYOUT=fs");
+        run(&account, &["inspect", &location]).exits(0); // No server says that the account is one.
+    }
+    let account = account.put("dovecot.list.index.log", "");
+    for folder in ["Archive", "Archive/2024"] {
+        let location = format!("maildir:{source}/{folder}:LAYOUT=fs");
+        for command in [&["inspect"][..], &["repair", "--offline"]] {
+            let ran = run(&account, &[command, &[&*location]].concat()).exits(66);
+            let told = ran.stderr.replace("\n  ", " ");
+            let says = format!("write maildir:{source}:LAYOUT=fs for all of the account");
+            assert!(told.contains(&says), "{folder}: {ran}");
+        }
+        assert!(!account.at(folder).join("tmp").exists(), "{folder}");
+    }
+    let inner = format!("maildir:{source}/Archive:LAYOUT=fs");
+    let account = account.put("Archive/subscriptions", "");
+    run(&account, &["inspect", &inner]).exits(0);
+    let whole = format!("maildir:{source}:LAYOUT=fs");
+    run(&account, &["inspect", &whole]).exits(0);
+}
+
+#[test]
 fn an_account_whose_name_begins_with_a_dot_is_an_account() {
     let account = Maildir::five_and_one();
     let hidden = account.temp().join(".hidden");
