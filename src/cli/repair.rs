@@ -52,8 +52,8 @@ pub struct Repair {
     /// Take messages that no mailbox names into a mailbox `Recovered`
     #[arg(long)]
     recover_orphans: bool,
-    /// Take for lost what is not there: go on where a repair would stop, because a part of the account may lie
-    /// elsewhere or not be mounted
+    /// Take the messages of an mdbox for lost whose storage is missing or empty; without this, a repair stops, as
+    /// the storage may not be mounted. What is told of other formats stays as it is
     #[arg(long)]
     accept_loss: bool,
     /// Mend received dates of a Maildir that are plainly the time of a copy

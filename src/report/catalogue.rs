@@ -352,7 +352,7 @@ rules! {
         "repair" => "nothing";
     UIDLIST_UNREADABLE = "uidlist.unreadable", Error,
         "the uidlist is there and cannot be read: UIDs are made anew, and clients load all messages of the mailbox again",
-        "make it readable for the run (owner, mode, disk) and convert again";
+        "make it readable for the run (owner, mode, disk), or put the file in the place of a link to it, and run again";
     UIDLIST_TRUNCATED = "uidlist.truncated", Warning,
         "the last line of the uidlist is cut off; it is left out",
         "nothing; repair writes it anew",
@@ -418,6 +418,9 @@ rules! {
     QUOTA_VSIZE = "quota.vsize", Warning,
         "the index has added up other sizes than the messages have (hdr-vsize), and a quota that is counted from it goes by that",
         "run quota --write, or doveadm quota recalc for the user";
+    QUOTA_DICT = "quota.dict", Warning,
+        "the file that --dict names does not say what the messages add up to, or cannot be read",
+        "nothing where it is corrected by now; else run quota --write with the same --dict";
     QUOTA_DICT_MISSING = "quota.dict-missing", Warning,
         "the file that --dict names is not there, so nothing is compared with it, and --write does not make it",
         "check the spelling and the variables of --dict; a server makes the file at the user's first session";

@@ -427,7 +427,11 @@ fn the_file_of_a_dict_is_compared_and_corrected() {
     fs::write(&file, "priv/quota/storage\n-7\npriv/quota/messages\n7\n").unwrap();
     let ran = quota(account.temp(), &location, &["--dict", path]).exits(1);
     assert_eq!(root(&ran, "dict")["status"], "broken", "{ran}");
-    assert_eq!(ran.findings("quota.broken").len(), 1, "{ran}");
+    let found = ran.findings("quota.dict");
+    assert_eq!(found.len(), 1, "{ran}");
+    assert_eq!(ran.findings("quota.broken").len(), 0, "{ran}");
+    let remedy = found[0]["remedy"].as_str().unwrap();
+    assert!(remedy.contains("with the same --dict"), "{ran}");
     let write = ["--dict", path, "--write", "--offline"];
     let ran = quota(account.temp(), &location, &write).exits(0);
     assert_eq!(root(&ran, "dict")["status"], "corrected", "{ran}");

@@ -186,7 +186,13 @@ impl Opening<'_, '_> {
                 Ok(_) => {}
                 Err(error) => {
                     let path = self.in_folder(name);
-                    self.tell_at(&rules::UIDLIST_UNREADABLE, path, error.chain());
+                    let is_link = dir.stat(name).is_ok_and(|stat| stat.kind == Kind::Link);
+                    let detail = if is_link {
+                        "it is a link, and links are not followed".into()
+                    } else {
+                        error.chain()
+                    };
+                    self.tell_at(&rules::UIDLIST_UNREADABLE, path, detail);
                 }
             }
         }

@@ -228,7 +228,8 @@ impl<'a> Count<'a> {
             _ if read.has_no_limits => (QuotaStatus::Broken, Some(&rules::QUOTA_BROKEN)),
             judged => judged,
         };
-        if let Some(rule) = rule {
+        let of_dict = matches!(kept, Kept::Dict(_)).then_some(&rules::QUOTA_DICT);
+        if let Some(rule) = rule.map(|rule| of_dict.unwrap_or(rule)) {
             let mut detail = format!(
                 "it says {}; the count is {}",
                 told(stored),

@@ -298,6 +298,15 @@ fn a_location_that_is_no_store_of_its_format_says_what_to_write_instead() {
 }
 
 #[test]
+fn the_help_of_accept_loss_says_what_it_does() {
+    let account = Maildir::new();
+    let ran = run(&account, &["repair", "--help"]).exits(0);
+    let words = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let says = "messages of an mdbox for lost whose storage is missing or empty";
+    assert!(words.contains(says), "{ran}");
+}
+
+#[test]
 fn help_names_only_what_this_version_reads() {
     let account = Maildir::five_and_one();
     for (location, says) in [

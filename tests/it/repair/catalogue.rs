@@ -91,6 +91,7 @@ const LEFT: &[&str] = &[
     "subscription.",
     "subscriptions.",
     "sieve.",
+    "quota.dict",
     "quota.dict-missing",
     "quota.limit",
     "quota.vsize",
