@@ -3,7 +3,6 @@
 use super::carry::CarriedMailbox;
 use super::teller::Teller;
 use crate::disk::Dir;
-use crate::error::Error;
 use crate::format::tally::{Proven, STATE, shown};
 use crate::report::catalogue::{ACCOUNT_STATE, MESSAGE_ALTERED};
 use crate::report::{Finding, counted};
@@ -15,8 +14,8 @@ pub struct Altered(Proven);
 impl Altered {
     /// Of the account in `root`. Where that cannot be read it is said: it guards nothing then.
     pub fn of(root: &Dir, teller: &Teller<'_>) -> Self {
-        Self(Proven::read(root).unwrap_or_else(|error| {
-            teller.found(Finding::new(&ACCOUNT_STATE, why(&error)).path(STATE));
+        Self(Proven::read(root).unwrap_or_else(|why| {
+            teller.found(Finding::new(&ACCOUNT_STATE, why).path(STATE));
             Proven::default()
         }))
     }
@@ -34,13 +33,5 @@ impl Altered {
                 teller.found(finding.mailbox(name).uid(message.uid));
             }
         }
-    }
-}
-
-/// Without the path, which stands beside it.
-fn why(error: &Error) -> String {
-    match error {
-        Error::Format { source, .. } => source.why.clone(),
-        error => error.chain(),
     }
 }

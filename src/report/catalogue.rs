@@ -147,7 +147,7 @@ rules! {
         "the file system of the destination has less room than the account needs, or than all new accounts need together",
         "make room before the run";
     ACCOUNT_STATE = "account.state", Error,
-        "mailtally.state is there and cannot be read, or its sums are wrong: no message can be held against what the conversion that made the store proved, and nothing that is lost can be taken from it",
+        "mailtally.state is there and cannot be read to its end: no message can be held against what the conversion that made the store proved, and nothing that is lost can be taken from it",
         "restore the file from a backup; else compare the store with the source of that conversion (verify), and remove the file";
     ACCOUNT_TWO_STORES = "account.two-stores", Warning,
         "another format's store lies in the same folder, as a transfer that was cut off leaves it",

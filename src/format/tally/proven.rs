@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::prints::{MessagePrint, shown};
-use super::reader::{Reader, Record};
-use super::state::STATE;
+use super::state::{whole_mailboxes, whole_messages};
 use crate::digest::Digest;
 use crate::disk::Dir;
-use crate::error::Result;
 use crate::model::Uid;
 
 /// The contents of an account's messages, by mailbox as records show it.
@@ -25,36 +22,22 @@ struct Contents {
 type Half = [u8; 16];
 
 impl Proven {
-    /// What the account in `dir` remembers; an error where something is there and cannot be read, or its sums
-    /// are wrong.
-    pub fn read(dir: &Dir) -> Result<Self> {
+    /// What the account in `dir` remembers; or why that cannot be read, where there is something.
+    pub fn read(dir: &Dir) -> Result<Self, String> {
         let mut this = Self::default();
-        if dir.stat_if_there(STATE)?.is_none() {
-            return Ok(this);
+        for line in whole_mailboxes(dir)? {
+            let contents = Contents {
+                uidvalidity: line.uidvalidity,
+                messages: Vec::new(),
+            };
+            this.0.insert(line.mailbox, contents);
         }
-        let mut reader = Reader::open(dir, STATE.as_bytes())?;
-        let mut mailbox = String::new();
-        while let Some(record) = reader.next_record()? {
-            match record {
-                Record::Mailbox(print) => {
-                    mailbox = shown(&print.name);
-                    let contents = Contents {
-                        uidvalidity: print.uidvalidity,
-                        messages: Vec::new(),
-                    };
-                    this.0.insert(mailbox.clone(), contents);
-                }
-                Record::Message(print) => this.add(&mailbox, &print),
-                Record::Account(..) | Record::Sum(_) | Record::End(_) => {}
+        whole_messages(dir, &mut |mailbox, print| {
+            if let (Some(known), Some(body)) = (this.0.get_mut(mailbox), print.body.read()) {
+                known.messages.push((print.uid, half(&body.content)));
             }
-        }
+        })?;
         Ok(this)
-    }
-
-    fn add(&mut self, mailbox: &str, print: &MessagePrint) {
-        if let (Some(known), Some(body)) = (self.0.get_mut(mailbox), print.body.read()) {
-            known.messages.push((print.uid, half(&body.content)));
-        }
     }
 
     /// True where the message of this UID was another one when it was proven.

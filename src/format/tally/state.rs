@@ -7,7 +7,7 @@ use super::lines::MessageIn;
 use super::prints::MessagePrint;
 use super::reader::next_line;
 use super::writer::Writer;
-use crate::disk::{Dir, NewFile};
+use crate::disk::{Dir, File, NewFile};
 use crate::error::Result;
 use crate::format::writing::Writing;
 use crate::report::MailboxLine;
@@ -40,7 +40,37 @@ pub fn read_state_messages(dir: &Dir, each: &mut dyn FnMut(&str, MessagePrint)) 
     if dir.stat_if_there(STATE)?.is_none() {
         return Ok(());
     }
-    let read = lines(dir.file(STATE)?, &mut |line| {
+    if let Err(error) = messages(dir.file(STATE)?, each) {
+        tracing::warn!("{STATE}: {error}");
+    }
+    Ok(())
+}
+
+/// The mailboxes of the state in `dir`, none where it is not there; or why it cannot be read to its end.
+pub fn whole_mailboxes(dir: &Dir) -> Result<Vec<MailboxLine>, String> {
+    let Some(file) = open(dir)? else {
+        return Ok(Vec::new());
+    };
+    let read = read(file).map_err(|error| error.to_string());
+    read.map(|(_, mailboxes)| mailboxes)
+}
+
+/// The same for its messages.
+pub fn whole_messages(dir: &Dir, each: &mut dyn FnMut(&str, MessagePrint)) -> Result<(), String> {
+    match open(dir)? {
+        Some(file) => messages(file, each).map_err(|error| error.to_string()),
+        None => Ok(()),
+    }
+}
+
+fn open(dir: &Dir) -> Result<Option<File>, String> {
+    let stat = dir.stat_if_there(STATE);
+    let file = stat.and_then(|stat| stat.map(|_| dir.file(STATE)).transpose());
+    file.map_err(|error| error.chain())
+}
+
+fn messages(file: impl Read, each: &mut dyn FnMut(&str, MessagePrint)) -> io::Result<()> {
+    let read = lines(file, &mut |line| {
         if line.starts_with(br#"{"type":"message""#) {
             let line: MessageIn<'_> = serde_json::from_slice(line)?;
             let mailbox = line.mailbox.clone().into_owned();
@@ -49,10 +79,7 @@ pub fn read_state_messages(dir: &Dir, each: &mut dyn FnMut(&str, MessagePrint)) 
         }
         Ok(())
     });
-    if let Err(error) = read {
-        tracing::warn!("{STATE}: {error}");
-    }
-    Ok(())
+    read.map(drop)
 }
 
 fn read(file: impl Read) -> io::Result<(Head, Vec<MailboxLine>)> {
