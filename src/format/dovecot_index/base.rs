@@ -9,6 +9,7 @@ use super::layout::{
     BASE_HEADER_LEAST, BaseHeader, DELETED, ExtHeader, KEYWORDS, LITTLE_ENDIAN, RECORD_FIELDS_AT,
     RECORD_MOST, SEEN,
 };
+use super::refused;
 use crate::bytes::{Cursor, Decode};
 use crate::report::counted;
 
@@ -28,6 +29,8 @@ pub(super) struct Map {
     pub extensions: Vec<Extension>,
     /// What could not be read of it.
     pub unread: Vec<String>,
+    /// What a server takes for damage, and costs nothing here.
+    pub refused: Vec<Decode>,
 }
 
 impl Map {
@@ -43,6 +46,7 @@ impl Map {
             flags: Vec::new(),
             extensions: Vec::new(),
             unread: Vec::new(),
+            refused: Vec::new(),
         }
     }
 
@@ -62,13 +66,14 @@ impl Map {
 /// Reads a whole file. What is wrong but leaves something to use goes to `complain`.
 pub(super) fn read(bytes: &[u8], complain: &mut dyn FnMut(Decode)) -> Result<Map, Decode> {
     let mut is_whole = true;
-    let map = read_behind(read_header(bytes)?, bytes, &mut |broken| {
+    let mut map = read_behind(read_header(bytes)?, bytes, &mut |broken| {
         is_whole = false;
         complain(broken);
     })?;
     if is_whole {
         compare_counts(&map, complain);
     }
+    refused::judge(&mut map);
     Ok(map)
 }
 
@@ -181,6 +186,9 @@ fn read_extension(
     }
     if map.extensions.iter().any(|ext| ext.name == extension.name) {
         complain(cursor.broken("extension name", "stands there twice"));
+    }
+    if let Some(why) = refused::extension(header, map.header.record_size.get()) {
+        map.refused.push(cursor.broken("extension field", why));
     }
     let field =
         field_of(header, map).map_err(|why| complain(cursor.broken("extension field", why)));

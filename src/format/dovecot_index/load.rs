@@ -9,6 +9,7 @@ use super::damaged;
 use super::index::Index;
 use super::layout::MODSEQ;
 use super::log::{Hole, Log};
+use super::refused;
 use super::replay::{Faults, Replay};
 use crate::Result;
 use crate::bytes::Decode;
@@ -182,6 +183,9 @@ pub(super) fn read_map(part: &mut Part, found: Found<'_>) -> Option<Map> {
     };
     let map = base::read(&bytes, &mut complain).map_err(&mut complain);
     let mut map = map.ok()?;
+    for refused in map.refused.drain(..) {
+        tell(found, &INDEX_BROKEN, &part.name, refused.to_string());
+    }
     map.unread = unread;
     Some(map)
 }
@@ -196,7 +200,12 @@ pub(super) fn read_logs<'a>(parts: [&'a Part; 2], found: Found<'_>) -> Vec<Log<'
                 let why = "the server marked it as corrupted; it is not applied";
                 tell(found, &INDEX_LOG, &part.name, why);
             }
-            Ok(log) => logs.push(log),
+            Ok(log) => {
+                if let Some(odd) = refused::log(&log.header) {
+                    tell(found, &INDEX_LOG, &part.name, odd.to_string());
+                }
+                logs.push(log);
+            }
             Err(broken) => tell(found, &INDEX_LOG, &part.name, broken.to_string()),
         }
     }
@@ -280,6 +289,11 @@ fn replay(mut replay: Replay, base: (u32, usize), logs: &[&Log<'_>], found: Foun
     let newest = logs.last().filter(|log| log.seq() >= base.0);
     let index = replay.finish(newest.map_or(modseq, |log| log.highest_modseq()));
     tell_requested(&index, logs, found);
+    if let (Some(log), Some(modseqs)) = (newest, index.extension(MODSEQ))
+        && let Some(why) = refused::modseqs(&modseqs.header, log.seq())
+    {
+        tell(found, &INDEX_LOG, &log.name, why);
+    }
     index
 }
 
@@ -339,6 +353,9 @@ pub(super) fn apply(replay: &mut Replay, log: &Log<'_>, from: usize, found: Foun
             "ends at byte {}, the index was written after byte {from}",
             log.len()
         ));
+    }
+    if let Some(refused) = faults.refused {
+        tell(found, &INDEX_LOG, &log.name, refused.to_string());
     }
     if let Some(passed) = faults.passed {
         tell(found, &INDEX_LOG, &log.name, passed.why.to_string());

@@ -301,7 +301,11 @@ impl<'a> Records<'a> {
         if record.kind != kind::BOUNDARY {
             return Ok(());
         }
-        let size = record.body.clone().u32("transaction size")? as usize;
+        let mut body = record.body.clone();
+        let size = body.u32("transaction size")? as usize;
+        if !body.is_empty() {
+            return Err(body.broken("transaction size", "has bytes behind it"));
+        }
         Cursor::starting_at(self.bytes, record.at).skip(TRANSACTION, size)
     }
 

@@ -43,6 +43,7 @@ mod keywords;
 mod layout;
 mod load;
 mod log;
+mod refused;
 mod replay;
 mod salvage;
 mod write;

@@ -19,8 +19,11 @@ use zerocopy::IntoBytes;
 use super::base::Map;
 use super::index::{Extension, Index, Origin};
 use super::keywords::Names;
-use super::layout::{Append, BaseHeader, ExpungeGuid, FlagUpdate, KEYWORDS, UidRange, kind};
+use super::layout::{
+    Append, BaseHeader, ExpungeGuid, FlagUpdate, KEYWORDS, ModseqUpdate, UidRange, kind,
+};
 use super::log::{Hole, Holes, Log, Record, padded, rest_of};
+use super::refused;
 use crate::bytes::{Cursor, Decode};
 use requests::Request;
 
@@ -34,6 +37,8 @@ pub(super) struct Faults {
     pub first: Option<Decode>,
     /// How many did not.
     pub count: usize,
+    /// What costs nothing, and makes a server refuse the log: the first.
+    pub refused: Option<Decode>,
     /// Kinds that are not known.
     pub unknown: BTreeSet<u32>,
     /// Bytes that are no records, and should have been applied.
@@ -181,6 +186,10 @@ impl Replay {
 
     fn apply(&mut self, seq: u32, record: &Record<'_>, faults: &mut Faults) -> Applied {
         let body = &mut record.body.clone();
+        let may_be_empty = [kind::INDEX_DELETED, kind::INDEX_UNDELETED];
+        if body.is_empty() && !may_be_empty.contains(&record.kind) {
+            return Err(body.broken("record", "is empty"));
+        }
         match record.kind {
             passed_over if self.passes_over(passed_over) => Ok(()),
             kind::APPEND => self.append(body),
@@ -194,8 +203,8 @@ impl Replay {
             kind::EXPUNGE_BARE | kind::EXPUNGE_GUID_BARE => {
                 Err(body.broken("expunge", "lacks the bits that guard it"))
             }
-            kind::HEADER_UPDATE => self.update_header(seq, body),
-            kind::EXT_INTRO => self.introduce_all(body),
+            kind::HEADER_UPDATE => self.update_header(seq, body, &mut faults.refused),
+            kind::EXT_INTRO => self.introduce_all(body, &mut faults.refused),
             kind::EXT_RESET => self.reset_extension(body),
             kind::EXT_HEADER_UPDATE => self.update_extension_header(body, Self::short_place),
             kind::EXT_HEADER_UPDATE_32 => self.update_extension_header(body, Self::long_place),
@@ -207,7 +216,14 @@ impl Replay {
                 self.deleted = record.kind == kind::INDEX_DELETED;
                 Ok(())
             }
-            kind::MODSEQ_UPDATE | kind::BOUNDARY | kind::ATTRIBUTE_UPDATE => Ok(()),
+            kind::MODSEQ_UPDATE => {
+                let over = rest_of::<ModseqUpdate>(body).1;
+                nothing_left(body, over)
+            }
+            kind::BOUNDARY | kind::ATTRIBUTE_UPDATE => Ok(()),
+            damaged if !damaged.is_power_of_two() => {
+                Err(body.broken("record kind", format!("{damaged:#x} is none")))
+            }
             unknown => {
                 faults.unknown.insert(unknown);
                 Ok(())
@@ -273,6 +289,9 @@ impl Replay {
 
     fn expunge_by_guid(&mut self, body: &mut Cursor<'_>) -> Applied {
         let (expunges, over) = rest_of::<ExpungeGuid>(body);
+        if expunges.iter().any(|expunge| expunge.uid == 0) {
+            return Err(body.broken("expunge", "one is of UID 0"));
+        }
         for expunge in expunges {
             if let Some(nth) = self.position(expunge.uid.get()) {
                 self.gone[nth] = true;
@@ -282,15 +301,29 @@ impl Replay {
     }
 
     /// Only what a log may change is taken over: sizes, counts and places follow from the rest.
-    fn update_header(&mut self, seq: u32, body: &mut Cursor<'_>) -> Applied {
+    fn update_header(
+        &mut self,
+        seq: u32,
+        body: &mut Cursor<'_>,
+        refused: &mut Option<Decode>,
+    ) -> Applied {
+        let end = body.at() + body.rest().len();
         while !body.is_empty() {
             let (offset, size) = Self::short_place(body)?;
             let data = padded(body, "header update", size)?;
+            if !refused::may_change(&self.map.header, offset, size) {
+                let why = format!("{size} bytes at {offset} are not for a log to change");
+                return Err(body.broken("header update", why));
+            }
             let mut patched = self.map.header;
             // A later version's header may be longer than the one known here.
             if let Some(place) = patched.as_mut_bytes().get_mut(offset..) {
                 let known = size.min(place.len());
                 place[..known].copy_from_slice(&data[..known]);
+            }
+            if patched.log_file_tail_offset.get() as usize > end && seq == self.tail.0 {
+                refused.get_or_insert(body.broken("tail offset", "is behind this record"));
+                patched.log_file_tail_offset = self.map.header.log_file_tail_offset;
             }
             self.take_over(seq, &patched);
         }
@@ -371,15 +404,20 @@ pub(super) fn retain<T: Copy>(column: &mut Vec<T>, size: usize, gone: &[bool]) {
     column.truncate(to);
 }
 
-/// No server writes others: zeros are what is left of a change.
+/// No server writes others, and none takes them: zeros are what is left of a change, and all ascend.
 fn are_ranges<'r>(body: &Cursor<'_>, ranges: impl IntoIterator<Item = &'r UidRange>) -> Applied {
-    let is_one = |range: &&UidRange| range.uid1.get() > 0 && range.uid1 <= range.uid2;
-    match { ranges.into_iter() }.find(|range| !is_one(range)) {
-        None => Ok(()),
-        Some(UidRange { uid1, uid2 }) => {
-            Err(body.broken("uid range", format!("{uid1} to {uid2} is none")))
+    let mut last = None;
+    for UidRange { uid1, uid2 } in ranges {
+        if *uid1 == 0 || uid1 > uid2 {
+            return Err(body.broken("uid range", format!("{uid1} to {uid2} is none")));
         }
+        if let Some(last) = last.filter(|last| *last >= uid1.get()) {
+            return Err(body.broken("uid range", format!("{uid1} does not ascend from {last}")));
+        }
+        last = Some(uid2.get());
     }
+    last.map(|_| ())
+        .ok_or_else(|| body.broken("uid range", "there is none"))
 }
 
 fn nothing_left(body: &Cursor<'_>, over: usize) -> Applied {

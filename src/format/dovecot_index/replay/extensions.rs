@@ -7,6 +7,7 @@ use super::super::index::Extension;
 use super::super::keywords::Names;
 use super::super::layout::{AtomicInc, ExtIntro, KEYWORDS, RECORD_MOST, UidRange};
 use super::super::log::{next_intro, padded, rest_of};
+use super::super::refused;
 use super::{Applied, COLUMNS_MOST, How, Replay, Selected, are_ranges, nothing_left};
 use crate::bytes::{Cursor, Decode};
 
@@ -16,14 +17,22 @@ const HEADERS_MOST: usize = 16 << 20;
 const NO_SHRINK: u16 = 1;
 
 impl Replay {
-    pub(super) fn introduce_all(&mut self, body: &mut Cursor<'_>) -> Applied {
+    pub(super) fn introduce_all(
+        &mut self,
+        body: &mut Cursor<'_>,
+        faults: &mut Option<Decode>,
+    ) -> Applied {
         while let Some(intro) = next_intro(body) {
             self.selected = None;
             let (intro, name) = intro?;
+            if let Some(why) = refused::intro(intro, name) {
+                faults.get_or_insert(body.broken("extension intro", why));
+            }
             self.introduce(intro, name)
                 .map_err(|why| body.broken("extension intro", why))?;
         }
-        Ok(())
+        let is_padding = body.rest().iter().all(|byte| *byte == 0);
+        nothing_left(body, if is_padding { 0 } else { body.rest().len() })
     }
 
     fn introduce(&mut self, intro: &ExtIntro, name: &[u8]) -> Result<(), String> {
@@ -182,11 +191,14 @@ impl Replay {
 
     pub(super) fn update_records(&mut self, body: &mut Cursor<'_>) -> Applied {
         let selected = self.selected(body)?;
-        let mut all_are_some = true;
+        let next_uid = self.map.header.next_uid;
+        let mut none = None;
         while !selected.ignored && !body.is_empty() {
             let uid = body.u32("uid")?;
             let data = padded(body, "extension record", selected.record_size.into())?;
-            all_are_some &= uid != 0;
+            if uid == 0 || uid >= next_uid.get() {
+                none.get_or_insert(uid);
+            }
             let Some(nth) = self.position(uid) else {
                 continue;
             };
@@ -196,10 +208,10 @@ impl Replay {
             field[..known].copy_from_slice(&data[..known]);
             field[known..].fill(0);
         }
-        if all_are_some {
-            return Ok(());
-        }
-        Err(body.broken("extension record", "one is of UID 0"))
+        none.map_or(Ok(()), |uid| {
+            let why = format!("one is of UID {uid}, but next is {next_uid}");
+            Err(body.broken("extension record", why))
+        })
     }
 
     pub(super) fn increment_records(&mut self, body: &mut Cursor<'_>) -> Applied {
@@ -208,7 +220,12 @@ impl Replay {
             return Ok(());
         }
         let (increments, over) = rest_of::<AtomicInc>(body);
+        let next_uid = self.map.header.next_uid;
         for increment in increments {
+            if increment.uid == 0 || increment.uid >= next_uid {
+                let why = format!("UID {}, but next is {next_uid}", increment.uid);
+                return Err(body.broken("extension increment", why));
+            }
             let Some(nth) = self.position(increment.uid.get()) else {
                 continue;
             };
@@ -221,7 +238,11 @@ impl Replay {
     }
 
     pub(super) fn update_keyword(&mut self, body: &mut Cursor<'_>) -> Applied {
-        let adds = body.take("keyword change", 2)?[0] == 0;
+        let change = body.take("keyword change", 2)?[0];
+        if change > 1 {
+            return Err(body.broken("keyword change", format!("{change} is none")));
+        }
+        let adds = change == 0;
         let size = body.u16("keyword name size")?.into();
         let name = padded(body, "keyword name", size)?;
         if name.is_empty() || name.contains(&0) {

@@ -125,11 +125,52 @@ fn header_updates_change_what_a_log_may_change_and_nothing_else() {
     let index = after(&[
         record(HEADER_UPDATE, &[place(24, 8), 77, 50]),
         record(HEADER_UPDATE, &[place(28, 4), 20]),
-        record(HEADER_UPDATE, &[place(48, 4), 2, place(32, 4), 500]),
-        record(HEADER_UPDATE, &[place(116, 16), 1, 2, 3, 4]),
+        record(HEADER_UPDATE, &[place(48, 4), 2]),
+        record(HEADER_UPDATE, &[place(116, 4), 1]),
     ]);
     assert_eq!((index.uid_validity, index.next_uid), (77, 50));
     assert_eq!((index.first_recent_uid, index.uids.len()), (2, 2));
+}
+
+#[test]
+fn a_header_update_that_no_server_writes_is_told_and_not_made() {
+    for update in [
+        vec![place(116, 16), 1, 2, 3, 4],
+        vec![place(0, 4), 0x50],
+        vec![place(32, 4), 500],
+        vec![place(60, 8), 1, 40],
+    ] {
+        let (index, found) = after_finding(&[record(HEADER_UPDATE, &update)]);
+        assert_eq!((index.uids.len(), found), (2, vec!["index.log".into()]));
+    }
+}
+
+#[test]
+fn a_record_that_swallowed_the_next_one_is_told() {
+    let appended = append(&[3]);
+    let mut boundary = record(BOUNDARY, &[12 + 16]);
+    boundary[3] += 4;
+    let (index, found) = after_finding(&[boundary, appended.clone()]);
+    assert_eq!(
+        (&index.uids[..], &found[0][..]),
+        (&[1, 2, 3][..], "index.log")
+    );
+    let mut intro = intro(5, b"x");
+    intro[3] += 4;
+    assert_eq!(after_finding(&[intro, appended]).1, ["index.log"]);
+}
+
+#[test]
+fn ranges_that_a_server_would_not_take_are_told() {
+    let unsorted = |kind| record(kind | EXTERNAL, &[2, 2, 1, 1]);
+    for refused in [
+        unsorted(EXPUNGE),
+        unsorted(KEYWORD_RESET),
+        record(EXPUNGE | EXTERNAL, &[]),
+        record(0x0002_0200, &[1, 1]),
+    ] {
+        assert_eq!(after_finding(&[refused]).1, ["index.log"]);
+    }
 }
 
 #[test]
@@ -140,7 +181,6 @@ fn extensions_are_made_filled_grown_and_kept_from_shrinking() {
         record(EXT_HEADER_UPDATE, &[place(4, 4), 0x0101_0101]),
         record(EXT_HEADER_UPDATE_32, &[0, 2, 0x0202_0202]),
         data(1, 11),
-        data(99, 11),
         append(&[3]),
         sized_intro(1, b"first", 0, 2, 1),
         record(EXT_RECORD_UPDATE, &[2, 0xffff_0022]),
