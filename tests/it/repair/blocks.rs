@@ -118,7 +118,7 @@ fn sweep(format: &'static str, store: &Path) {
     }
 }
 
-fn indexes(store: &Path) -> Vec<PathBuf> {
+pub(super) fn indexes(store: &Path) -> Vec<PathBuf> {
     files(store, &NAMES)
 }
 
@@ -164,9 +164,14 @@ fn judge(case: &str, truth: &Store, damaged: &Damaged) {
 }
 
 fn is_error(finding: &str) -> bool {
+    severity(finding) == Some(Severity::Error)
+}
+
+/// How bad what `Store` tells of is.
+pub(super) fn severity(finding: &str) -> Option<Severity> {
     let code = finding.split(' ').next();
     let rule = RULES.iter().find(|rule| Some(rule.code) == code);
-    rule.is_some_and(|rule| rule.severity == Severity::Error)
+    rule.map(|rule| rule.severity)
 }
 
 /// Messages by mailbox that are not there any more, whatever their UIDs.
