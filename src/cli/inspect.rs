@@ -14,7 +14,8 @@ use super::stores::{self, Context};
 ///
 /// Reads every message and writes nothing. A LOCATION without a driver is told by what lies there.
 ///
-/// Exit status: 0 nothing is wrong that puts mail at stake; 1 something is.
+/// Exit status: 0 nothing is wrong that puts mail at stake; 1 something is, or a server that opens the store
+/// before a repair does would lose or rebuild something.
 #[derive(Args)]
 pub struct Inspect {
     /// What to read, such as maildir:/home/%u/Maildir or /srv/mail/u1

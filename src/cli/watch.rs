@@ -55,8 +55,16 @@ impl Heard {
 
     /// How many findings were so bad.
     pub fn count(&self, severity: Severity) -> u64 {
+        self.count_of(severity, |_| true)
+    }
+
+    /// Those of them whose rule is wanted.
+    pub fn count_of(&self, severity: Severity, wanted: impl Fn(&Rule) -> bool) -> u64 {
         let findings = self.findings.iter();
-        let findings = findings.filter(|((found, _), _)| found.0 == severity);
+        let findings = findings.filter(|((found, _), (_, kept))| {
+            let is_wanted = |first: &Finding| wanted(first.rule);
+            found.0 == severity && kept.first().is_some_and(is_wanted)
+        });
         findings.map(|(_, (count, _))| count).sum()
     }
 

@@ -71,7 +71,7 @@ pub(super) fn look(
     line.digest.source = hex(&merkle::account(&digests));
     let counts = teller.counts();
     line.findings = counts.all_findings();
-    if counts.attention {
+    if counts.attention || counts.before_a_server {
         line.status = Status::Attention;
     }
     line.seconds = started.elapsed().as_secs_f64();

@@ -38,6 +38,8 @@ pub struct Counts {
     pub differences: BTreeMap<&'static str, u64>,
     /// Something needs a person.
     pub attention: bool,
+    /// Something needs a repair before a server opens the store.
+    pub before_a_server: bool,
     /// Mailboxes in which mail is at stake; an empty name: in what all of them lie in.
     pub mail_errors: BTreeSet<String>,
 }
@@ -97,6 +99,7 @@ impl<'a> Teller<'a> {
         }
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.findings.entry(finding.rule.code).or_default() += 1;
+        counts.before_a_server |= finding.rule.comes_before_a_server();
         if finding.severity() == Severity::Error {
             counts.attention = true;
             let mailbox = finding.place.mailbox.clone();

@@ -50,6 +50,12 @@ pub struct Left {
 }
 
 impl Rule {
+    /// True where a server that opens the store before a repair does loses or rebuilds something. To who carries
+    /// the mail it may be a warning all the same.
+    pub fn comes_before_a_server(&self) -> bool {
+        BEFORE_A_SERVER.contains(&self)
+    }
+
     /// What to do about it once a repair with these options is done.
     pub fn remedy_after(&self, given: &[&str]) -> &'static str {
         let done = |left: &&Left| {
@@ -60,6 +66,17 @@ impl Rule {
         left.map_or(self.remedy, |left| left.remedy)
     }
 }
+
+/// Rules of which a repair, or a person, comes before a server.
+static BEFORE_A_SERVER: &[&Rule] = &[
+    &INDEX_BROKEN,
+    &INDEX_INDEXID,
+    &INDEX_LOG_GAP,
+    &MDBOX_MAP_MISSING,
+    &MDBOX_MAP_UIDVALIDITY,
+    &MDBOX_ASTRAY,
+    &MDBOX_REFCOUNT,
+];
 
 /// Where there is nothing but a repair.
 const ELSE: &str =
@@ -430,7 +447,7 @@ rules! {
 
     INDEX_BROKEN = "index.broken", Warning,
         "an index file cannot be read, or not all of it; what only it knew is lost",
-        "run repair, or restore the file from a backup",
+        "run repair before a server opens the store, or restore the file from a backup",
         "repair" => "restore the file from a backup";
     INDEX_INDEXID = "index.indexid", Warning,
         "index and log do not belong together, as after mixed copies; the log is stale and not applied",
@@ -442,7 +459,7 @@ rules! {
         "repair" => "nothing";
     INDEX_LOG_GAP = "index.log-gap", Warning,
         "the log that continues the index is missing; changes after the index was written are lost",
-        "find the dovecot.index.log that belongs to it; else repair writes the index anew",
+        "find the dovecot.index.log that belongs to it before a server opens the store; else repair writes the index anew",
         "repair" => "find the dovecot.index.log that belongs to it";
     INDEX_LOG_LOST = "index.log-lost", Error,
         "the log that continues the index of a dbox mailbox is missing: messages, flags and expunges after the index was written are lost",
@@ -595,6 +612,15 @@ mod tests {
             assert!(!rule.cause.is_empty() && !rule.remedy.is_empty());
         }
     }
+
+    #[test]
+    fn what_comes_before_a_server_says_so() {
+        for rule in RULES {
+            let says_so = rule.remedy.contains("before a server opens the store");
+            assert_eq!(rule.comes_before_a_server(), says_so, "{}", rule.code);
+        }
+    }
+
     #[test]
     fn a_remedy_that_names_repair_has_another_one_for_what_is_left() {
         for rule in RULES {

@@ -12,6 +12,7 @@ use crate::harness::tree::{copy, differences, tree};
 use crate::harness::unpacked;
 
 mod altered; // bytes that a conversion proved are others
+mod before; // what a server must not open yet
 mod bits; // of an index, a log or a map, flipped
 mod blocks; // of an index or a log, zeroed
 mod catalogue; // every finding: mended, or said to be left

@@ -11,7 +11,8 @@ use crate::cli::watch::Heard;
 /// Every finding that is wanted, with cause and remedy.
 pub fn all(out: &mut String, command: &str, heard: &Heard, shown: Shown) {
     for ((severity, code), (count, kept)) in &heard.findings {
-        let Some(first) = kept.first().filter(|_| shown.wants(command, severity.0)) else {
+        let wanted = |first: &&Finding| shown.wants_rule(command, first.rule);
+        let Some(first) = kept.first().filter(wanted) else {
             continue;
         };
         // A failed account was shown with its reason already.

@@ -2,7 +2,7 @@
 
 use mailtally::report::catalogue::{ACCOUNT_KEPT, ACCOUNT_REPAIR_UNDONE};
 use mailtally::report::{
-    QuotaStatus, Severity, Status, Summary, UserLine, Verdict, counted, escape,
+    QuotaStatus, Rule, Severity, Status, Summary, UserLine, Verdict, counted, escape,
 };
 
 mod differences;
@@ -57,6 +57,12 @@ impl Shown {
             Severity::Info => "2",
         };
         self.paint(colour, severity.word())
+    }
+
+    /// What decides the exit code is shown in any case.
+    fn wants_rule(self, command: &str, rule: &Rule) -> bool {
+        let looks = matches!(command, "inspect" | "repair");
+        self.wants(command, rule.severity) || (looks && rule.comes_before_a_server())
     }
 
     /// Notes are shown by inspect and by `-v`; the verdict counts them anyway.
@@ -143,8 +149,9 @@ fn verdict(out: &mut String, command: &str, summary: &Summary, heard: &Heard, sh
 /// What is worse than a note, in the verdict itself.
 fn notices(command: &str, heard: &Heard, shown: Shown) -> String {
     let counts = [(Severity::Error, "error"), (Severity::Warning, "warning")];
-    let counts = { counts.into_iter() }.filter(|(severity, _)| shown.wants(command, *severity));
-    let counts = counts.map(|(severity, what)| (heard.count(severity), what));
+    let wanted = |rule: &Rule| shown.wants_rule(command, rule);
+    let counts =
+        { counts.into_iter() }.map(|(severity, what)| (heard.count_of(severity, wanted), what));
     let told = counts.filter(|(count, _)| *count > 0);
     told.fold(String::new(), |text, (count, what)| {
         text + ", " + &counted(count, what)

@@ -1,0 +1,58 @@
+//! What a server would rebuild, or lose, that opens the store before a repair does.
+
+use std::fs;
+use std::path::Path;
+
+use super::Damaged;
+use crate::harness::dovecot::Server;
+use crate::harness::run::{Ran, Run};
+
+/// An mdbox whose map is gone: all its messages are there.
+fn without_a_map() -> Damaged {
+    let sample = Damaged::sample("mdbox");
+    let files = fs::read_dir(sample.at("storage")).unwrap();
+    let is_map = |path: &Path| path.to_string_lossy().contains("dovecot.map.index");
+    let files = files.map(|file| file.unwrap().path());
+    let maps: Vec<_> = files.filter(|path| is_map(path)).collect();
+    sample.without(&maps)
+}
+
+fn quietly(command: &str, damaged: &Damaged) -> Ran {
+    let location = format!("{}:{}", damaged.format(), damaged.store().display());
+    let args = [command, "-q", &location];
+    Run::new(damaged.temp()).args(args).done()
+}
+
+#[test]
+fn a_store_that_a_server_must_not_open_yet_is_not_sound_also_where_only_what_is_wrong_is_told() {
+    let damaged = without_a_map();
+    let ran = quietly("inspect", &damaged).exits(1);
+    assert!(ran.stdout.starts_with("ATTENTION, 1 warning: "), "{ran}");
+    assert!(ran.stdout.contains("mdbox.map-missing"), "{ran}");
+    let told = "do: run repair before a server opens the store";
+    assert!(ran.stdout.contains(told), "{ran}");
+    let ran = damaged.inspect().exits(1);
+    assert_eq!(ran.user()["status"], "attention");
+    quietly("repair", &damaged).exits(0);
+    assert_eq!(quietly("inspect", &damaged).exits(0).stdout, "");
+}
+
+#[test]
+fn such_a_store_is_carried_as_a_whole() {
+    let damaged = without_a_map();
+    let to = format!("sdbox:{}", damaged.temp().join("to").display());
+    let ran = damaged.run("convert", &[&to]).exits(0);
+    assert_eq!(ran.summary()["verdict"], "go");
+}
+
+#[test]
+fn a_server_rebuilds_it() {
+    let test = "a server that opens an mdbox without a map";
+    let Some(server) = Server::here(test) else {
+        return;
+    };
+    let dovecot = server.serve("mdbox", without_a_map().store());
+    dovecot.doveadm(&["fetch", "text", "mailbox", "*"]);
+    let log = dovecot.log();
+    assert!(log.contains("rebuilding indexes"), "{log}");
+}
