@@ -60,7 +60,7 @@ fn a_wrong_uidvalidity_is_outvoted_and_clients_load_nothing_again() {
     for (folder, mailbox) in MAILBOXES {
         for (file, code, ends) in [
             (LIST, "uidlist.uidvalidity", 1),
-            (INDEX, "maildir.index-uidvalidity", 0),
+            (INDEX, "maildir.index-uidvalidity", 1),
         ] {
             let what = format!("{mailbox} {file}");
             let damaged = Damaged::left_by(&dovecot, "maildir");

@@ -46,7 +46,7 @@ proptest! {
         let mut index = IndexWriter::new(head);
         let mut ids = Vec::new();
         for (nth, (size, align)) in fields.iter().enumerate() {
-            ids.push(index.extension(&format!("x{nth}"), 0, vec![1; nth], *size, *align));
+            ids.push(index.extension(&format!("x{nth}"), 0, vec![1; nth + 1], *size, *align));
         }
         let cache_id = index.extension("cache", 77, Vec::new(), 4, 4);
         let size = u16::try_from(names.len().div_ceil(8)).unwrap();
@@ -55,13 +55,9 @@ proptest! {
         for (uid, (flags, bytes)) in &messages {
             let nth = index.push(*uid, *flags);
             index.set(nth, cache_id, &cache.push(&[uid + 1]).to_le_bytes());
-            // A bit without a name is damage.
-            let is_named = |bit: usize| bit < names.len();
-            let bits = bytes.iter().enumerate().map(|(nth, byte)| {
-                let named = (0..8).filter(|bit| is_named(nth * 8 + bit));
-                byte & named.fold(0, |mask, bit| mask | 1 << bit)
-            });
-            index.set(nth, keywords, &bits.collect::<Vec<u8>>());
+            let mut named = *bytes;
+            named[names.len() / 8] &= (1 << (names.len() % 8)) - 1;
+            index.set(nth, keywords, &named);
             for id in &ids {
                 index.set(nth, *id, bytes);
             }
