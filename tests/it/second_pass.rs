@@ -1,8 +1,6 @@
 //! A pass after something was mended, or lost: what the first one left is looked at with care.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::json;
 
@@ -53,50 +51,6 @@ fn what_was_mended_in_place_is_carried_by_the_next_pass() {
     );
     let last = account.convert().exits(0);
     assert_eq!(last.user()["status"], json!("unchanged"));
-}
-
-#[test]
-fn a_message_file_that_is_shorter_or_of_another_date_is_read_again_though_no_list_of_names_changed()
-{
-    for format in ["maildir", "sdbox", "mdbox"] {
-        let made = Maildir::five_and_one();
-        let source = made.temp().join("from");
-        let location = format!("{format}:{}", source.display());
-        made.convert_to(&location).done().exits(0);
-        let target = format!("mdbox:{}", made.temp().join("to").display());
-        let convert = || Run::new(made.temp()).args(["convert", "--json", &location, &target]);
-        convert().done().exits(0);
-        let file = fs::File::options().write(true).open(message_file(&source));
-        let file = file.unwrap();
-        let is_read_again = |what: &str| {
-            let ran = convert().done();
-            let line = &ran.records_of("user")[0];
-            assert_ne!(
-                line["status"],
-                json!("unchanged"),
-                "{format}, {what}: {ran}"
-            );
-        };
-        let long_ago = fs::FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(9));
-        file.set_times(long_ago).unwrap();
-        is_read_again("another date");
-        file.set_len(file.metadata().unwrap().len() - 3).unwrap();
-        is_read_again("shorter");
-    }
-}
-
-/// A file that holds a message of the INBOX.
-fn message_file(store: &Path) -> PathBuf {
-    let holds = ["cur", "mailboxes/INBOX/dbox-Mails", "storage"];
-    let files = holds
-        .into_iter()
-        .filter_map(|dir| fs::read_dir(store.join(dir)).ok());
-    let mut paths = files.flatten().map(|file| file.unwrap().path());
-    let holds_mail = |path: &PathBuf| {
-        let name = path.file_name().unwrap().to_string_lossy();
-        !name.starts_with("dovecot")
-    };
-    paths.find(holds_mail).expect("the INBOX has messages")
 }
 
 #[test]

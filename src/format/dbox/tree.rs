@@ -333,8 +333,6 @@ fn stamp_folder(dir: &Dir, stamper: &mut Stamper, depth: usize) -> Result<()> {
     for name in [INDEX, LOG, side_files::ACL] {
         stamper.file(dir, name)?;
     }
-    // Damage and a restored backup change a message and no list.
-    stamper.files_that(dir, |name| name.starts_with(b"u."))?;
     for entry in stamper.folders(dir)? {
         if depth < DEEPEST {
             stamper.name(&entry);

@@ -142,7 +142,7 @@ pub(super) fn stamp(root: &Dir) -> Result<Digest> {
     Ok(stamper.digest())
 }
 
-/// Directories of messages; what is in tmp/ tells nothing.
+/// Directories of messages: their own times tell all, and those of tmp/ nothing.
 const PLACES: [&str; 3] = ["cur", "new", "tmp"];
 
 fn stamp_tree(root: &Dir, stamper: &mut Stamper) -> Result<()> {
@@ -179,10 +179,6 @@ fn stamp_folder(dir: &Dir, stamper: &mut Stamper) -> Result<()> {
         // What is no directory, or not ours to enter, tells nothing.
         if let Ok(Some(place)) = dir.dir_if_there(place) {
             stamper.dir(&place)?;
-            // That it cannot be listed is said where it is opened.
-            if stamper.files(&place).is_err() {
-                stamper.name(b"unreadable");
-            }
         }
     }
     let files = [
