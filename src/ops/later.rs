@@ -13,6 +13,7 @@ pub struct Later(Mutex<Vec<Said>>);
 enum Said {
     Found(Box<Finding>),
     Done(MailboxLine),
+    Copied { messages: u64, bytes: u64 },
 }
 
 impl Observer for Later {
@@ -20,6 +21,7 @@ impl Observer for Later {
         let said = match event {
             Event::Found(finding) => Said::Found(Box::new(finding.clone())),
             Event::MailboxDone(line) => Said::Done(line.clone()),
+            Event::Copied { messages, bytes } => Said::Copied { messages, bytes },
             _ => return,
         };
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -35,6 +37,9 @@ impl Later {
             match said {
                 Said::Found(finding) => teller.found(*finding),
                 Said::Done(line) => teller.watch().on(Event::MailboxDone(&line)),
+                Said::Copied { messages, bytes } => {
+                    teller.watch().on(Event::Copied { messages, bytes });
+                }
             }
         }
     }

@@ -2,6 +2,18 @@
 
 use sha1::{Digest, Sha1};
 
+use crate::format::dovecot_index::Index;
+
+/// The index extension that holds it.
+pub const GUIDS: &str = "guid";
+
+/// That of the `nth` message, where the index has it; zeros are none.
+pub fn indexed_guid(index: &Index, nth: usize) -> Option<[u8; 16]> {
+    let guid = index.extension(GUIDS)?.record(nth);
+    let guid = <[u8; 16]>::try_from(guid).ok()?;
+    (guid != [0; 16]).then_some(guid)
+}
+
 /// 32 hex digits are those 16 bytes; any other text is the end of its SHA-1.
 ///
 /// Source: Dovecot 2.3, `src/lib-mail/mail-types.h` and `mail_generate_guid_128_hash`.

@@ -16,7 +16,6 @@ use crate::format::side_files;
 use crate::model::{Mailbox, MailboxName, UidValidity};
 use crate::report::escape;
 
-/// The server's list of mailboxes: it makes a new one, and ours would be older than the indexes.
 /// What a mailbox is called that takes in messages of none; with a number where there is one.
 const RECOVERED: &str = "Recovered";
 

@@ -22,7 +22,8 @@ const HAVE_POP3_ORDERS: u8 = 2;
 
 /// The cache field that holds saved dates.
 pub const DATE_SAVE: &str = "date.save";
-const DATE_RECEIVED: &str = "date.received";
+/// That of received dates.
+pub const DATE_RECEIVED: &str = "date.received";
 /// A look that never ages: without it the server forgets the field after two idle months.
 const ALWAYS_FRESH: u32 = 0xffff_fffe;
 

@@ -9,7 +9,8 @@ use data_encoding::HEXLOWER;
 use zerocopy::FromBytes;
 
 use super::attachments::Attachments;
-use super::index::HAVE_POP3_UIDLS;
+use super::guid::indexed_guid;
+use super::index::{DATE_RECEIVED, HAVE_POP3_UIDLS};
 use super::layout::{CACHE, MailboxHeader};
 use super::places::Mails;
 use super::wound::Wounded;
@@ -28,9 +29,6 @@ use crate::report::catalogue::{
 };
 use crate::report::{Finding, Rule, counted};
 use crate::store::{Access, Claims, Found, MadeUp, Opened};
-
-/// The cache's field for it.
-const DATE_RECEIVED: &str = "date.received";
 
 /// What metadata tells, for people.
 pub(super) const GUID: &str = "GUID";
@@ -308,23 +306,15 @@ impl DboxMailbox {
 
     /// What the index has of the message's GUID, or a function of what is known of it.
     fn derived_guid(&self, nth: usize, known: &[u8]) -> BString {
-        match self.indexed_guid(nth) {
+        match indexed_guid(&self.index, nth) {
             Some(guid) => HEXLOWER.encode(&guid).into(),
             None => names::made_message_guid(known).into(),
         }
     }
 
-    /// The GUID of the `nth` message in short, where the index has it.
-    fn indexed_guid(&self, nth: usize) -> Option<[u8; 16]> {
-        let held = self.index.extension("guid")?.record(nth);
-        let guid = <[u8; 16]>::try_from(held).ok()?;
-        guid.iter().any(|byte| *byte != 0).then_some(guid)
-    }
-
     /// True where the index has the whole GUID of the `nth` message. Of one that is any other text it has a hash.
     fn tells_guid(&self, nth: usize) -> bool {
-        self.indexed_guid(nth)
-            .is_some_and(|guid| is_of_a_server(&guid))
+        indexed_guid(&self.index, nth).is_some_and(|guid| is_of_a_server(&guid))
     }
 
     /// True where some message may have a POP3 UIDL.

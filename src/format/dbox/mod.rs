@@ -52,7 +52,7 @@ mod wound;
 mod tests;
 
 pub use elsewhere::doubt_loss;
-pub use guid::guid_128;
+pub use guid::{GUIDS, guid_128, indexed_guid};
 pub use identity::Identities;
 pub use index::{MailboxIndex, Own};
 pub use kind::{Kind, holds_storage, kind};

@@ -3,7 +3,7 @@
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-pub use crate::format::dbox::STORAGE;
+pub use crate::format::dbox::{GUIDS as GUID, STORAGE};
 
 /// The map: an index whose UIDs are map UIDs.
 pub const MAP: &str = "dovecot.map.index";
@@ -13,8 +13,6 @@ pub const MAP_LOG: &str = "dovecot.map.index.log";
 pub const HEADER: &str = "mdbox-hdr";
 /// The index extension that says where a message is: [`MailRecord`].
 pub const MAIL: &str = "mdbox";
-/// The index extension that holds the 16-byte form of each message's GUID.
-pub const GUID: &str = "guid";
 /// The map's extension that says where a stored message is: [`MapHeader`], [`MapRecord`].
 pub const MAP_PLACE: &str = "map";
 /// The map's extension that counts the messages that share a stored one: [`RefRecord`].

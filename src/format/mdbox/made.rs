@@ -6,7 +6,7 @@ use super::map::Place;
 use super::read::Mdbox;
 use super::unnamed::{is_led_to, mapped_place};
 use crate::error::Result;
-use crate::format::dbox::{DboxMailbox, INDEX, Mails, header_of};
+use crate::format::dbox::{DboxMailbox, INDEX, Mails, header_of, indexed_guid};
 use crate::format::dovecot_index::{Index, Origin};
 use crate::model::MailboxName;
 use crate::report::catalogue::{DBOX_RECOVERED, INDEX_LOST, MDBOX_INDEX_MISSING, MDBOX_LOST};
@@ -61,7 +61,7 @@ fn stored(store: &Mdbox, index: &Index) -> Vec<u32> {
         let map_uid = fields::record(index, nth)?.map_uid.get();
         store.storage.map.as_ref()?.position(map_uid)
     };
-    let is_found = |nth: usize| store.storage.scan().find(&fields::guid(index, nth)?);
+    let is_found = |nth: usize| store.storage.scan().find(&indexed_guid(index, nth)?);
     let all = index.uids.iter().enumerate();
     all.filter(|(nth, _)| is_mapped(*nth).is_some() || is_found(*nth).is_some())
         .map(|(_, uid)| *uid)
@@ -126,7 +126,7 @@ fn belongs_to_map(store: &Mdbox, index: &Index) -> bool {
 fn forget_damaged_guids(store: &Mdbox, index: &mut Index) {
     let scan = store.storage.scan();
     for nth in 0..index.uids.len() {
-        let guid = fields::guid(index, nth);
+        let guid = indexed_guid(index, nth);
         let is_nowhere = guid.is_some_and(|guid| scan.find(&guid).is_none());
         let place = mapped_place(store, index, nth);
         let is_there =

@@ -16,6 +16,7 @@ use crate::disk::{Dir, File};
 use crate::error::Result;
 use crate::format::dbox::{
     About, DboxMailbox, Extent, INDEX, Key, Mails, Refused, StoredMessage, casts_doubt, guid_128,
+    indexed_guid,
 };
 use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
 use crate::report::catalogue as rules;
@@ -136,7 +137,7 @@ impl<'a> MdboxMailbox<'a> {
         if let Some((_, guid)) = self.unnamed(nth) {
             return Some(guid);
         }
-        fields::guid(&self.dbox.index, nth)
+        indexed_guid(&self.dbox.index, nth)
     }
 
     /// Where the index and the map say that a message is.

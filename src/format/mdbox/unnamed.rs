@@ -14,7 +14,7 @@ use super::fields;
 use super::made;
 use super::map::Place;
 use super::read::Mdbox;
-use crate::format::dbox::casts_doubt;
+use crate::format::dbox::{casts_doubt, indexed_guid};
 use crate::format::dovecot_index::Index;
 
 /// File and offset.
@@ -112,7 +112,7 @@ fn mapped(store: &Mdbox) -> HashMap<At, (usize, Option<u16>)> {
 fn told_place(store: &Mdbox, index: &Index, nth: usize) -> Option<At> {
     let scan = store.storage.scan();
     let mapped = mapped_place(store, index, nth);
-    match fields::guid(index, nth).and_then(|guid| Some((guid, scan.find(&guid)?))) {
+    match indexed_guid(index, nth).and_then(|guid| Some((guid, scan.find(&guid)?))) {
         Some((guid, found)) => {
             let is_same = |place: &Place| {
                 let there = scan.message_at((place.file_id, place.at));
@@ -134,7 +134,7 @@ pub(super) fn mapped_place(store: &Mdbox, index: &Index, nth: usize) -> Option<P
 
 /// True where something leads to the message that an index names.
 pub(super) fn is_led_to(store: &Mdbox, index: &Index, nth: usize) -> bool {
-    fields::guid(index, nth).is_some() || mapped_place(store, index, nth).is_some()
+    indexed_guid(index, nth).is_some() || mapped_place(store, index, nth).is_some()
 }
 
 impl Mdbox {

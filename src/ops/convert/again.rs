@@ -40,9 +40,8 @@ pub(super) fn said_again(
         return Ok(None);
     }
     tell_moved(job, target, source.as_ref(), &later)?;
-    teller.started(|| source.estimate());
-    let source = (source.as_ref(), &open);
-    let run = Run::new(job, source, stamp, options, &later, workers);
+    let opened = (source.as_ref(), &open);
+    let run = Run::new(job, opened, stamp, options, &later, workers);
     run.tell_account();
     let mut line = run.dry(|_| ())?;
     if line.digest.source != head.digest {
@@ -51,6 +50,7 @@ pub(super) fn said_again(
     if !options.dry_run {
         target.tidy()?;
     }
+    teller.started(|| source.estimate());
     heard.tell(teller);
     line.digest.destination = Some(head.digest.clone());
     line.not_compared.push(AS_LEFT.into());

@@ -24,12 +24,17 @@ struct Kept {
     uidvalidities: usize,
 }
 
-const ALL: Kept = Kept {
-    messages: 6,
-    flags: 6,
-    uids: 6,
-    uidvalidities: 2,
-};
+const ALL: Kept = of_messages(6);
+
+/// So many messages, with all that is told of them, in the mailboxes as they were.
+const fn of_messages(count: usize) -> Kept {
+    Kept {
+        messages: count,
+        flags: count,
+        uids: count,
+        uidvalidities: 2,
+    }
+}
 
 impl Kept {
     fn of(before: &Store, after: &Store) -> Self {
@@ -165,12 +170,7 @@ fn what_a_resync_loses_a_repair_keeps_or_names() {
         (resynced, ran)
     };
     // R11: a changed byte, of which a resync has no word.
-    let one_less = Kept {
-        messages: 5,
-        flags: 5,
-        uids: 5,
-        ..ALL
-    };
+    let one_less = of_messages(5);
     let (_, ran) = keeps(flip_a_byte, one_less);
     let altered = ran.exits(1).findings("message.altered").len();
     assert_eq!(altered, 1);
@@ -195,13 +195,7 @@ fn what_a_resync_loses_a_repair_keeps_or_names() {
     assert!(resynced.messages <= 5, "{resynced:?}");
     assert_eq!(lost(&ran.exits(1)).len(), 1);
     // R17: without a line.
-    let nothing = Kept {
-        messages: 0,
-        flags: 0,
-        uids: 0,
-        ..ALL
-    };
-    let (_, ran) = keeps(lose_the_messages, nothing);
+    let (_, ran) = keeps(lose_the_messages, of_messages(0));
     assert!(mended(&ran).contains(&"mdbox.lost".to_owned()), "{ran}");
     assert_eq!(lost(&ran.exits(1)).len(), 6);
 }

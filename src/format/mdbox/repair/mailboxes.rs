@@ -16,7 +16,7 @@ use crate::disk::plan::{About, Act};
 use crate::error::Result;
 use crate::format::dbox::record::seconds;
 use crate::format::dbox::{
-    CACHE, INDEX, IndexAt, Looked, MailboxIndex, Mails, Own, RECALLED_FROM, Recall, guid_128,
+    CACHE, INDEX, IndexAt, Looked, MailboxIndex, Mails, OLD, Own, RECALLED_FROM, Recall, guid_128,
     if_readable, look_at, lost_with, mended_by_a_new_index, not_stored, shown,
 };
 use crate::format::dovecot_index::Generation;
@@ -25,14 +25,6 @@ use crate::model::{self, Message, Uid};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, counted};
 use crate::store::MailboxSource;
-
-/// Files beside an index that would contradict a new one.
-const OLD: [&str; 4] = [
-    "dovecot.index.log.2",
-    "dovecot.index.backup",
-    "dovecot.index.tmp",
-    CACHE,
-];
 
 /// A stored message names the mailbox that first had it, and no other.
 const WHAT_CAME: &str = "which messages were copied or moved here: they may be in the mailboxes that had them \
@@ -389,7 +381,7 @@ impl Repair<'_> {
             lost: mailbox.lost,
             ..About::in_mailbox(&identity.name, does.join("; "))
         };
-        for name in OLD {
+        for name in OLD.into_iter().chain([CACHE]) {
             if mails.has_indexed(name)? {
                 let about =
                     About::in_mailbox(&identity.name, "it does not belong to the new index");
