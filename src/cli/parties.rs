@@ -66,7 +66,7 @@ fn open_tally(location: &Location, context: &Context) -> Result<Tally> {
     let place = stores::destination_for(location, "", context)?;
     let missing = || Error::Missing {
         what: format!("{} is not there", place.path().display()),
-        help: String::new(),
+        help: "look at the spelling of the path".into(),
     };
     let (dir, name) = place.parent_if_there()?.ok_or_else(missing)?;
     let reader = match Reader::open(&dir, &name) {
@@ -112,14 +112,14 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// Leaves that account out.
-    pub fn pass(&mut self) -> Result<()> {
+    /// Leaves that account out. Where its store cannot even be opened, why.
+    pub fn pass(&mut self, context: &Context) -> Result<Option<Error>> {
         match self {
-            Self::Stores(_, accounts) => {
-                accounts.next();
-                Ok(())
+            Self::Stores(location, accounts) => {
+                let account = accounts.next();
+                Ok(account.and_then(|account| broken(location, &account, context)))
             }
-            Self::Tally(tally, _) => tally.pass(),
+            Self::Tally(tally, _) => tally.pass().map(|()| None),
         }
     }
 
@@ -163,6 +163,13 @@ pub fn at(location: &Location, account: &FoundAccount, context: &Context) -> Res
     Ok(StoreAt { room, root, open })
 }
 
+/// Why a store cannot be opened, where it cannot.
+pub fn broken(location: &Location, account: &FoundAccount, context: &Context) -> Option<Error> {
+    let opened = at(location, account, context);
+    let opened = opened.and_then(|at| (at.room.open)(at.root, &at.open, &mut |_| ()));
+    opened.err()
+}
+
 /// Accounts of both sides, and the users that are on one side only: the source's, the destination's.
 pub struct Paired {
     /// Those to be compared: accounts of the source, and of the destination in the same order.
@@ -170,7 +177,7 @@ pub struct Paired {
     /// The destination's, in the same order.
     pub there: Vec<FoundAccount>,
     /// Only at the source, only at the destination.
-    pub alone: [Vec<String>; 2],
+    pub alone: [Vec<FoundAccount>; 2],
 }
 
 /// Pairs the accounts of two locations by user.
@@ -183,13 +190,14 @@ pub fn pair(one: Found, other: Found) -> Paired {
             .collect()
     };
     let (here, there) = (users(&one), users(&other));
-    let refused: Vec<_> = one.refused.into_iter().chain(other.refused).collect();
+    let refused: Vec<_> = { one.refused.iter().chain(&other.refused).cloned() }.collect();
     let is_refused = |user: &&String| refused.iter().any(|(name, _)| name == *user);
-    let only = |one: &BTreeSet<String>, other: &BTreeSet<String>| -> Vec<String> {
-        let only = one.difference(other).filter(|user| !is_refused(user));
+    let only = |one: &Found, other: &BTreeSet<String>| -> Vec<FoundAccount> {
+        let is_alone = |user: &String| !other.contains(user) && !is_refused(&user);
+        let only = { one.accounts.iter() }.filter(|account| is_alone(&account.user));
         only.cloned().collect()
     };
-    let alone = [only(&here, &there), only(&there, &here)];
+    let alone = [only(&one, &there), only(&other, &here)];
     let missing = one.missing.into_iter();
     let missing = missing
         .filter(|user| other.missing.contains(user))

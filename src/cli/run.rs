@@ -154,8 +154,15 @@ impl Run {
         result
     }
 
-    /// A user is on one side only.
-    pub fn absent(&self, user: &str, rule: &'static Rule) {
+    /// A user is on one side only; a store that cannot be opened there is the likelier cause than a wrong name.
+    pub fn alone(&self, user: &str, rule: &'static Rule, broken: Option<Error>) {
+        match broken {
+            Some(why) => drop(self.one(user, |_, _| Err(why))),
+            None => self.absent(user, rule),
+        }
+    }
+
+    fn absent(&self, user: &str, rule: &'static Rule) {
         let teller = Teller::new(user, &self.watch);
         teller.found(Finding::new(rule, "no store on the other side"));
         let line = UserLine {

@@ -157,9 +157,11 @@ fn side_by_side(
 ) -> Result<Exit> {
     let mut run = Run::start("verify", global, &paired.found, locations[0], false)?;
     run.next(next);
-    for (users, rule) in paired.alone.iter().zip([&ACCOUNT_MISSING, &ACCOUNT_EXTRA]) {
-        for user in users {
-            run.absent(user, rule);
+    let rules = [&ACCOUNT_MISSING, &ACCOUNT_EXTRA];
+    for ((accounts, rule), location) in paired.alone.iter().zip(rules).zip(locations) {
+        for account in accounts {
+            let why = parties::broken(location, account, context);
+            run.alone(&account.user, rule, why);
         }
     }
     let there = |user: &str| {
@@ -209,10 +211,10 @@ fn one_by_one(
                 nowhere.retain(|named| *named != user && !user.is_empty());
                 results.push(result);
             }
-            Ok(Step::Alone(user, rule)) => {
+            Ok(Step::Alone(user, rule, why)) => {
                 nowhere.remove(&user[..]);
                 if !refused.contains(&user[..]) {
-                    run.absent(&user, rule);
+                    run.alone(&user, rule, why);
                 }
             }
             Ok(Step::End) => break,
@@ -268,8 +270,8 @@ fn ends_here(result: &Result<UserLine>) -> bool {
 enum Step {
     /// There is none.
     End,
-    /// On one side only, which is this finding.
-    Alone(String, &'static Rule),
+    /// On one side only, which is this finding, and why its store cannot be opened, where it cannot.
+    Alone(String, &'static Rule, Option<Error>),
     /// Compared, or why not.
     Done(String, Result<UserLine>),
 }
@@ -302,8 +304,8 @@ fn step(lanes: &mut [Lane<'_>; 2], level: Level, run: &Run, context: &Context) -
             return Ok(Step::Done(user, result));
         }
     };
-    lanes[side].pass()?;
-    Ok(Step::Alone(user, rule))
+    let why = lanes[side].pass(context)?;
+    Ok(Step::Alone(user, rule, why))
 }
 
 #[cfg(test)]

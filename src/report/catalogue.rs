@@ -135,8 +135,8 @@ rules! {
         "the destination does not keep how often a mailbox was changed (CONDSTORE), so the server begins to count anew; a client that goes by the count may miss a change of flags",
         "nothing; clients that go by the count load all flags anew when their copy is removed";
     ACCOUNT_MISSING = "account.missing", Error,
-        "a user was named that has no store at the location",
-        "check the spelling and the location's variables";
+        "a user was named that has no store at the location, or has one at the source and none at the destination",
+        "check the spelling and the location's variables; at a destination, look what the conversion said of the user";
     ACCOUNT_EXTRA = "account.extra", Error,
         "a user has a store at the destination and none at the source",
         "look whether the user is to be there; check the spelling and the locations' variables";

@@ -4,9 +4,10 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::harness::maildir::Maildir;
+use crate::harness::maildir::{Maildir, scratch};
 use crate::harness::run::{Ran, Run};
 use crate::harness::tree::copy;
+use crate::harness::unpacked;
 
 fn verify(account: &Maildir, source: &str, destination: &str) -> Ran {
     Run::new(account.temp())
@@ -72,6 +73,37 @@ fn users_on_one_side_only_are_said() {
     assert_eq!(ran.findings("account.extra")[0]["user"], "c");
     assert_eq!(ran.summary()["users"]["total"], 3);
     assert_eq!(ran.summary()["users"]["ok"], 1);
+}
+
+#[test]
+fn a_source_that_is_broken_is_said_to_be_so_where_the_copy_could_not_be_made_of_it() {
+    let temp = scratch();
+    fs::create_dir(temp.path().join("home")).unwrap();
+    let sample = unpacked("dovecot-2.3.19/mdbox.tar.gz");
+    for user in ["anna", "bob"] {
+        copy(
+            &sample.path().join("mdbox"),
+            &temp.path().join("from").join(user),
+        );
+    }
+    fs::remove_dir_all(temp.path().join("from/bob/storage")).unwrap();
+    let run = |args: &[&str]| Run::new(temp.path()).args(args).done().exits(1);
+    let [from, to] = ["mdbox:from/%u", "sdbox:to/%u"];
+    run(&["convert", "--json", from, to]);
+    let tally = ["manifest", to, "-o", "to.tally"];
+    Run::new(temp.path()).args(tally).done().exits(0);
+    for to in [to, "tally:to.tally"] {
+        let ran = run(&["verify", "--json", from, to]);
+        assert!(ran.findings("account.missing").is_empty(), "{ran}");
+        let failed = ran.findings("account.failed");
+        let detail = failed[0]["detail"].as_str().unwrap();
+        assert_eq!(
+            (failed.len(), &failed[0]["user"]),
+            (1, &json!("bob")),
+            "{ran}"
+        );
+        assert!(detail.contains("from/bob/storage is not there"), "{ran}");
+    }
 }
 
 #[test]
