@@ -93,7 +93,8 @@ impl Error {
                 Some("another mailtally run is at work on this account; wait for it".into())
             }
             Self::InUse { .. } => Some(
-                "stop the mail server for this user; --offline vouches for it that it is".into(),
+                "stop the mail server for this user; if it is stopped already, say so with --offline"
+                    .into(),
             ),
             Self::Interrupted => Some("run the same command again; it is safe".into()),
             Self::Bug(_) => Some("please report this, with the command and the log".into()),

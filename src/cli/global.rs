@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
+use super::terminal;
+
 /// Options that every command knows.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Options that every command knows")]
@@ -112,13 +114,13 @@ impl Global {
         };
         let log = tracing_subscriber::fmt()
             .with_max_level(level)
-            .with_writer(stderr)
+            .with_writer(terminal::Complaints::default)
             .log_internal_errors(false)
             .with_target(false)
             .with_ansi(stderr().is_terminal() && self.color != When::Never);
         match self.log_format {
             LogFormat::Text => log.init(),
-            LogFormat::Json => log.json().init(),
+            LogFormat::Json => log.json().with_writer(stderr).init(),
         }
     }
 }

@@ -25,8 +25,9 @@ use super::stores::{self, Context};
 /// stands for the sums that the indexes keep (hdr-vsize), in bytes with CRLF line ends. Of a quota in a
 /// dict file, --dict names the file.
 ///
-/// Exit status: 0 what is kept is right, or is now; 1 it is not, or a message cannot be read; 75 with
-/// --write: a server works on the account.
+/// Exit status: 0 what is kept is right, or is now; 1 it is not, or a message cannot be counted; 75 with
+/// --write: a server works on the account. Damage within a message that has its size counts as its bytes:
+/// inspect tells of it.
 #[derive(Args)]
 pub struct Quota {
     /// What to count, such as maildir:/home/%u/Maildir

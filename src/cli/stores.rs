@@ -153,9 +153,16 @@ pub fn open_options(
     let at = |template: &Option<Template>| match template {
         Some(template) => {
             let user = context.homes.user(&account.user);
-            let opened = Place::of(template, &user, &real())?.open();
+            let place = Place::of(template, &user, &real())?;
             let help = "name the directory that is meant";
-            opened.map(Some).map_err(|error| no_directory(error, help))
+            let opened = place.open().map(Some);
+            opened.map_err(|error| {
+                if error.is_not_found() {
+                    not_there(place.path(), help)
+                } else {
+                    no_directory(error, help)
+                }
+            })
         }
         None => Ok(None),
     };
@@ -254,6 +261,16 @@ fn detected(root: &Dir) -> Result<&'static Room> {
 pub fn open(place: &Place) -> Result<Dir> {
     let help = "name the directory of the account; a tally file is for verify: tally:FILE";
     place.open().map_err(|error| no_directory(error, help))
+}
+
+fn not_there(path: &Path, help: &str) -> Error {
+    Error::Missing {
+        what: format!(
+            "{} is not there",
+            escape(path.as_os_str().as_encoded_bytes())
+        ),
+        help: help.into(),
+    }
 }
 
 /// What is to be read and is no directory is not there.

@@ -1,7 +1,9 @@
 //! How wide text may be, and where complaints go.
 
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{self, IsTerminal, Write, stderr, stdout};
 use std::os::fd::AsFd;
+
+use super::render::broken;
 
 /// Where no terminal says how wide it is.
 const ELSEWHERE: usize = 80;
@@ -17,6 +19,22 @@ pub fn width() -> usize {
 /// For what goes to standard error.
 pub fn width_of_complaints() -> usize {
     width_of(&stderr()).unwrap_or(ELSEWHERE)
+}
+
+/// Lines to standard error, broken at words like all else that a person reads there.
+#[derive(Default)]
+pub struct Complaints;
+
+impl Write for Complaints {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        complain(&broken(&text, width_of_complaints()));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// To standard error. A full disk below it ends no run.

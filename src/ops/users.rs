@@ -128,7 +128,7 @@ fn one(
 
 fn missing<T>(place: &Place) -> Result<T> {
     let what = format!("{} is not there", place.path().display());
-    let help = String::new();
+    let help = "look at the spelling of the path, and whether its file system is mounted".into();
     Err(Error::Missing { what, help })
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use mailtally::report::{Place, escape};
+use unicode_width::UnicodeWidthStr;
 
 /// An account, and where in it.
 pub fn place(user: &str, place: &str) -> String {
@@ -88,13 +89,13 @@ fn end(out: &mut String, line: &str) {
     out.push('\n');
 }
 
-/// How many columns a text takes: a colour takes none.
+/// How many columns a text takes: a colour takes none, a wide letter two.
 fn columns(text: &str) -> usize {
     let mut pieces = text.split("\x1b[");
-    let plain = pieces.next().map_or(0, |plain| plain.chars().count());
+    let plain = pieces.next().map_or(0, UnicodeWidthStr::width);
     let rest = pieces.map(|piece| {
         let text = piece.split_once('m').map_or(piece, |(_, text)| text);
-        text.chars().count()
+        text.width()
     });
     plain + rest.sum::<usize>()
 }
@@ -145,6 +146,16 @@ mod tests {
                 .skip(1)
                 .all(|line| line.starts_with("      word"))
         );
+    }
+
+    #[test]
+    fn wide_letters_take_two_columns_and_marks_none() {
+        let mut out = String::new();
+        hanging(&mut out, 12, "", 2, "\u{53f0}\u{5317}\u{53f0} a\u{308}bc e");
+        assert_eq!(out, "\u{53f0}\u{5317}\u{53f0} a\u{308}bc e\n");
+        out.clear();
+        hanging(&mut out, 10, "", 2, "\u{53f0}\u{5317}\u{53f0} bcde");
+        assert_eq!(out, "\u{53f0}\u{5317}\u{53f0}\n  bcde\n");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Where the parts of an account lie, and the folder that a plan has in each of them.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 
 use bstr::BString;
 use serde::{Deserialize, Serialize};
@@ -132,7 +133,11 @@ impl<'d> Places<'d> {
     /// Removes it where it holds nothing.
     pub(super) fn no_empty_folder(&self, place: Place) -> Result<()> {
         match self.dir(place)?.descend(self.hidden_in(place)) {
-            Ok(dir) => gone_if_empty(&dir, REPLACED.as_bytes()),
+            Ok(dir) => match gone_if_empty(&dir, REPLACED.as_bytes()) {
+                // It harms nobody, and is no reason to repair nothing.
+                Err(error) if error.io_kind() == Some(ErrorKind::PermissionDenied) => Ok(()),
+                gone => gone,
+            },
             Err(error) if error.is_not_found() => Ok(()),
             Err(error) => Err(error),
         }
@@ -288,7 +293,7 @@ pub(super) fn other_owner(stat: &Stat) -> Option<Owner> {
 pub(super) fn gone_if_empty(dir: &Dir, name: &[u8]) -> Result<()> {
     match dir.remove_dir(name) {
         Err(error) if error.is_not_found() => Ok(()),
-        Err(error) if error.io_kind() == Some(std::io::ErrorKind::DirectoryNotEmpty) => Ok(()),
+        Err(error) if error.io_kind() == Some(ErrorKind::DirectoryNotEmpty) => Ok(()),
         done => done,
     }
 }

@@ -70,5 +70,5 @@ pub use repair::{
     mended_by_a_new_index,
 };
 pub use stored::{Extent, Refused, StoredMessage};
-pub use tree::{OnlyAbove, Tree, finish_account, make_mailbox, stamp_tree};
+pub use tree::{OnlyAbove, Tree, finish_account, make_mailbox, part, stamp_tree};
 pub use wound::Wound;

@@ -68,7 +68,7 @@ impl Tree {
     pub fn open(root: &Dir, format: &str, options: &OpenOptions, found: Found<'_>) -> Result<Self> {
         let places = Places::new(root, options, found)?;
         let name = &places.mailboxes;
-        let mailboxes = root.dir_if_there(name)?;
+        let mailboxes = part(root, name)?;
         if mailboxes.is_none() {
             let keeps_messages = format == MDBOX && holds_storage(root)?;
             refuse_without(root, format, name, keeps_messages, options.absent)?;
@@ -319,6 +319,27 @@ fn account(root: &Dir, places: &Places, name: &str, utf8: bool, found: Found<'_>
         sieve: side_files::read_sieve(root, found),
         quota: None,
         last_uidvalidity: side_files::read_uidvalidity(control).unwrap_or(0),
+    }
+}
+
+/// A directory that a dbox account has in its root.
+pub fn part(root: &Dir, name: &str) -> Result<Option<Dir>> {
+    match root.stat_if_there(name)? {
+        Some(stat) if stat.kind != Kind::Dir => {
+            let is = match stat.kind {
+                Kind::Link => "a symbolic link, which is not followed",
+                _ => "no directory",
+            };
+            let path = root.path_of(name.as_bytes());
+            Err(Error::Missing {
+                what: format!(
+                    "{} is {is}: mail lies in a directory of this name",
+                    path.display()
+                ),
+                help: "restore the directory from a backup, or name another account".into(),
+            })
+        }
+        _ => root.dir_if_there(name),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::disk::Dir;
 use crate::disk::plan::Place;
 use crate::error::{Error, Result};
-use crate::format::dbox::{OnlyAbove, Tree, stamp_tree};
+use crate::format::dbox::{OnlyAbove, Tree, part, stamp_tree};
 use crate::format::{Absent, OpenOptions, stamp::Stamper};
 use crate::model::{Account, MailboxGuid, MailboxName};
 use crate::report::catalogue as rules;
@@ -29,7 +29,7 @@ pub fn open(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result<Box<dy
 /// The same, for this room alone.
 pub(super) fn open_typed(root: Dir, options: &OpenOptions, found: Found<'_>) -> Result<Mdbox> {
     let tree = Tree::open(&root, "mdbox", options, found)?;
-    let storage = root.dir_if_there(STORAGE)?;
+    let storage = part(&root, STORAGE)?;
     let map_dir = tree.places.map_index(&root, STORAGE)?;
     let dirs = [storage, tree.places.alt_storage(STORAGE)?];
     let storage = Storage::open(

@@ -142,6 +142,12 @@ fn a_source_or_user_that_is_not_there_ends_with_66() {
         let ran = run(&account, args).exits(66);
         assert!(ran.stderr.contains("is not there"), "{args:?}: {ran}");
     }
+    let index = format!("{}:INDEX=elsewhere", account.location());
+    for args in [["inspect", "nowhere"], ["inspect", &index]] {
+        let ran = run(&account, &args).exits(66);
+        assert!(ran.stderr.contains("where is not there"), "{ran}");
+        assert!(ran.stderr.contains("\nhelp: "), "{ran}");
+    }
     let index = format!("{}:INDEX=/dev/null", account.location());
     for args in [
         &["inspect", "/dev/null"],
@@ -437,4 +443,39 @@ fn results_that_do_not_arrive_are_an_error() {
     run.args(["inspect", &account.location()]).env_clear();
     let status = run.stdout(full.unwrap()).status().unwrap();
     assert_eq!(status.code(), Some(74));
+}
+
+#[test]
+fn a_file_in_place_of_a_directory_of_a_dbox_is_no_matter_of_a_destination() {
+    for (format, part) in [
+        ("sdbox", "mailboxes"),
+        ("mdbox", "mailboxes"),
+        ("mdbox", "storage"),
+    ] {
+        let account = Maildir::five_and_one();
+        let target = format!("{format}:dbox");
+        account.convert_to(&target).done().exits(0);
+        let path = account.temp().join("dbox").join(part);
+        std::fs::remove_dir_all(&path).unwrap();
+        std::fs::write(&path, "").unwrap();
+        let ran = run(&account, &["inspect", &target]).exits(66);
+        let says = format!("error: dbox/{part} is no directory: ");
+        assert!(ran.stderr.starts_with(&says), "{ran}");
+    }
+}
+
+#[test]
+fn a_line_of_the_log_is_no_wider_than_other_text() {
+    let account = Maildir::five_and_one();
+    account.convert().exits(0);
+    let state = account.destination().join("mailtally.state");
+    let text = zstd::decode_all(&std::fs::read(&state).unwrap()[..]).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let cut = text.rfind(r#"{"type":"message""#).unwrap() + 60;
+    let cut = format!("{}\n", &text[..cut]);
+    std::fs::write(&state, zstd::encode_all(cut.as_bytes(), 3).unwrap()).unwrap();
+    let run = Run::new(account.temp()).args(["inspect", &account.target()]);
+    let said = run.start().wait_with_output().unwrap().stderr;
+    let said = String::from_utf8(said).unwrap();
+    assert!(said.lines().all(|line| line.len() <= 80), "{said}");
 }

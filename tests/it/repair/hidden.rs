@@ -267,3 +267,11 @@ fn a_folder_that_cannot_be_written_to_is_said_before_anything_is_begun() {
         }
     }
 }
+
+#[test]
+fn a_sound_account_with_what_an_earlier_repair_kept_needs_no_right_to_write() {
+    let damaged = with_a_torn_log("sdbox");
+    damaged.repair();
+    let ran = repair_with_mode(&damaged, "", 0o555, &[]).exits(0);
+    assert!(ran.records_of("step").is_empty(), "{ran}");
+}
