@@ -1,5 +1,7 @@
 //! What a person reads: the verdict, then what is there, then what is wrong, worst first.
 
+use std::collections::BTreeSet;
+
 use mailtally::report::catalogue::{ACCOUNT_KEPT, ACCOUNT_REPAIR_UNDONE};
 use mailtally::report::{
     QuotaStatus, Rule, Severity, Status, Summary, UserLine, Verdict, counted, escape,
@@ -332,8 +334,14 @@ fn failures(out: &mut String, heard: &Heard, shown: Shown) {
     let mut failed: Vec<_> = heard.users.iter().collect();
     failed.retain(|user| user.error.is_some());
     failed.sort_by_key(|user| &user.user);
+    let mut told = BTreeSet::new();
     for user in failed {
         let error = user.error.as_deref().unwrap_or_default();
+        // What to do is said once, however many accounts have the same reason.
+        let error = match error.split_once("; ") {
+            Some((why, help)) if !told.insert(help) => why,
+            _ => error,
+        };
         let word = shown.paint("1;31", "failed");
         let name = match user.user.as_str() {
             "" => "account".to_owned(),

@@ -65,8 +65,8 @@ pub fn step(out: &mut String, command: &str, summary: &Summary, heard: &Heard, s
         }
         ("convert", 1) => AGAIN,
         ("repair", _) if shown.dry_run && heard.knows(&INDEX_ELSEWHERE) => {
-            "next: name the directory of the indexes (:INDEX=DIR behind the path), and run again; only \
-             if they are lost, the same command without --dry-run"
+            "next: name the directory of the indexes, and run again; only if they are lost, the same \
+             command without --dry-run"
         }
         ("repair", _) if shown.dry_run && heard.knows(&ACCOUNT_READ_ONLY) => {
             "next: mend what is listed above, and run the same command without --dry-run"

@@ -79,10 +79,7 @@ impl Tree {
                  directory there"
             )
         } else {
-            format!(
-                "{mailboxes}, and nothing of an index: where the server's mail_location has INDEX=, write it \
-                 behind the path (:INDEX=DIR)"
-            )
+            format!("{mailboxes}, and nothing of an index; the location has no INDEX=")
         };
         Finding::new(&INDEX_ELSEWHERE, detail)
     }

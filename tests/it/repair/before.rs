@@ -1,11 +1,13 @@
 //! What a server would rebuild, or lose, that opens the store before a repair does.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Damaged;
 use crate::harness::dovecot::Server;
+use crate::harness::maildir::scratch;
 use crate::harness::run::{Ran, Run};
+use crate::harness::tree::{copy, tree};
 
 /// An mdbox whose map is gone: all its messages are there.
 fn without_a_map() -> Damaged {
@@ -55,4 +57,36 @@ fn a_server_rebuilds_it() {
     dovecot.doveadm(&["fetch", "text", "mailbox", "*"]);
     let log = dovecot.log();
     assert!(log.contains("rebuilding indexes"), "{log}");
+}
+
+#[test]
+fn where_no_index_is_left_it_is_said_once_how_to_name_their_place() {
+    let sample = Damaged::sample("mdbox");
+    let all = tree(&sample.store()).into_keys();
+    let is_index = |path: &PathBuf| path.to_string_lossy().contains("dovecot.");
+    let indexes: Vec<_> = all.filter(is_index).map(|path| sample.at(path)).collect();
+    let damaged = sample.without(&indexes);
+    let location = format!("mdbox:{}", damaged.store().display());
+    let args = ["repair", "-n", "--offline", &location];
+    let ran = Run::new(damaged.temp()).args(args).done().exits(1);
+    assert_eq!(ran.stdout.matches(":INDEX=DIR").count(), 1, "{ran}");
+}
+
+#[test]
+fn what_to_do_about_many_accounts_that_fail_alike_is_said_once() {
+    let temp = scratch();
+    fs::create_dir(temp.path().join("home")).unwrap();
+    for user in ["anna", "bob", "carl"] {
+        let damaged = Damaged::sample("mdbox");
+        fs::remove_dir_all(damaged.at("storage")).unwrap();
+        copy(&damaged.store(), &temp.path().join("all").join(user));
+    }
+    let run = Run::new(temp.path()).args(["inspect", "mdbox:all/%u"]);
+    let ran = run.done().exits(66);
+    assert_eq!(ran.stdout.matches("is it mounted?").count(), 1, "{ran}");
+    assert_eq!(
+        ran.stdout.matches("/storage is not there").count(),
+        3,
+        "{ran}"
+    );
 }
