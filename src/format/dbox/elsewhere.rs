@@ -10,12 +10,13 @@
 //! Where not one of them is left, a forgotten INDEX= is likelier than a loss of all, which would cost every UID,
 //! flag and keyword. A repair makes new ones all the same, where a server that has others does not look, and says so.
 
-use super::layout::{CACHE, INDEX, LOG, STORAGE};
+use super::layout::STORAGE;
 use super::places::Mails;
 use super::tree::Tree;
 use crate::disk::Dir;
 use crate::disk::plan::Plan;
 use crate::error::Result;
+use crate::format::dovecot_index::{CACHE, INDEX, LOG, OLD};
 use crate::format::tally::STATE;
 use crate::report::catalogue::INDEX_ELSEWHERE;
 use crate::report::{Finding, counted};
@@ -25,14 +26,6 @@ const LISTS: [&str; 3] = [
     "dovecot.list.index",
     "dovecot.list.index.log",
     "dovecot.mailbox.log",
-];
-/// What may be left of the index of a mailbox.
-const INDEXES: [&str; 5] = [
-    INDEX,
-    LOG,
-    CACHE,
-    "dovecot.index.log.2",
-    "dovecot.index.backup",
 ];
 const MAPS: [&str; 4] = [
     "dovecot.map.index",
@@ -67,7 +60,9 @@ impl Tree {
     fn has_index(&self, nth: usize) -> bool {
         let mails = self.mails(nth, &mut |_| ()).ok().flatten();
         let dir = mails.map_or(Ok(None), |mails| mails.index_dir());
-        dir.ok().flatten().is_some_and(|dir| has(&dir, &INDEXES))
+        dir.ok()
+            .flatten()
+            .is_some_and(|dir| has(&dir, &[INDEX, LOG, CACHE]) || has(&dir, &OLD))
     }
 
     /// Says that the indexes may lie elsewhere.

@@ -10,9 +10,10 @@
 //! ```
 //! The first mailbox that tells has the word.
 
-use super::layout::{INDEX, LOG, MAILBOXES, MAILS, STORAGE};
+use super::layout::{MAILBOXES, MAILS, STORAGE};
 use crate::disk::{self, Dir};
 use crate::error::Result;
+use crate::format::dovecot_index::{INDEX, LOG};
 
 /// Extensions are named at the beginning of an index, and of a log that no index goes before.
 const LOOKED_AT: usize = 64 * 1024;

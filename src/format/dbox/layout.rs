@@ -1,8 +1,5 @@
 //! The two headers of a dbox file, and the names and the header that both formats' mailboxes have.
 
-use zerocopy::little_endian::U32;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
-
 use crate::bytes::{Cursor, Decode};
 
 /// Holds the mailbox tree.
@@ -11,38 +8,6 @@ pub const MAILBOXES: &str = "mailboxes";
 pub const MAILS: &str = "dbox-Mails";
 /// Where an mdbox has its messages and their map.
 pub const STORAGE: &str = "storage";
-/// The index.
-pub const INDEX: &str = "dovecot.index";
-/// Its log.
-pub const LOG: &str = "dovecot.index.log";
-/// Its cache.
-pub const CACHE: &str = "dovecot.index.cache";
-/// Files beside an index that would contradict a new one.
-pub const OLD: [&str; 3] = [
-    "dovecot.index.log.2",
-    "dovecot.index.backup",
-    "dovecot.index.tmp",
-];
-
-/// Header data of the index extensions `dbox-hdr` and `mdbox-hdr`: 24 bytes.
-///
-/// Source: Dovecot 2.3, `sdbox-storage.h`, `struct sdbox_index_header`; `mdbox-storage.h`,
-/// `struct mdbox_index_header`.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned,
-)]
-#[repr(C)]
-pub struct MailboxHeader {
-    /// +0: sdbox: how often the mailbox was rebuilt; mdbox: the UIDVALIDITY of the map.
-    pub first_word: U32,
-    /// +4: the mailbox's identity.
-    pub mailbox_guid: [u8; 16],
-    /// +20: 1 = some message may have a POP3 UIDL, 2 = some may have a POP3 order.
-    pub flags: u8,
-    /// +21: zero.
-    pub unused: [u8; 3],
-}
-const _: () = assert!(size_of::<MailboxHeader>() == 24);
 
 /// Bytes of a message header as every version since 2.0 writes it.
 pub const MESSAGE_HEADER: usize = 30;

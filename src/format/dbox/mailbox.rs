@@ -6,19 +6,18 @@ use std::sync::OnceLock;
 
 use bstr::{BString, ByteSlice};
 use data_encoding::HEXLOWER;
-use zerocopy::FromBytes;
 
 use super::attachments::Attachments;
 use super::guid::indexed_guid;
-use super::index::{DATE_RECEIVED, HAVE_POP3_UIDLS};
-use super::layout::{CACHE, MailboxHeader};
 use super::places::Mails;
 use super::wound::Wounded;
 use super::{Key, StoredMessage, Wound};
 use crate::digest::Facts;
 use crate::disk::Dir;
 use crate::error::Result;
-use crate::format::dovecot_index::{Cache, Index};
+use crate::format::dovecot_index::{
+    CACHE, Cache, DATE_RECEIVED, HAVE_POP3_UIDLS, Index, MailboxHeader, header_of,
+};
 use crate::format::mailbox_list::{LIST, Listed};
 use crate::format::{Elsewhere, compress, names, received, side_files};
 use crate::model::{Flags, Mailbox, MailboxGuid, MailboxName, Message, Uid, UidValidity};
@@ -492,15 +491,4 @@ pub fn mailbox_guid(index: &Index) -> Option<MailboxGuid> {
 fn older(mtime: Option<i64>, saved: Option<i64>) -> i64 {
     let dates = [mtime, saved].into_iter().flatten();
     dates.min().unwrap_or(0)
-}
-
-/// The mailbox's own header, in the extension of that name. Servers before 2.2 wrote 20 bytes: without the flags.
-pub fn header_of(index: &Index, name: &str) -> Option<MailboxHeader> {
-    let bytes = &index.extension(name)?.header;
-    let mut whole = [0; size_of::<MailboxHeader>()];
-    let there = bytes.len().min(whole.len());
-    whole[..there].copy_from_slice(&bytes[..there]);
-    MailboxHeader::read_from_bytes(&whole)
-        .ok()
-        .filter(|_| there >= 20)
 }

@@ -11,7 +11,7 @@
 //! +---------------------------------------------------------------------------------------+
 //! ```
 //! Around the messages, sdbox and mdbox have the same tree of mailboxes, each with an index that is data
-//! ([`Tree`], [`DboxMailbox`] to read, [`MailboxIndex`] to write):
+//! ([`Tree`], [`DboxMailbox`] to read, `MailboxIndex` of shelf `dovecot_index` to write):
 //!
 //! ```text
 //! <root>/subscriptions, dovecot-uidvalidity*      shelf `side_files`
@@ -31,7 +31,6 @@ mod attachments;
 mod elsewhere;
 mod guid;
 mod identity;
-mod index;
 mod kind;
 mod layout;
 mod mailbox;
@@ -54,20 +53,18 @@ mod tests;
 pub use elsewhere::doubt_loss;
 pub use guid::{GUIDS, guid_128, indexed_guid};
 pub use identity::Identities;
-pub use index::{MailboxIndex, Own};
 pub use kind::{Kind, holds_storage, kind};
 pub use layout::{
-    CACHE, FileHeader, INDEX, LOG, MAILBOXES, MAILS, MESSAGE_BEGIN, MESSAGE_HEADER, METADATA_MAGIC,
-    MailboxHeader, OLD, STORAGE, file_header, message_header, read_message_header,
+    FileHeader, MAILBOXES, MAILS, MESSAGE_BEGIN, MESSAGE_HEADER, METADATA_MAGIC, STORAGE,
+    file_header, message_header, read_message_header,
 };
-pub use mailbox::{About, DboxMailbox, casts_doubt, header_of};
+pub use mailbox::{About, DboxMailbox, casts_doubt};
 pub use metadata::{Key, Metadata};
 pub use names::{HOLDS, name_problem};
 pub use places::{IndexAt, Mails, Places};
 pub use recalled::{RECALLED_FROM, Recall, not_stored, shown};
 pub use repair::{
     FoundMessage, Hurt, Looked, found_message, if_readable, look, look_at, lost_with,
-    mended_by_a_new_index,
 };
 pub use stored::{Extent, Refused, StoredMessage};
 pub use tree::{OnlyAbove, Tree, finish_account, make_mailbox, part, stamp_tree};

@@ -14,20 +14,20 @@ use std::collections::BTreeSet;
 
 use bstr::{BString, ByteSlice};
 
-use super::layout::{CACHE, MAILBOXES, MAILS};
-use super::{DboxMailbox, INDEX, LOG};
+use super::DboxMailbox;
+use super::layout::{MAILBOXES, MAILS};
 use crate::disk::plan::{About, Act, Place, Plan};
 use crate::disk::{Dir, Kind, plan};
 use crate::error::Result;
-use crate::format::dovecot_index::{self, Cache, Generation, HoldsUp, Index};
+use crate::format::dovecot_index::{
+    self, CACHE, Cache, DATE_SAVE, Generation, HoldsUp, INDEX, Index, LOG,
+};
 use crate::format::mailbox_list::Listed;
 use crate::format::{Elsewhere, OpenOptions, mailbox_log};
 use crate::model::{MailboxGuid, MailboxName};
 use crate::report::Finding;
 use crate::report::catalogue::{DBOX_ALT, INDEX_BEHIND, INDEX_LOG_GAP, INDEX_LOG_LOST, INDEX_LOST};
 use crate::store::Found;
-
-use super::index::DATE_SAVE;
 
 /// A link that a server leaves in the root where `ALT` was ever named.
 const ALT_ROOT: &str = "dbox-alt-root";

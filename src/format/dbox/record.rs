@@ -9,6 +9,7 @@ use crate::digest::{Facts, Measured};
 use crate::disk::NewFile;
 use crate::error::Result;
 use crate::format::compress::Codec;
+use crate::format::dovecot_index::seconds;
 use crate::format::pour::pour;
 use crate::model::Message;
 use crate::store::StoreError;
@@ -87,11 +88,6 @@ pub fn write_to(
         file.write_all_at(header, at)?;
     }
     Ok(record)
-}
-
-/// A date as dbox holds it.
-pub fn seconds(time: i64) -> u32 {
-    u32::try_from(time.max(0)).unwrap_or(u32::MAX)
 }
 
 /// The metadata in the order in which Dovecot writes it.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use bstr::BString;
 
 use super::mailbox::{GUID, INSTEAD};
-use super::{Extent, Key, LOG, RECALLED_FROM, Recall, StoredMessage, Wound};
+use super::{Extent, Key, RECALLED_FROM, Recall, StoredMessage, Wound};
 use crate::digest::{Digest, Measured};
 use crate::disk::File;
 use crate::error::Error;
+use crate::format::dovecot_index::LOG;
 use crate::model::{Flags, Message, Uid};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, Rule};
@@ -237,22 +238,4 @@ pub fn lost_with(finding: &Finding) -> String {
     };
     let mailbox = place.mailbox.as_deref().unwrap_or_default();
     format!("{mailbox}: {what}, as a part of {file} cannot be read ({detail})")
-}
-
-/// True for a finding of a mailbox that it no longer has when its index is written anew.
-pub fn mended_by_a_new_index(rule: &'static Rule) -> bool {
-    let mended = [
-        &rules::INDEX_BROKEN,
-        &rules::INDEX_CACHE,
-        &rules::INDEX_INDEXID,
-        &rules::INDEX_LOG,
-        &rules::INDEX_LOG_GAP,
-        &rules::INDEX_LOG_LOST,
-        &rules::INDEX_LOST,
-        &rules::INDEX_MISSING,
-        &rules::INDEX_UIDVALIDITY,
-        &rules::DBOX_RECOVERED,
-        &rules::DBOX_GUID,
-    ];
-    mended.contains(&rule)
 }

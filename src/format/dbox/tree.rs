@@ -7,14 +7,13 @@ use std::sync::Arc;
 use bstr::{BString, ByteSlice};
 
 use super::kind::holds_storage;
-use super::layout::{INDEX, LOG, MAILBOXES, MAILS};
+use super::layout::{MAILBOXES, MAILS};
 use super::mailbox::mailbox_guid;
 use super::places::{Mails, Places};
-use super::repair::mended_by_a_new_index;
 use crate::digest::Facts;
 use crate::disk::{Dir, Entry, Kind};
 use crate::error::{Error, Result};
-use crate::format::dovecot_index::Index;
+use crate::format::dovecot_index::{INDEX, Index, LOG, mended_by_a_new_index};
 use crate::format::mailbox_list::{self, Listed};
 use crate::format::names::{self, Spelling};
 use crate::format::writing::Writing;

@@ -2,6 +2,7 @@
 
 use zerocopy::IntoBytes;
 
+use super::files::{INDEX, LOG};
 use super::layout::{ExtIntro, RecordHeader, VSIZE_HEADER, encode_offset, kind};
 use super::load::{FILE_MOST, load};
 use super::log::Log;
@@ -10,8 +11,6 @@ use crate::disk::Dir;
 use crate::error::Result;
 use crate::store::BelievedUsage;
 
-const INDEX: &str = "dovecot.index";
-const LOG: &str = "dovecot.index.log";
 /// Bytes of the header's data: u64 bytes, u32 highest UID, u32 messages.
 const USAGE_SIZE: usize = 16;
 

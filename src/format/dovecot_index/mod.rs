@@ -23,7 +23,8 @@
 //! Where the index is lost, the log still changes messages that are known from elsewhere ([`load_over`]); where
 //! only its header is damaged, its records are used if the room finds that they hold up ([`load_checked`]).
 //!
-//! [`IndexWriter`] writes a whole index and a log that is nothing but its header; [`CacheWriter`]
+//! [`MailboxIndex`] writes that of a mailbox, as all formats have it; under it [`IndexWriter`] writes a whole index
+//! and a log that is nothing but its header, [`CacheWriter`]
 //! writes a cache of fixed fields, [`correct_usage`] adds one change to a log.
 //!
 //! Source: Dovecot 2.4, `src/lib-index/mail-index.h`, `mail-transaction-log.h`,
@@ -37,12 +38,14 @@ mod cache;
 mod complete;
 mod correct;
 mod damaged;
+mod files;
 mod generation;
 mod index;
 mod keywords;
 mod layout;
 mod load;
 mod log;
+mod mailbox;
 mod refused;
 mod replay;
 mod salvage;
@@ -51,10 +54,14 @@ mod write_cache;
 
 pub use cache::Cache;
 pub use correct::correct_usage;
+pub use files::{CACHE, INDEX, LOG, OLD, mended_by_a_new_index};
 pub use generation::Generation;
 pub use index::{Extension, Index, Origin};
 pub use keywords::keywords_header;
 pub use load::{HoldsUp, load, load_checked};
+pub use mailbox::{
+    DATE_RECEIVED, DATE_SAVE, HAVE_POP3_UIDLS, MailboxHeader, MailboxIndex, Own, header_of, seconds,
+};
 pub use salvage::load_over;
 pub use write::{ExtId, Head, IndexWriter};
 pub use write_cache::{CacheWriter, FixedField};

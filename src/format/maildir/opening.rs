@@ -14,7 +14,9 @@ use super::read::Maildir;
 use super::uidlist::{self, Uidlist};
 use crate::disk::{Dir, Kind, Stat};
 use crate::error::Result;
-use crate::format::dovecot_index::{self, Cache, Index, Origin};
+use crate::format::dovecot_index::{
+    self, CACHE, Cache, DATE_RECEIVED, DATE_SAVE, INDEX, Index, Origin,
+};
 use crate::format::names::made_message_guid;
 use crate::model::{MailboxName, UidValidity};
 use crate::report::catalogue as rules;
@@ -23,8 +25,6 @@ use crate::store::Found;
 
 /// Deliveries are done or dead after this.
 const STALE_TMP: i64 = 36 * 3600;
-/// The index of a mailbox.
-pub(super) const INDEX: &str = "dovecot.index";
 /// UIDs from here on are negative numbers to some clients.
 const HIGH_UID: u32 = 1 << 31;
 
@@ -51,12 +51,7 @@ pub(super) struct Cached {
 }
 
 /// Where in the cache that stands.
-const FIELDS: [&str; 4] = [
-    "date.received",
-    "date.save",
-    "size.physical",
-    "size.virtual",
-];
+const FIELDS: [&str; 4] = [DATE_RECEIVED, DATE_SAVE, "size.physical", "size.virtual"];
 
 /// What the join of files, uidlist and index gave.
 pub(super) struct Joined {
@@ -152,11 +147,11 @@ impl Opening<'_, '_> {
         let (name, folder) = (self.name, self.folder);
         let found = &mut *self.found;
         let mut tell = |finding| found(placed(finding, name, folder));
-        let Ok(Some(cache)) = Cache::open(&dir, "dovecot.index.cache", index, &mut tell) else {
+        let Ok(Some(cache)) = Cache::open(&dir, CACHE, index, &mut tell) else {
             return Ok(Vec::new());
         };
         if self.index_is_whole {
-            cache.tell_broken("dovecot.index.cache", index, &mut tell);
+            cache.tell_broken(CACHE, index, &mut tell);
         }
         if !FIELDS.iter().any(|field| cache.has(field)) {
             return Ok(Vec::new());

@@ -7,9 +7,9 @@
 //! ```
 //! The list speaks only for the mailbox with the GUID that the uidlist has: in mixed copies it is another.
 
-use super::opening::{INDEX, Opening};
+use super::opening::Opening;
 use super::uidlist::{Row, Uidlist};
-use crate::format::dovecot_index::Index;
+use crate::format::dovecot_index::{INDEX, Index};
 use crate::format::mailbox_list::LIST;
 use crate::model::UidValidity;
 use crate::report::catalogue::{MAILDIR_INDEX_UIDVALIDITY, UIDLIST_UIDVALIDITY};

@@ -12,6 +12,7 @@ use super::{keywords, quota, uidlist};
 use crate::digest::{Digest, Facts};
 use crate::disk::{Dir, Kind};
 use crate::error::{Error, Result};
+use crate::format::dovecot_index::{INDEX, LOG};
 use crate::format::mailbox_list::{self, Listed};
 use crate::format::stamp::Stamper;
 use crate::format::tally::{Given, GivenUids, shown};
@@ -186,8 +187,8 @@ fn stamp_folder(dir: &Dir, stamper: &mut Stamper) -> Result<()> {
         UIDLISTS[1],
         "dovecot-keywords",
         ".customflags",
-        "dovecot.index",
-        "dovecot.index.log",
+        INDEX,
+        LOG,
         side_files::ACL,
     ];
     files.iter().try_for_each(|name| stamper.file(dir, name))

@@ -8,11 +8,10 @@
 //! An old UIDVALIDITY is taken only with an UIDNEXT: below that, a UID would show clients the wrong message.
 
 use super::mailbox::MaildirMailbox;
-use super::opening::INDEX;
 use super::read::Maildir;
 use super::uidlist;
 use crate::error::Result;
-use crate::format::dovecot_index::{self, Index};
+use crate::format::dovecot_index::{self, INDEX, Index};
 use crate::format::mailbox_list::{LIST, Listed, UNKNOWN_UIDS};
 use crate::format::tally::STATE;
 use crate::model::{MailboxGuid, UidValidity};

@@ -15,9 +15,10 @@ use crate::digest::Facts;
 use crate::disk::{Dir, File};
 use crate::error::Result;
 use crate::format::dbox::{
-    About, DboxMailbox, Extent, INDEX, Key, Mails, Refused, StoredMessage, casts_doubt, guid_128,
+    About, DboxMailbox, Extent, Key, Mails, Refused, StoredMessage, casts_doubt, guid_128,
     indexed_guid,
 };
+use crate::format::dovecot_index::INDEX;
 use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, Rule, counted};

@@ -16,11 +16,9 @@ use super::queue::{Queue, Ready};
 use crate::digest::{Facts, short};
 use crate::disk::Dir;
 use crate::error::Result;
-use crate::format::dbox::record::{self, Head, Record, seconds};
-use crate::format::dbox::{
-    MAILBOXES, MailboxIndex, OnlyAbove, Own, finish_account, guid_128, make_mailbox,
-};
-use crate::format::dovecot_index::ExtId;
+use crate::format::dbox::record::{self, Head, Record};
+use crate::format::dbox::{MAILBOXES, OnlyAbove, finish_account, guid_128, make_mailbox};
+use crate::format::dovecot_index::{ExtId, MailboxIndex, Own, seconds};
 use crate::format::writing::Writing;
 use crate::model::{Account, Mailbox, MailboxName, Message, mutf7};
 use crate::store::{CreateOptions, Destination, Form, Incoming, MailboxWriter, StoreError, Stored};

@@ -27,10 +27,12 @@ use crate::disk::plan::{About, Act, Path, Plan};
 use crate::disk::{Dir, NewFile};
 use crate::error::{Error, Result};
 use crate::format::dbox::{
-    CACHE, Hurt, INDEX, Identities, LOG, Looked, MailboxIndex, OLD, Own, RECALLED_FROM, Tree,
-    doubt_loss, if_readable, look, lost_with, mended_by_a_new_index, not_stored,
+    Hurt, Identities, Looked, RECALLED_FROM, Tree, doubt_loss, if_readable, look, lost_with,
+    not_stored,
 };
-use crate::format::dovecot_index::{Index, Origin};
+use crate::format::dovecot_index::{
+    CACHE, INDEX, Index, LOG, MailboxIndex, OLD, Origin, Own, mended_by_a_new_index,
+};
 use crate::format::{OpenOptions, RepairOptions};
 use crate::model::{Flags, Message};
 use crate::report::catalogue::{DBOX_LOST, DBOX_ORPHAN, DBOX_RECOVERED, INDEX_CACHE, INDEX_LOST};

@@ -7,9 +7,8 @@ use crate::digest::Measured;
 use crate::disk::{Dir, NewFile};
 use crate::error::Result;
 use crate::format::dbox::record::{self, Head, Record};
-use crate::format::dbox::{
-    MAILBOXES, MailboxIndex, OnlyAbove, Own, file_header, finish_account, make_mailbox,
-};
+use crate::format::dbox::{MAILBOXES, OnlyAbove, file_header, finish_account, make_mailbox};
+use crate::format::dovecot_index::{MailboxIndex, Own};
 use crate::format::pour::PIECE;
 use crate::format::writing::Writing;
 use crate::model::{Account, Mailbox, Message};

@@ -8,15 +8,12 @@ use super::dates::is_earlier;
 use super::{Fate, Repair};
 use crate::disk::plan::{About, Act};
 use crate::error::Result;
-use crate::format::dovecot_index::{Cache, Index};
+use crate::format::dovecot_index::{CACHE, Cache, DATE_RECEIVED, DATE_SAVE, Index};
 use crate::report::counted;
 use crate::store::MailboxSource;
 
-/// The server's cache, and its field of received dates.
-const NAME: &str = "dovecot.index.cache";
-const RECEIVED: &str = "date.received";
 /// What a message is called and when it came: no byte of it tells that.
-const LASTING: [&str; 5] = [RECEIVED, "date.save", "guid", "pop3.uidl", "pop3.order"];
+const LASTING: [&str; 5] = [DATE_RECEIVED, DATE_SAVE, "guid", "pop3.uidl", "pop3.order"];
 
 /// What is to be told in another way. Messages are named by their place in the mailbox.
 #[derive(Debug, Default)]
@@ -65,7 +62,7 @@ impl Changing<'_> {
                 .received
                 .filter(|told| is_wrong(*told))?;
             let nth = self.mailbox.in_index(*at)?;
-            let place = self.cache.place_of_u32(self.index, nth, RECEIVED)?;
+            let place = self.cache.place_of_u32(self.index, nth, DATE_RECEIVED)?;
             let place = usize::try_from(place).ok()?;
             let date = u32::try_from(*date).ok()?;
             let value = self.bytes.get_mut(place..place + 4)?;
@@ -121,10 +118,10 @@ impl Repair<'_> {
             return Ok(());
         };
         let dir = self.index_dir(folder)?;
-        let Ok(Some(cache)) = Cache::open(&dir, NAME, index, &mut |_| ()) else {
+        let Ok(Some(cache)) = Cache::open(&dir, CACHE, index, &mut |_| ()) else {
             return Ok(());
         };
-        let bytes = dir.read_if_there(NAME, 1 << 32)?.unwrap_or_default();
+        let bytes = dir.read_if_there(CACHE, 1 << 32)?.unwrap_or_default();
         let changing = Changing {
             mailbox,
             index,
@@ -137,7 +134,7 @@ impl Repair<'_> {
                 lost: outdated.lost,
                 ..About::in_mailbox(&mailbox.mailbox().name, does)
             };
-            let (place, path) = self.indexed(folder, NAME);
+            let (place, path) = self.indexed(folder, CACHE);
             self.plan.push_in(place, path, act, about);
         }
         Ok(())

@@ -8,8 +8,9 @@ use super::Repair;
 use super::cache::Outdated;
 use crate::disk::plan::{About, Act, Place};
 use crate::error::Result;
-use crate::format::dbox::{CACHE, INDEX, MailboxIndex, OLD, Own, mended_by_a_new_index};
-use crate::format::dovecot_index::Generation;
+use crate::format::dovecot_index::{
+    CACHE, Generation, INDEX, MailboxIndex, OLD, Own, mended_by_a_new_index,
+};
 use crate::format::mailbox_list::FILES;
 use crate::report::catalogue::{MAILBOX_GONE, MAILDIR_INDEX_UIDVALIDITY};
 use crate::report::{Finding, counted};

@@ -14,12 +14,13 @@ use super::super::read::Mdbox;
 use super::Repair;
 use crate::disk::plan::{About, Act};
 use crate::error::Result;
-use crate::format::dbox::record::seconds;
 use crate::format::dbox::{
-    CACHE, INDEX, IndexAt, Looked, MailboxIndex, Mails, OLD, Own, RECALLED_FROM, Recall, guid_128,
-    if_readable, look_at, lost_with, mended_by_a_new_index, not_stored, shown,
+    IndexAt, Looked, Mails, RECALLED_FROM, Recall, guid_128, if_readable, look_at, lost_with,
+    not_stored, shown,
 };
-use crate::format::dovecot_index::Generation;
+use crate::format::dovecot_index::{
+    CACHE, Generation, INDEX, MailboxIndex, OLD, Own, mended_by_a_new_index, seconds,
+};
 use crate::format::mailbox_list::{LIST, UNKNOWN_UIDS};
 use crate::model::{self, Message, Uid};
 use crate::report::catalogue as rules;

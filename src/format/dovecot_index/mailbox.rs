@@ -1,22 +1,20 @@
 //! The index of a new mailbox: what all formats have in it.
 
 use bstr::BString;
-use zerocopy::IntoBytes;
+use zerocopy::little_endian::U32;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::layout::{CACHE, INDEX, LOG};
-use super::record::seconds;
+use super::files::{CACHE, INDEX, LOG};
+use super::{
+    CacheWriter, ExtId, FixedField, Generation, Head, Index, IndexWriter, keywords_header,
+};
 use crate::disk::Dir;
 use crate::error::Result;
-use crate::format::dovecot_index::{
-    CacheWriter, ExtId, FixedField, Generation, Head, IndexWriter, keywords_header,
-};
 use crate::format::writing::Writing;
 use crate::model::{Mailbox, Message};
 
-use super::MailboxHeader;
-
 /// Some message may have a `P` key.
-pub(super) const HAVE_POP3_UIDLS: u8 = 1;
+pub const HAVE_POP3_UIDLS: u8 = 1;
 /// Some message may have an `O` key.
 const HAVE_POP3_ORDERS: u8 = 2;
 
@@ -26,6 +24,26 @@ pub const DATE_SAVE: &str = "date.save";
 pub const DATE_RECEIVED: &str = "date.received";
 /// A look that never ages: without it the server forgets the field after two idle months.
 const ALWAYS_FRESH: u32 = 0xffff_fffe;
+
+/// Header data of the index extensions `dbox-hdr` and `mdbox-hdr`: 24 bytes.
+///
+/// Source: Dovecot 2.3, `sdbox-storage.h`, `struct sdbox_index_header`; `mdbox-storage.h`,
+/// `struct mdbox_index_header`.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned,
+)]
+#[repr(C)]
+pub struct MailboxHeader {
+    /// +0: sdbox: how often the mailbox was rebuilt; mdbox: the UIDVALIDITY of the map.
+    pub first_word: U32,
+    /// +4: the mailbox's identity.
+    pub mailbox_guid: [u8; 16],
+    /// +20: 1 = some message may have a POP3 UIDL, 2 = some may have a POP3 order.
+    pub flags: u8,
+    /// +21: zero.
+    pub unused: [u8; 3],
+}
+const _: () = assert!(size_of::<MailboxHeader>() == 24);
 
 /// The index of a mailbox that is being written.
 pub struct MailboxIndex {
@@ -214,4 +232,20 @@ fn keywords(index: &mut IndexWriter, mailbox: &Mailbox) -> (ExtId, usize) {
     let width = u16::try_from(bytes).expect("BUG: keywords are at most MOST_KEYWORDS");
     let header = keywords_header(names);
     (index.extension("keywords", 0, header, width, 1), bytes)
+}
+
+/// The mailbox's own header, in the extension of that name. Servers before 2.2 wrote 20 bytes: without the flags.
+pub fn header_of(index: &Index, name: &str) -> Option<MailboxHeader> {
+    let bytes = &index.extension(name)?.header;
+    let mut whole = [0; size_of::<MailboxHeader>()];
+    let there = bytes.len().min(whole.len());
+    whole[..there].copy_from_slice(&bytes[..there]);
+    MailboxHeader::read_from_bytes(&whole)
+        .ok()
+        .filter(|_| there >= 20)
+}
+
+/// A date in the 32 bits that Dovecot has for it.
+pub fn seconds(time: i64) -> u32 {
+    u32::try_from(time.max(0)).unwrap_or(u32::MAX)
 }
