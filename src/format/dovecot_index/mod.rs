@@ -24,8 +24,8 @@
 //! only its header is damaged, its records are used if the room finds that they hold up ([`load_checked`]).
 //!
 //! [`MailboxIndex`] writes that of a mailbox, as all formats have it; under it [`IndexWriter`] writes a whole index
-//! and a log that is nothing but its header, [`CacheWriter`]
-//! writes a cache of fixed fields, [`correct_usage`] adds one change to a log.
+//! and a log that is nothing but its header, [`CacheWriter`] writes a cache of fixed fields.
+//! [`correct_usage`] adds one change to a log.
 //!
 //! Source: Dovecot 2.4, `src/lib-index/mail-index.h`, `mail-transaction-log.h`,
 //! `mail-cache-private.h`.

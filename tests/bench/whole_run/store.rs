@@ -190,9 +190,9 @@ impl Store {
     /// last minutes, but looks at each of them for every new file, and that takes longer than the run.
     pub fn fresh(&self) -> Result<PathBuf> {
         fs::create_dir_all(self.outs())?;
-        let out = self
-            .outs()
-            .join(fs::read_dir(self.outs())?.count().to_string());
+        let out = (0_u32..).map(|nth| self.outs().join(nth.to_string()));
+        // What a run that was killed has left may have any of these names.
+        let out = { out }.find(|out| !out.exists()).expect("a free number");
         fs::create_dir(&out)?;
         dovecot::give_to_owner(&out)?;
         run(&mut Command::new("sync"))?;
