@@ -192,8 +192,20 @@ fn every_code_that_is_mended_has_a_store_and_a_recipe() {
 #[test]
 fn every_store_is_found_broken_then_repaired_then_clean() {
     let server = Server::here("every_store_is_found_broken_then_repaired_then_clean");
+    all_are_mended(server.as_ref());
+}
+
+#[test]
+fn every_repaired_store_is_opened_by_dovecot_2_4_without_a_word() {
+    let test = "every_repaired_store_is_opened_by_dovecot_2_4_without_a_word";
+    if let Some(server) = Server::dovecot_24(test) {
+        all_are_mended(Some(&server));
+    }
+}
+
+fn all_are_mended(server: Option<&Server>) {
     let wrong = MENDED.iter().filter_map(|(code, asked)| {
-        let why = what_is_wrong(code, &broken(code), *asked, server.as_ref())?;
+        let why = what_is_wrong(code, &broken(code), *asked, server)?;
         Some(format!("{code}: {why}"))
     });
     let wrong: Vec<_> = wrong.collect();
@@ -222,8 +234,7 @@ fn what_is_wrong(
     if left.code != 0 || !left.findings(code).is_empty() {
         return Some(format!("it is left: {left}"));
     }
-    let with_coats = "mail_plugins = zlib\n";
-    let dovecot = server?.serve_with(damaged.format(), damaged.store(), with_coats);
+    let dovecot = server?.serve_compressed(damaged.format(), damaged.store());
     dovecot.account();
     Some(dovecot.log()).filter(|log| !log.is_empty())
 }
