@@ -3,7 +3,7 @@
 //! ```text
 //! rooms     maildir  sdbox  mdbox               a whole store each; no room imports another
 //! shelves   dbox  dovecot_index  compress       file formats
-//!           mailbox_list  mailbox_log  side_files  names  received  stamp  writing  pour
+//!           mailbox_list  mailbox_log  side_files  names  only_above  received  stamp  writing  pour
 //! apart     tally                               fingerprints of a store, in a file
 //!           location                            what names a store on the command line
 //! ```
@@ -19,6 +19,7 @@ pub mod mailbox_log;
 pub mod maildir;
 pub mod mdbox;
 pub mod names;
+pub mod only_above;
 pub mod pour;
 pub mod received;
 pub mod sdbox;

@@ -67,5 +67,5 @@ pub use repair::{
     FoundMessage, Hurt, Looked, found_message, if_readable, look, look_at, lost_with,
 };
 pub use stored::{Extent, Refused, StoredMessage};
-pub use tree::{OnlyAbove, Tree, finish_account, make_mailbox, part, stamp_tree};
+pub use tree::{Tree, finish_account, make_mailbox, part, stamp_tree};
 pub use wound::Wound;

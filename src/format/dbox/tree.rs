@@ -1,7 +1,6 @@
 //! The tree of mailboxes that sdbox and mdbox share, and what belongs to the account as a whole.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 
 use bstr::{BString, ByteSlice};
@@ -10,7 +9,6 @@ use super::kind::holds_storage;
 use super::layout::{MAILBOXES, MAILS};
 use super::mailbox::mailbox_guid;
 use super::places::{Mails, Places};
-use crate::digest::Facts;
 use crate::disk::{Dir, Entry, Kind};
 use crate::error::{Error, Result};
 use crate::format::dovecot_index::{INDEX, Index, LOG, mended_by_a_new_index};
@@ -18,12 +16,10 @@ use crate::format::mailbox_list::{self, Listed};
 use crate::format::names::{self, Spelling};
 use crate::format::writing::Writing;
 use crate::format::{Absent, OpenOptions, side_files, stamp::Stamper};
-use crate::model::{Account, Flags, Mailbox, MailboxName, Message, Uid, UidValidity, mutf7};
+use crate::model::{Account, Mailbox, MailboxName, mutf7};
 use crate::report::Finding;
 use crate::report::catalogue::{MAILBOX_NAME, MAILBOX_UNREADABLE, SUBSCRIPTIONS_UNREADABLE};
-use crate::store::{
-    Claims, Found, Incoming, MailboxSource, MailboxWriter, Opened, StoreError, Stored,
-};
+use crate::store::Found;
 
 /// Deeper trees are not made by any server.
 const DEEPEST: usize = 64;
@@ -391,69 +387,4 @@ pub fn finish_account(root: &Dir, account: &Account, writing: &Writing) -> Resul
     writing.write(root, SUBSCRIPTIONS, &subscriptions)?;
     side_files::write_uidvalidity(root, account.last_uidvalidity, writing)?;
     side_files::write_sieve(root, &account.sieve, writing)
-}
-
-/// A name that holds no messages: its directory is all there is.
-#[derive(Debug)]
-pub struct OnlyAbove(Mailbox);
-
-impl OnlyAbove {
-    /// Of this name; `dir` is the account's.
-    pub fn new(name: &MailboxName, dir: &Dir) -> Self {
-        Self(Mailbox {
-            name: name.clone(),
-            selectable: false,
-            guid: names::made_guid(dir, name),
-            uidvalidity: UidValidity::ONE,
-            uidnext: 1,
-            first_recent: 1,
-            highest_modseq: 1,
-            keywords: Vec::new(),
-            acl: None,
-        })
-    }
-
-    /// Of this mailbox.
-    pub fn of(mailbox: &Mailbox) -> Self {
-        Self(mailbox.clone())
-    }
-}
-
-const ASKED: &str = "BUG: a name without messages was asked for one";
-
-impl MailboxSource for OnlyAbove {
-    fn mailbox(&self) -> &Mailbox {
-        &self.0
-    }
-    fn len(&self) -> usize {
-        0
-    }
-    fn uid(&self, _: usize) -> Uid {
-        unreachable!("{ASKED}")
-    }
-    fn marks(&self, _: usize) -> (Flags, Vec<u32>) {
-        unreachable!("{ASKED}")
-    }
-    fn open<'a>(&'a self, _: usize, _: &'a mut Vec<u8>) -> Result<Opened<'a>, Box<Finding>> {
-        unreachable!("{ASKED}")
-    }
-    fn judge(&self, _: usize, _: &Message, _: Claims, _: &Facts, _: Found<'_>) {}
-    fn broken(&self, _: usize, _: &io::Error, _: u64) -> Finding {
-        unreachable!("{ASKED}")
-    }
-    fn conclude(&self, _: Found<'_>) {}
-}
-
-impl MailboxWriter for OnlyAbove {
-    fn store(&self, _: Incoming<'_>) -> Result<Stored, StoreError> {
-        Err(StoreError::Destination(Error::Bug(
-            "a name without a mailbox was given a message".into(),
-        )))
-    }
-    fn commit(&mut self, _: &Message, _: &Stored) -> Result<()> {
-        Ok(())
-    }
-    fn finish(self: Box<Self>) -> Result<()> {
-        Ok(())
-    }
 }

@@ -27,6 +27,7 @@ mod base_name;
 mod coat;
 pub mod filename;
 mod folders;
+mod identity;
 mod keywords;
 mod letters;
 mod links;
@@ -43,6 +44,7 @@ pub mod quota;
 mod read;
 mod recalled;
 mod repair;
+mod stamp;
 pub mod uidlist;
 mod wrapping;
 mod write;
@@ -79,7 +81,7 @@ pub const ROOM: Room = Room {
         account_dirs: 0,
     },
     name_problem: names::name_problem,
-    stamp: read::stamp,
+    stamp: stamp::stamp,
     repair: Some(repair::plan),
     hidden: folders::hidden,
     quota: Some(quota::FILE),

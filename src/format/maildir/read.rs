@@ -7,31 +7,26 @@ use bstr::{BString, ByteSlice};
 
 use super::filename::LETTERS;
 use super::folders::{self, Folder};
+use super::identity::Identity;
 use super::mailbox::MaildirMailbox;
-use super::{keywords, quota, uidlist};
-use crate::digest::{Digest, Facts};
+use super::stamp::{PLACES, stamp_of};
+use super::{keywords, quota};
+use crate::digest::Digest;
 use crate::disk::{Dir, Kind};
 use crate::error::{Error, Result};
-use crate::format::dovecot_index::{INDEX, LOG};
 use crate::format::mailbox_list::{self, Listed};
-use crate::format::stamp::Stamper;
+use crate::format::only_above::OnlyAbove;
 use crate::format::tally::{Given, GivenUids, shown};
 use crate::format::{OpenOptions, StoredUsage, mailbox_log, names, side_files};
-use crate::model::{
-    Account, Flags, Mailbox, MailboxGuid, MailboxName, Message, QuotaLimits, Uid, UidValidity,
-};
+use crate::model::{Account, MailboxGuid, MailboxName, QuotaLimits};
 use crate::report::catalogue::{
-    ACCOUNT_TWO_STORES, MAILBOX_GUID_TWICE, MAILBOX_UNREADABLE, QUOTA_BROKEN, QUOTA_STALE,
-    SUBSCRIPTIONS_UNREADABLE,
+    ACCOUNT_TWO_STORES, MAILBOX_UNREADABLE, QUOTA_BROKEN, QUOTA_STALE, SUBSCRIPTIONS_UNREADABLE,
 };
 use crate::report::{Finding, counted as number_of};
-use crate::store::{Claims, Found, MailboxSource, Opened, Source};
+use crate::store::{Found, MailboxSource, Source};
 
 /// Where UIDs are listed: Dovecot's file, then Courier's.
 pub(super) const UIDLISTS: [&str; 2] = ["dovecot-uidlist", "courierimapuiddb"];
-/// The first line of a uidlist is not longer.
-const HEADER: usize = 4096;
-
 pub(super) struct Maildir {
     pub(super) root: Dir,
     pub(super) options: OpenOptions,
@@ -40,8 +35,8 @@ pub(super) struct Maildir {
     pub(super) folders: Vec<Folder>,
     pub(super) identities: Vec<Identity>,
     /// The server's list of mailboxes.
-    listed: BTreeMap<BString, Listed>,
-    account: Account,
+    pub(super) listed: BTreeMap<BString, Listed>,
+    pub(super) account: Account,
     /// What maildirsize says is used: bytes, messages.
     believed: Option<(i64, i64)>,
     counted: Mutex<Counted>,
@@ -57,15 +52,6 @@ struct Counted {
     mailboxes: usize,
     messages: i64,
     bytes: i64,
-}
-
-/// What makes a mailbox the same one over time.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Identity {
-    pub uidvalidity: UidValidity,
-    pub guid: Option<MailboxGuid>,
-    /// The file that tells UIDVALIDITY; `None` where it is made up.
-    pub told_by: Option<&'static str>,
 }
 
 /// Opens the account in `root`.
@@ -136,64 +122,6 @@ fn holds_mail(root: &Dir) -> bool {
             .is_ok_and(|all| all.iter().any(|entry| folder(&entry.name)))
 }
 
-/// A digest of all that changes when mail comes, goes or changes its flags.
-pub(super) fn stamp(root: &Dir) -> Result<Digest> {
-    let mut stamper = Stamper::default();
-    stamp_tree(root, &mut stamper)?;
-    Ok(stamper.digest())
-}
-
-/// Directories of messages: their own times tell all, and those of tmp/ nothing.
-const PLACES: [&str; 3] = ["cur", "new", "tmp"];
-
-fn stamp_tree(root: &Dir, stamper: &mut Stamper) -> Result<()> {
-    stamp_folder(root, stamper)?;
-    for name in [
-        "subscriptions",
-        "courierimapsubscribed",
-        ".dovecot.sieve",
-        "maildirsize",
-    ] {
-        stamper.file(root, name)?;
-    }
-    let mut open = vec![(root.again()?, 0)];
-    while let Some((dir, depth)) = open.pop() {
-        for name in stamper.folders(&dir)? {
-            if PLACES.iter().any(|known| name == *known) || depth > 64 {
-                continue;
-            }
-            stamper.name(&name);
-            // What cannot be entered cannot be carried either, and that is said elsewhere.
-            let Ok(folder) = dir.dir(&name) else { continue };
-            stamp_folder(&folder, stamper)?;
-            if name == "sieve" || name == keywords::COURIER {
-                stamper.files(&folder)?;
-            }
-            open.push((folder, depth + 1));
-        }
-    }
-    Ok(())
-}
-
-fn stamp_folder(dir: &Dir, stamper: &mut Stamper) -> Result<()> {
-    for place in ["cur", "new"] {
-        // What is no directory, or not ours to enter, tells nothing.
-        if let Ok(Some(place)) = dir.dir_if_there(place) {
-            stamper.dir(&place)?;
-        }
-    }
-    let files = [
-        UIDLISTS[0],
-        UIDLISTS[1],
-        "dovecot-keywords",
-        ".customflags",
-        INDEX,
-        LOG,
-        side_files::ACL,
-    ];
-    files.iter().try_for_each(|name| stamper.file(dir, name))
-}
-
 impl Maildir {
     /// Where the `nth` mailbox lies.
     pub(super) fn folder_of(&self, nth: usize) -> &Folder {
@@ -236,43 +164,11 @@ impl Maildir {
     }
 
     /// Where the uidlist and the keywords of a folder lie.
-    fn lists(&self, folder: &Folder) -> Result<Dir> {
+    pub(super) fn lists(&self, folder: &Folder) -> Result<Dir> {
         match &self.options.control {
             Some(control) => control.descend(&folder.side),
             None => self.folder(folder),
         }
-    }
-
-    fn tell_gone(&self, found: Found<'_>) {
-        let selectable = { self.folders.iter().enumerate() }.filter(|(_, it)| it.selectable);
-        let there = selectable.map(|(nth, folder)| (self.listed_as(folder), nth));
-        let gone = mailbox_list::gone(&self.listed, &there.collect(), |nth| self.guid_of(nth));
-        mailbox_list::tell(&gone, self.options.utf8, found);
-    }
-
-    fn guid_of(&self, nth: usize) -> Result<Option<MailboxGuid>> {
-        let guid = self.identities[nth].guid;
-        let dir = self.lists(&self.folders[nth]);
-        match dir.and_then(|dir| dir.file(UIDLISTS[0])) {
-            Err(error) if guid.is_none() && !error.is_not_found() => Err(error),
-            _ => Ok(guid),
-        }
-    }
-
-    /// What the server's list of mailboxes tells of a folder.
-    pub(super) fn listed(&self, folder: &Folder) -> Listed {
-        let listed = self.listed.get(&self.listed_as(folder));
-        listed.copied().unwrap_or_default()
-    }
-
-    /// What a folder is called in the server's list, `/` between levels.
-    fn listed_as(&self, folder: &Folder) -> BString {
-        let name = bstr::join("/", &folder.side);
-        if self.options.fs_layout {
-            return name.into();
-        }
-        let name = name.strip_prefix(b".").unwrap_or(&name);
-        name.replace(".", "/").into()
     }
 
     fn control(&self) -> &Dir {
@@ -372,58 +268,6 @@ impl Maildir {
         }
     }
 
-    /// UIDVALIDITY and GUID of every mailbox, before one is opened: no value is given out twice.
-    fn read_identities(&mut self, found: Found<'_>) {
-        let headers: Vec<_> = self
-            .folders
-            .iter()
-            .map(|folder| self.header(folder))
-            .collect();
-        let told = headers.iter().filter_map(|header| header.uidvalidity).max();
-        let mut last = self.account.last_uidvalidity.max(told.unwrap_or(0));
-        if last == 0 {
-            last = u32::try_from(self.now).unwrap_or(1);
-        }
-        let mut guids = BTreeSet::new();
-        for (header, name) in headers.iter().zip(&self.names) {
-            let uidvalidity = { header.uidvalidity }
-                .or_else(|| self.given(name).map(|given| given.uidvalidity))
-                .and_then(UidValidity::new);
-            let uidvalidity = uidvalidity.unwrap_or_else(|| {
-                last = last.saturating_add(1);
-                UidValidity::new(last).unwrap_or(UidValidity::ONE)
-            });
-            let guid = header.guid.filter(|guid| guids.insert(*guid));
-            if let (Some(claimed), None) = (header.guid, guid) {
-                let detail = format!("{claimed}");
-                found(Finding::new(&MAILBOX_GUID_TWICE, detail).mailbox(name));
-            }
-            self.identities.push(Identity {
-                uidvalidity,
-                guid,
-                told_by: header.uidvalidity.map(|_| UIDLISTS[0]),
-            });
-        }
-        self.account.last_uidvalidity = last;
-    }
-
-    fn header(&self, folder: &Folder) -> uidlist::Uidlist {
-        let Ok(dir) = self.lists(folder) else {
-            return uidlist::Uidlist::default();
-        };
-        let first_bytes = |name: &str| {
-            let file = dir.file(name).ok()?;
-            let mut head = vec![0; HEADER];
-            let read = file.read_at(0, &mut head).ok().filter(|read| *read > 0)?;
-            head.truncate(read);
-            Some(head)
-        };
-        let head = UIDLISTS.iter().find_map(|name| first_bytes(name));
-        head.map_or_else(uidlist::Uidlist::default, |head| {
-            uidlist::read_header(&head)
-        })
-    }
-
     /// What a letter without a name may mean, from the account's other folders.
     pub(super) fn propose_keyword(&self, letter: u32) -> String {
         let names = self
@@ -478,17 +322,7 @@ impl Source for Maildir {
         let (name, folder) = (&self.names[nth], &self.folders[nth]);
         let Identity { uidvalidity, .. } = self.identities[nth];
         if !folder.selectable {
-            return Ok(Box::new(OnlyAbove(Mailbox {
-                name: name.clone(),
-                selectable: false,
-                guid: names::made_guid(&self.root, name),
-                uidvalidity,
-                uidnext: 1,
-                first_recent: 1,
-                highest_modseq: 1,
-                keywords: Vec::new(),
-                acl: None,
-            })));
+            return Ok(Box::new(OnlyAbove::new(name, uidvalidity, &self.root)));
         }
         self.open_mailbox(nth, found)
             .map(|mailbox| Box::new(mailbox) as Box<dyn MailboxSource>)
@@ -513,40 +347,8 @@ impl Source for Maildir {
     }
 
     fn stamp(&self) -> Result<Digest> {
-        let mut stamper = Stamper::default();
-        stamp_tree(&self.root, &mut stamper)?;
         let options = &self.options;
         let elsewhere = [&options.inbox, &options.control, &options.index];
-        for dir in elsewhere.into_iter().flatten() {
-            stamper.name(b"elsewhere");
-            stamp_tree(dir, &mut stamper)?;
-        }
-        Ok(stamper.digest())
+        stamp_of(&self.root, elsewhere.into_iter().flatten())
     }
-}
-
-/// A name that holds no messages.
-struct OnlyAbove(Mailbox);
-
-impl MailboxSource for OnlyAbove {
-    fn mailbox(&self) -> &Mailbox {
-        &self.0
-    }
-    fn len(&self) -> usize {
-        0
-    }
-    fn uid(&self, _: usize) -> Uid {
-        unreachable!("BUG: a name without messages was asked for one")
-    }
-    fn marks(&self, _: usize) -> (Flags, Vec<u32>) {
-        unreachable!("BUG: a name without messages was asked for one")
-    }
-    fn open<'a>(&'a self, _: usize, _: &'a mut Vec<u8>) -> Result<Opened<'a>, Box<Finding>> {
-        unreachable!("BUG: a name without messages was asked for one")
-    }
-    fn judge(&self, _: usize, _: &Message, _: Claims, _: &Facts, _: Found<'_>) {}
-    fn broken(&self, _: usize, _: &std::io::Error, _: u64) -> Finding {
-        unreachable!("BUG: a name without messages was asked for one")
-    }
-    fn conclude(&self, _: Found<'_>) {}
 }

@@ -19,8 +19,9 @@ use super::wrapping::Wrapping;
 use super::{keywords, quota, read, uidlist};
 use crate::digest::{Facts, Measured};
 use crate::disk::{Dir, NewFile};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::compress::Codec;
+use crate::format::only_above::OnlyAbove;
 use crate::format::pour::{PIECE, pour};
 use crate::format::side_files;
 use crate::format::writing::Writing;
@@ -62,7 +63,7 @@ impl Destination for MaildirAccount {
             if self.form.fs_layout {
                 self.make_levels(mailbox)?;
             }
-            return Ok(Box::new(OnlyAbove));
+            return Ok(Box::new(OnlyAbove::of(mailbox)));
         }
         let mailbox = MaildirMailbox::begin(self, mailbox)?;
         Ok(Box::new(mailbox))
@@ -297,23 +298,6 @@ impl MailboxWriter for MaildirMailbox<'_> {
         let text = keywords::write(&self.keywords);
         let writing = &self.account.writing;
         writing.write(&self.dir, keywords::DOVECOT, &text)
-    }
-}
-
-/// A name that holds no messages: a directory where directories stand for levels, and else nothing.
-struct OnlyAbove;
-
-impl MailboxWriter for OnlyAbove {
-    fn store(&self, _: Incoming<'_>) -> Result<Stored, StoreError> {
-        Err(StoreError::Destination(Error::Bug(
-            "a name without a mailbox was given a message".into(),
-        )))
-    }
-    fn commit(&mut self, _: &Message, _: &Stored) -> Result<()> {
-        Ok(())
-    }
-    fn finish(self: Box<Self>) -> Result<()> {
-        Ok(())
     }
 }
 

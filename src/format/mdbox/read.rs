@@ -14,9 +14,10 @@ use crate::digest::Digest;
 use crate::disk::Dir;
 use crate::disk::plan::Place;
 use crate::error::{Error, Result};
-use crate::format::dbox::{OnlyAbove, Tree, part, stamp_tree};
+use crate::format::dbox::{Tree, part, stamp_tree};
+use crate::format::only_above::OnlyAbove;
 use crate::format::{Absent, OpenOptions, stamp::Stamper};
-use crate::model::{Account, MailboxGuid, MailboxName};
+use crate::model::{Account, MailboxGuid, MailboxName, UidValidity};
 use crate::report::catalogue as rules;
 use crate::report::{Finding, counted};
 use crate::store::{Found, MailboxSource, Source};
@@ -267,7 +268,11 @@ impl Source for Mdbox {
         }
         Ok(match opened? {
             Some(mailbox) => Box::new(mailbox),
-            None => Box::new(OnlyAbove::new(&self.tree.names[nth], &self.root)),
+            None => Box::new(OnlyAbove::new(
+                &self.tree.names[nth],
+                UidValidity::ONE,
+                &self.root,
+            )),
         })
     }
 

@@ -7,9 +7,10 @@ use super::mailbox::SdboxMailbox;
 use crate::digest::Digest;
 use crate::disk::Dir;
 use crate::error::{Error, Result};
-use crate::format::dbox::{OnlyAbove, Places, Tree, holds_storage, stamp_tree};
+use crate::format::dbox::{Places, Tree, holds_storage, stamp_tree};
+use crate::format::only_above::OnlyAbove;
 use crate::format::{OpenOptions, stamp::Stamper};
-use crate::model::{Account, MailboxGuid, MailboxName};
+use crate::model::{Account, MailboxGuid, MailboxName, UidValidity};
 use crate::store::{Found, MailboxSource, Source};
 
 /// Opens the account in `root`.
@@ -71,7 +72,7 @@ impl Source for Sdbox {
         let name = &self.tree.names[nth];
         Ok(match self.tree.mails(nth, found)? {
             Some(mails) => Box::new(SdboxMailbox::open(name, mails, &self.tree.places, found)?),
-            None => Box::new(OnlyAbove::new(name, &self.root)),
+            None => Box::new(OnlyAbove::new(name, UidValidity::ONE, &self.root)),
         })
     }
 
