@@ -34,12 +34,19 @@ impl Stamper {
 
     /// The files of a directory, in name order.
     pub fn files(&mut self, dir: &Dir) -> Result<()> {
-        let mut entries = dir.entries()?;
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
-        for entry in entries.iter().filter(|entry| entry.kind != Kind::Dir) {
-            self.file(dir, &entry.name)?;
-        }
-        Ok(())
+        self.files_that(dir, |_| true)
+    }
+
+    /// Those of them whose names are wanted.
+    pub fn files_that(&mut self, dir: &Dir, wanted: impl Fn(&[u8]) -> bool) -> Result<()> {
+        let mut names = Vec::new();
+        dir.each_entry(|name, kind| {
+            if kind != Kind::Dir && wanted(name) {
+                names.push(bstr::BString::from(name));
+            }
+        })?;
+        names.sort_unstable();
+        names.iter().try_for_each(|name| self.file(dir, name))
     }
 
     fn times(&mut self, stat: &Stat) {

@@ -54,6 +54,24 @@ fn what_was_mended_in_place_is_carried_by_the_next_pass() {
 }
 
 #[test]
+fn a_storage_file_that_was_written_over_in_place_is_read_again() {
+    let made = Maildir::five_and_one();
+    let location = format!("mdbox:{}", made.temp().join("from").display());
+    made.convert_to(&location).done().exits(0);
+    let target = format!("sdbox:{}", made.temp().join("to").display());
+    let convert = || Run::new(made.temp()).args(["convert", "--json", &location, &target]);
+    convert().done().exits(0);
+    assert_eq!(convert().done().user()["status"], json!("unchanged"));
+    let mails = made.temp().join("from/storage/m.1");
+    let mut bytes = fs::read(&mails).unwrap();
+    let end = bytes.len();
+    bytes[end / 2..].fill(0);
+    fs::write(&mails, bytes).unwrap();
+    let again = convert().done().exits(1);
+    assert_eq!(again.user()["status"], json!("attention"), "{again}");
+}
+
+#[test]
 fn a_source_that_has_lost_much_since_the_last_pass_is_said() {
     let account = Maildir::five_and_one();
     account.convert().exits(0);

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bstr::BString;
 
-use super::layout::{MAP, MAP_LOG, STORAGE, file_name};
+use super::layout::{FILE, MAP, MAP_LOG, STORAGE, file_name};
 use super::mailbox::MdboxMailbox;
 use super::map::Map;
 use super::storage::Storage;
@@ -92,14 +92,20 @@ pub fn stamp(root: &Dir) -> Result<Digest> {
     let mut stamper = Stamper::default();
     stamp_tree(root, &mut stamper)?;
     let storage = root.dir(STORAGE)?;
-    stamp_storage(&storage, Some(&storage), &mut stamper)?;
+    stamp_storage(&storage, &mut stamper)?;
+    stamp_map(&storage, &mut stamper)?;
     Ok(stamper.digest())
 }
 
-fn stamp_storage(storage: &Dir, map: Option<&Dir>, stamper: &mut Stamper) -> Result<()> {
+fn stamp_storage(storage: &Dir, stamper: &mut Stamper) -> Result<()> {
     stamper.dir(storage)?;
-    let files = map.into_iter().flat_map(|dir| [(dir, MAP), (dir, MAP_LOG)]);
-    { files }.try_for_each(|(dir, name)| stamper.file(dir, name))
+    stamper.files_that(storage, |name| name.starts_with(FILE.as_bytes()))
+}
+
+fn stamp_map(dir: &Dir, stamper: &mut Stamper) -> Result<()> {
+    [MAP, MAP_LOG]
+        .iter()
+        .try_for_each(|name| stamper.file(dir, name))
 }
 
 /// An mdbox account.
@@ -291,8 +297,12 @@ impl Source for Mdbox {
     fn stamp(&self) -> Result<Digest> {
         let mut stamper = Stamper::default();
         self.tree.stamp(&self.root, &mut stamper)?;
-        let map_dir = self.tree.places.map_index(&self.root, STORAGE)?;
-        stamp_storage(&self.root.dir(STORAGE)?, map_dir.as_ref(), &mut stamper)?;
+        let places = &self.tree.places;
+        let map = places.map_index(&self.root, STORAGE)?;
+        stamp_storage(&self.root.dir(STORAGE)?, &mut stamper)?;
+        { map.iter() }.try_for_each(|dir| stamp_map(dir, &mut stamper))?;
+        let alt = places.alt_storage(STORAGE)?;
+        { alt.iter() }.try_for_each(|dir| stamp_storage(dir, &mut stamper))?;
         Ok(stamper.digest())
     }
 }
