@@ -64,7 +64,7 @@ pub use mailbox::{About, DboxMailbox, casts_doubt, header_of};
 pub use metadata::{Key, Metadata};
 pub use names::{HOLDS, name_problem};
 pub use places::{IndexAt, Mails, Places};
-pub use recalled::{RECALLED_FROM, Recall, not_stored, shown};
+pub use recalled::{RECALLED_FROM, Recall, follow_log, not_stored, shown};
 pub use repair::{
     FoundMessage, Hurt, Looked, found_message, if_readable, look, look_at, lost_with,
     mended_by_a_new_index,

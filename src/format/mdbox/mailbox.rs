@@ -275,6 +275,14 @@ impl<'a> MdboxMailbox<'a> {
         self.record(nth).is_some() && self.saved(nth).is_none()
     }
 
+    /// A part of its record is gone: no server writes one without these.
+    pub(super) fn is_damaged(&self, nth: usize) -> bool {
+        let record = self.record(nth).filter(|_| self.in_doubt);
+        record.is_some_and(|record| record.map_uid.get() == 0)
+            || (self.in_doubt && self.guid(nth).is_none())
+            || self.lost_its_date(nth)
+    }
+
     fn tell_lost_dates(&self, found: Found<'_>) {
         let all = (0..self.len()).filter(|nth| self.lost_its_date(*nth));
         let uids: Vec<_> = all.map(|nth| self.uid(nth)).collect();
