@@ -12,6 +12,7 @@ use super::attachments::Attachments;
 use super::guid::indexed_guid;
 use super::index::{DATE_RECEIVED, HAVE_POP3_UIDLS};
 use super::layout::{CACHE, MailboxHeader};
+use super::outvoted::outvote;
 use super::places::Mails;
 use super::wound::Wounded;
 use super::{Key, StoredMessage, Wound};
@@ -78,6 +79,8 @@ pub struct DboxMailbox {
     index_dir: Option<Dir>,
     /// What the server remembers of messages: few are asked for.
     cache: OnceLock<Option<Cache>>,
+    /// What was wrong with the UIDVALIDITY of the index.
+    pub outvoted: Option<String>,
     /// What neither the index nor the list tells.
     pub made_up: MadeUp,
 }
@@ -88,7 +91,7 @@ impl DboxMailbox {
     pub fn new(
         name: &MailboxName,
         mails: &Mails,
-        index: Index,
+        mut index: Index,
         header: &str,
         listed: Option<Listed>,
         found: Found<'_>,
@@ -103,6 +106,10 @@ impl DboxMailbox {
             };
             found(Finding::new(&DBOX_GUID, detail));
         }
+        let outvoted = mails
+            .given
+            .as_ref()
+            .and_then(|given| outvote(name, guid, &mut index, (listed, given), found));
         let uidvalidity = UidValidity::new(index.uid_validity);
         if uidvalidity.is_none() && !index.uids.is_empty() {
             found(without_uidvalidity(listed));
@@ -136,6 +143,7 @@ impl DboxMailbox {
             header,
             index_dir: mails.index_dir().ok().flatten(),
             cache: OnceLock::new(),
+            outvoted,
             made_up: MadeUp {
                 uids: false,
                 guid: guid.is_none(),

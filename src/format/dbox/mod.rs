@@ -37,6 +37,7 @@ mod layout;
 mod mailbox;
 mod metadata;
 mod names;
+mod outvoted;
 mod places;
 mod recalled;
 pub mod record;
