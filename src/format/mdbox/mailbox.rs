@@ -222,7 +222,7 @@ impl<'a> MdboxMailbox<'a> {
             return None;
         }
         let mut own = Vec::new();
-        let stored = self.read(nth, place, StoredMessage::read, &mut own);
+        let stored = self.read(nth, place, StoredMessage::judged, &mut own);
         let stored = stored.ok()?.into_owned();
         // Without a map, all messages are found in this way, and that was said once.
         let note = self.store.storage.map.is_some().then(|| {

@@ -16,7 +16,7 @@ use crate::disk::plan::{About, Act};
 use crate::error::Result;
 use crate::format::dbox::record::seconds;
 use crate::format::dbox::{
-    CACHE, INDEX, IndexAt, Looked, MailboxIndex, Mails, OLD, Own, RECALLED_FROM, guid_128,
+    CACHE, Hurt, INDEX, IndexAt, Looked, MailboxIndex, Mails, OLD, Own, RECALLED_FROM, guid_128,
     if_readable, look_at, lost_with, mended_by_a_new_index, shown,
 };
 use crate::format::dovecot_index::Generation;
@@ -247,17 +247,9 @@ impl Repair<'_> {
         };
         let kept = match look_at(mailbox, at, opened) {
             Looked::Sound(message) => Some(entry(*message, place, false)),
-            Looked::Wounded(mut hurt) => {
-                read.changed = true;
-                let uidvalidity = mailbox.dbox.index.uid_validity;
-                let (identities, tree) = (&self.identities, &self.store.tree);
-                hurt.recall(identities.recalled_under(self.root, tree, read.nth, uidvalidity));
-                for finding in &hurt.findings {
-                    read.code(finding.rule.code);
-                }
-                read.lost.extend(hurt.lost());
-                read.stored_anew.push(hurt.stored_anew());
-                Some(entry(hurt.message, place, true))
+            Looked::Wounded(hurt) => {
+                let message = self.take_wounded(mailbox, *hurt, read);
+                Some(entry(message, place, true))
             }
             Looked::Unreadable(_) => {
                 let told = mailbox.told_place(at);
@@ -270,7 +262,7 @@ impl Repair<'_> {
             Looked::Gone(finding) => {
                 read.changed = true;
                 read.code(finding.rule.code);
-                let found = self.found_in_a_gap(mailbox, at);
+                let found = self.found_in_a_gap(mailbox, at, read);
                 if found.is_none() {
                     let uid = mailbox.uid(at);
                     let line = format!("uid {uid}: {}", finding.detail);
@@ -291,13 +283,41 @@ impl Repair<'_> {
         finding.rule == &rules::MDBOX_LOST && self.store.tree.places.alt_is_missing()
     }
 
+    /// What is sound of a message, and what a conversion wrote of it; what it lost is told.
+    fn take_wounded(
+        &self,
+        mailbox: &MdboxMailbox<'_>,
+        mut hurt: Hurt,
+        read: &mut Mailbox,
+    ) -> Message {
+        read.changed = true;
+        let uidvalidity = mailbox.dbox.index.uid_validity;
+        let (identities, tree) = (&self.identities, &self.store.tree);
+        hurt.recall(identities.recalled_under(self.root, tree, read.nth, uidvalidity));
+        for finding in &hurt.findings {
+            read.code(finding.rule.code);
+        }
+        read.lost.extend(hurt.lost());
+        read.stored_anew.push(hurt.stored_anew());
+        hurt.message
+    }
+
     /// A damaged message that neither map nor scan leads to.
-    fn found_in_a_gap(&self, mailbox: &MdboxMailbox<'_>, at: usize) -> Option<(Message, Place)> {
+    fn found_in_a_gap(
+        &self,
+        mailbox: &MdboxMailbox<'_>,
+        at: usize,
+        read: &mut Mailbox,
+    ) -> Option<(Message, Place)> {
         let place = *self.scanned.in_gaps.get(&mailbox.guid(at)?)?;
         let mut scratch = Vec::new();
         let stored = mailbox.salvage_at(at, place, &mut scratch).ok()?;
-        let opened = mailbox.opened(at, place, stored).ok()?;
-        Some((opened.message, place))
+        let message = match look_at(mailbox, at, mailbox.opened(at, place, stored)) {
+            Looked::Sound(message) => *message,
+            Looked::Wounded(hurt) => self.take_wounded(mailbox, *hurt, read),
+            Looked::Unreadable(_) | Looked::Gone(_) => return None,
+        };
+        Some((message, place))
     }
 
     pub(super) fn write_mailboxes(&mut self) -> Result<()> {
