@@ -17,7 +17,7 @@ use super::convert::Options;
 use super::users::Place;
 use crate::disk::{Dir, Kind, remove_tree};
 use crate::error::{Error, Result};
-use crate::format::tally::{Head, read_state};
+use crate::format::tally::{Head, STATE, read_state, whole_mailboxes};
 use crate::format::{OpenOptions, Room};
 use crate::model::MailboxName;
 use crate::report::{MailboxLine, escape};
@@ -109,10 +109,7 @@ impl<'a> Target<'a> {
             return Ok(Previous::Nothing);
         }
         let Some((head, mailboxes)) = read_state(&dir)? else {
-            return Err(self.occupied(
-                "exists and was not made by mailtally",
-                "move it away, or name another destination",
-            ));
+            return Err(self.not_known(&dir));
         };
         if head.format != room.name {
             return Err(self.occupied(
@@ -130,6 +127,20 @@ impl<'a> Target<'a> {
             ));
         }
         Ok(Previous::Ours(Box::new(head), mailboxes))
+    }
+
+    /// What tells that we made it is not there, or cannot be read.
+    fn not_known(&self, dir: &Dir) -> Error {
+        match whole_mailboxes(dir) {
+            Ok(_) => self.occupied(
+                "exists and was not made by mailtally",
+                "move it away, or name another destination",
+            ),
+            Err(why) => self.occupied(
+                &format!("holds a {STATE} that cannot be read ({why}), so that nothing tells if it may be replaced"),
+                "restore that file from a backup; else move the destination away, and run the same command again",
+            ),
+        }
     }
 
     /// An account that we made must have been made of the same source, to be replaced by it. It is the same

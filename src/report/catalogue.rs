@@ -72,6 +72,7 @@ static BEFORE_A_SERVER: &[&Rule] = &[
     &INDEX_BROKEN,
     &INDEX_INDEXID,
     &INDEX_LOG_GAP,
+    &INDEX_UIDVALIDITY_WRONG,
     &MAILDIR_INDEX_UIDVALIDITY,
     &UIDLIST_UIDVALIDITY,
     &MDBOX_MAP_MISSING,
@@ -475,6 +476,13 @@ rules! {
         "a dbox mailbox with messages has no UIDVALIDITY, and the server's list of mailboxes does not tell it; it becomes 1, and clients load all messages again",
         "restore dovecot.index from a backup; else repair takes it from mailtally.state, or makes a new one",
         "repair" => "restore dovecot.index from a backup";
+    INDEX_UIDVALIDITY_WRONG = "index.uidvalidity-wrong", Error,
+        "the index of a dbox mailbox has another UIDVALIDITY than the server's list of mailboxes and mailtally.state; theirs is taken, but a server goes by the index, and clients load all messages again",
+        "run repair before a server opens the store",
+        "repair" => ELSE;
+    INDEX_UIDVALIDITY_DIFFERS = "index.uidvalidity-differs", Warning,
+        "UIDVALIDITY in the index of a dbox mailbox is not the one that the conversion gave it, and the server's list of mailboxes does not say which is right; that of the index is taken, as a server takes it: where it is wrong, clients load all messages again",
+        "nothing, or restore dovecot.index from a backup";
     INDEX_UNKNOWN_RECORD = "index.unknown-record", Info,
         "the index log has records of a kind that this version does not know; they are passed over",
         "nothing";

@@ -25,6 +25,7 @@ mod letters; // of keywords, and who names them
 mod maildir; // what stands in names and lists
 mod mdbox; // many messages a file, and a map
 mod outvoted; // one of three that tell the UIDVALIDITY is wrong
+mod outvoted_dbox; // the same in a dbox that a conversion made
 mod places; // accounts that lie in several places, and where what is replaced is kept
 mod recalled; // no index is left, and what a conversion wrote is
 mod refused; // what a server would not take, or take for something else

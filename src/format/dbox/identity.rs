@@ -109,6 +109,7 @@ impl Identities {
         if mailbox.index.origin == Origin::Damaged {
             does.push("UIDs, flags and keywords from the records of the damaged index".into());
         }
+        does.extend({ mailbox.outvoted.iter() }.map(|what| format!("it had {what}")));
         let mut known = self.remembered.of(&tree.storage_name(nth), &identity.name);
         let is_listed = |from| from == mailbox_list::LIST;
         if uids_are_made && !known.uidnext.is_some_and(|(_, from)| is_listed(from)) {

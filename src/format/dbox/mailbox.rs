@@ -9,6 +9,7 @@ use data_encoding::HEXLOWER;
 
 use super::attachments::Attachments;
 use super::guid::indexed_guid;
+use super::outvoted::outvote;
 use super::places::Mails;
 use super::wound::Wounded;
 use super::{Key, StoredMessage, Wound};
@@ -77,6 +78,8 @@ pub struct DboxMailbox {
     index_dir: Option<Dir>,
     /// What the server remembers of messages: few are asked for.
     cache: OnceLock<Option<Cache>>,
+    /// What was wrong with the UIDVALIDITY of the index.
+    pub outvoted: Option<String>,
     /// What neither the index nor the list tells.
     pub made_up: MadeUp,
 }
@@ -87,7 +90,7 @@ impl DboxMailbox {
     pub fn new(
         name: &MailboxName,
         mails: &Mails,
-        index: Index,
+        mut index: Index,
         header: &str,
         listed: Option<Listed>,
         found: Found<'_>,
@@ -102,6 +105,10 @@ impl DboxMailbox {
             };
             found(Finding::new(&DBOX_GUID, detail));
         }
+        let outvoted = mails
+            .given
+            .as_ref()
+            .and_then(|given| outvote(name, guid, &mut index, (listed, given), found));
         let uidvalidity = UidValidity::new(index.uid_validity);
         if uidvalidity.is_none() && !index.uids.is_empty() {
             found(without_uidvalidity(listed));
@@ -135,6 +142,7 @@ impl DboxMailbox {
             header,
             index_dir: mails.index_dir().ok().flatten(),
             cache: OnceLock::new(),
+            outvoted,
             made_up: MadeUp {
                 uids: false,
                 guid: guid.is_none(),

@@ -36,6 +36,7 @@ mod layout;
 mod mailbox;
 mod metadata;
 mod names;
+mod outvoted;
 mod places;
 mod recalled;
 pub mod record;
@@ -62,7 +63,7 @@ pub use mailbox::{About, DboxMailbox, casts_doubt};
 pub use metadata::{Key, Metadata};
 pub use names::{HOLDS, name_problem};
 pub use places::{IndexAt, Mails, Places};
-pub use recalled::{RECALLED_FROM, Recall, not_stored, shown};
+pub use recalled::{RECALLED_FROM, Recall, follow_log, not_stored, shown};
 pub use repair::{
     FoundMessage, Hurt, Looked, found_message, if_readable, look, look_at, lost_with,
 };

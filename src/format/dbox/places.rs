@@ -11,11 +11,13 @@
 //! that it made.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bstr::{BString, ByteSlice};
 
 use super::DboxMailbox;
 use super::layout::{MAILBOXES, MAILS};
+use super::outvoted::Given;
 use crate::disk::plan::{About, Act, Place, Plan};
 use crate::disk::{Dir, Kind, plan};
 use crate::error::Result;
@@ -62,6 +64,8 @@ pub struct Mails {
     pub index_at: IndexAt,
     /// What the server's list of mailboxes tells of it.
     pub listed: Option<Listed>,
+    /// What a conversion gave it.
+    pub(super) given: Option<Arc<Given>>,
 }
 
 /// A directory of an index, there or not.
@@ -248,6 +252,7 @@ impl Places {
             index_at: self.index_at(levels),
             alt,
             listed: None,
+            given: None,
         })
     }
 

@@ -163,6 +163,32 @@ pub fn not_stored(
     Ok(Some(lost))
 }
 
+/// Applies what the log of a mailbox says to messages as they were before it, each with the flags that only its
+/// format knows; all keywords then.
+pub fn follow_log(
+    mails: &Mails,
+    name: &MailboxName,
+    names: &[BString],
+    messages: &mut [(Message, u8)],
+) -> Result<Option<Vec<BString>>> {
+    let marks = messages.iter().map(|(message, own_flags)| {
+        let flags = message.flags.bits() | own_flags;
+        (message.uid.get(), flags, &message.keywords[..])
+    });
+    let before = Index::of_marks(names, marks);
+    // What is wrong with the log was told.
+    let Some(index) = mails.load_over(name, &before, &mut |_| ())? else {
+        return Ok(None);
+    };
+    for (message, _) in messages {
+        if let Some(nth) = index.position(message.uid.get()) {
+            message.flags = Flags::from_bits(index.flags[nth]);
+            message.keywords = index.keywords_of(nth).collect();
+        }
+    }
+    Ok(Some(index.keyword_names()))
+}
+
 /// The first of them, and how many more.
 pub fn shown(uids: &[Uid]) -> String {
     let named = uids.iter().take(NAMED).map(ToString::to_string);

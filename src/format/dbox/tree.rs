@@ -8,6 +8,7 @@ use bstr::{BString, ByteSlice};
 use super::kind::holds_storage;
 use super::layout::{MAILBOXES, MAILS};
 use super::mailbox::mailbox_guid;
+use super::outvoted::Given;
 use super::places::{Mails, Places};
 use crate::disk::{Dir, Entry, Kind};
 use crate::error::{Error, Result};
@@ -40,6 +41,7 @@ pub struct Tree {
     mailboxes: Option<Dir>,
     /// What the server's list tells, by the names on disk.
     pub(super) listed: BTreeMap<BString, Listed>,
+    given: Arc<Given>,
     /// What is wrong with the list.
     pub(super) list_codes: Vec<&'static str>,
     /// The name of the file.
@@ -92,12 +94,15 @@ impl Tree {
             found(finding);
         });
         list_codes.dedup();
+        let account = account(root, &places, subscriptions, options.utf8, found);
+        let given = Arc::new(Given::to(root.again()?, account.last_uidvalidity));
         let this = Self {
             names,
             folders,
-            account: account(root, &places, subscriptions, options.utf8, found),
+            account,
             mailboxes,
             listed,
+            given,
             list_codes,
             is_partly_hidden,
             utf8: options.utf8,
@@ -139,6 +144,7 @@ impl Tree {
             return Ok(None);
         };
         let mut mails = self.places.of(mailboxes, &folder.path, &mut told)?;
+        mails.given = Some(Arc::clone(&self.given));
         mails.listed = self.listed.get(&self.storage_name(nth)).copied();
         Ok(Some(mails))
     }

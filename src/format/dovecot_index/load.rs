@@ -266,7 +266,8 @@ fn replay(mut replay: Replay, base: (u32, usize), logs: &[&Log<'_>], found: Foun
     let (mut seq, mut head) = base;
     for log in logs.iter().filter(|log| log.seq() >= base.0) {
         let from = match place(log, seq, head) {
-            Place::Here => head,
+            // A damaged index may say less: no record begins in the header.
+            Place::Here => head.max(log.start()),
             Place::Next => log.start(),
             Place::Reset => {
                 tell_reset(&replay, log, found);

@@ -223,7 +223,7 @@ impl<'a> MdboxMailbox<'a> {
             return None;
         }
         let mut own = Vec::new();
-        let stored = self.read(nth, place, StoredMessage::read, &mut own);
+        let stored = self.read(nth, place, StoredMessage::judged, &mut own);
         let stored = stored.ok()?.into_owned();
         // Without a map, all messages are found in this way, and that was said once.
         let note = self.store.storage.map.is_some().then(|| {
@@ -274,6 +274,14 @@ impl<'a> MdboxMailbox<'a> {
     /// The index has the message, and no longer knows when it came into the mailbox.
     pub(super) fn lost_its_date(&self, nth: usize) -> bool {
         self.record(nth).is_some() && self.saved(nth).is_none()
+    }
+
+    /// A part of its record is gone: no server writes one without these.
+    pub(super) fn is_damaged(&self, nth: usize) -> bool {
+        let record = self.record(nth).filter(|_| self.in_doubt);
+        record.is_some_and(|record| record.map_uid.get() == 0)
+            || (self.in_doubt && self.guid(nth).is_none())
+            || self.lost_its_date(nth)
     }
 
     fn tell_lost_dates(&self, found: Found<'_>) {

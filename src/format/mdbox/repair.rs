@@ -16,6 +16,7 @@ mod copies;
 mod mailboxes;
 mod map;
 mod orphans;
+mod recalled;
 mod storage;
 
 use std::collections::BTreeMap;

@@ -155,6 +155,12 @@ impl Mdbox {
         unnamed
     }
 
+    /// True where the map counts the message at a place more often than the indexes name it.
+    pub(super) fn counts_more_than_named(&self, place: Place) -> bool {
+        let at = (place.file_id, place.at);
+        self.named().counts(at) && self.named().is_unnamed(at)
+    }
+
     /// True where the counts of the map tell what was copied or moved to the `nth` mailbox, which no index names.
     pub(super) fn knows_what_came_to(&self, nth: usize) -> bool {
         let map = self.storage.map.as_ref();

@@ -27,11 +27,11 @@ use crate::disk::plan::{About, Act, Path, Plan};
 use crate::disk::{Dir, NewFile};
 use crate::error::{Error, Result};
 use crate::format::dbox::{
-    Hurt, Identities, Looked, RECALLED_FROM, Tree, doubt_loss, if_readable, look, lost_with,
-    not_stored,
+    Hurt, Identities, Looked, RECALLED_FROM, Tree, doubt_loss, follow_log, if_readable, look,
+    lost_with, not_stored,
 };
 use crate::format::dovecot_index::{
-    CACHE, INDEX, Index, LOG, MailboxIndex, OLD, Origin, Own, mended_by_a_new_index,
+    CACHE, INDEX, LOG, MailboxIndex, OLD, Origin, Own, mended_by_a_new_index,
 };
 use crate::format::{OpenOptions, RepairOptions};
 use crate::model::{Flags, Message};
@@ -298,7 +298,9 @@ impl Repair<'_> {
         seen.lost.extend(lost_marks(all, count, has_log));
         let count_of = counted(count, "message");
         if has_log {
-            let names = follow_log(mailbox, &names, &mut seen.messages)?.unwrap_or(names);
+            let (mails, name) = (&mailbox.mails, &mailbox.mailbox().name);
+            let followed = follow_log(mails, name, &names, &mut seen.messages)?;
+            let names = followed.unwrap_or(names);
             let said = match count {
                 0 => format!("flags and keywords from {LOG} alone"),
                 _ => format!(
@@ -400,31 +402,6 @@ fn lost_marks(all: u64, known: u64, has_log: bool) -> Option<String> {
         (_, false) => Some(of),
         (_, true) => Some(format!("{of}, and that were set before the log begins")),
     }
-}
-
-/// Applies what the log says to messages as they were before it; all keywords then.
-fn follow_log(
-    mailbox: &SdboxMailbox,
-    names: &[BString],
-    messages: &mut [(Message, u8)],
-) -> Result<Option<Vec<BString>>> {
-    let marks = messages.iter().map(|(message, own_flags)| {
-        let flags = message.flags.bits() | own_flags;
-        (message.uid.get(), flags, &message.keywords[..])
-    });
-    let before = Index::of_marks(names, marks);
-    let name = &mailbox.mailbox().name;
-    // What is wrong with the log was told.
-    let Some(index) = mailbox.mails.load_over(name, &before, &mut |_| ())? else {
-        return Ok(None);
-    };
-    for (message, _) in messages {
-        if let Some(nth) = index.position(message.uid.get()) {
-            message.flags = Flags::from_bits(index.flags[nth]);
-            message.keywords = index.keywords_of(nth).collect();
-        }
-    }
-    Ok(Some(index.keyword_names()))
 }
 
 fn own() -> Own<'static> {

@@ -45,7 +45,21 @@ fn what_is_not_ours_is_not_touched() {
     fs::create_dir_all(there.join("mailboxes/INBOX/dbox-Mails")).unwrap();
     assert_refused(&account, "was not made by mailtally");
     fs::write(there.join("mailtally.state"), "not ours").unwrap();
-    assert_refused(&account, "was not made by mailtally");
+    assert_refused(&account, "holds a mailtally.state that cannot be read");
+}
+
+#[test]
+fn a_destination_of_ours_whose_state_cannot_be_read_says_so_and_what_to_do() {
+    let account = Maildir::five_and_one();
+    account.convert().exits(0);
+    let state = account.destination().join("mailtally.state");
+    let whole = fs::read(&state).unwrap();
+    fs::write(&state, &whole[..whole.len() / 2]).unwrap();
+    let ran = assert_refused(&account, "holds a mailtally.state that cannot be read (");
+    let help = "restore that file from a backup; else move the destination away";
+    assert!(ran.stderr.contains(help), "{ran}");
+    fs::write(&state, whole).unwrap();
+    assert_eq!(account.convert().exits(0).user()["status"], "unchanged");
 }
 
 #[test]

@@ -78,6 +78,7 @@ const WITHOUT_SAMPLE: &[&str] = &[
     "maildir.copy-dates", // many files of one minute: tests/it/repair/dates.rs
     "uidlist.uidvalidity", // a server's list of mailboxes is asked: tests/it/repair/outvoted.rs
     "maildir.index-uidvalidity", // the same
+    "index.uidvalidity-wrong", // the same
     "index.elsewhere", // a place that is not named: tests/it/dovecot_reads/places.rs
     "account.repair-begun", // a repair that was cut off: tests/it/repair/steps.rs
 ];
@@ -98,6 +99,7 @@ const LEFT: &[&str] = &[
     "index.unknown-record",
     "index.pending-expunge",
     "index.behind",
+    "index.uidvalidity-differs",
     "dbox.alt",
     "dbox.unreadable",
     "dbox.external-attachment",

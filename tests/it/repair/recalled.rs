@@ -296,6 +296,97 @@ fn what_a_damaged_index_no_longer_names_comes_back_in_the_order_of_uids() {
     }
 }
 
+/// Zeroes bytes of the index of a mailbox.
+fn damaged_index(store: &Path, mailbox: &str, from: usize) {
+    let path = store.join(format!("mailboxes/{mailbox}/dbox-Mails/dovecot.index"));
+    let mut bytes = fs::read(&path).unwrap();
+    let to = bytes.len().min(from + 64);
+    bytes[from..to].fill(0);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_damaged_index_of_an_mdbox_takes_what_it_told_from_what_a_conversion_wrote() {
+    let server = Server::here("a_damaged_index_of_an_mdbox");
+    let account = account();
+    let sound = converted(&account, "mdbox");
+    let before = Store::of("mdbox", &sound, "");
+    for mailbox in ["INBOX", "Copies"] {
+        let index = sound.join(format!("mailboxes/{mailbox}/dbox-Mails/dovecot.index"));
+        let len = fs::metadata(index).unwrap().len();
+        for from in (64..usize::try_from(len).unwrap() - 8).step_by(20) {
+            let case = format!("{mailbox} from {from}");
+            let store = account.temp().join(format!("{mailbox}-{from}"));
+            copy(&sound, &store);
+            damaged_index(&store, mailbox, from);
+            let ran = repair(&account, "mdbox", &store).exits(0);
+            assert_eq!(lost(&ran), [""; 0], "{case}: {ran}");
+            let after = Store::of("mdbox", &store, "");
+            assert_eq!(after.findings, [""; 0], "{case}");
+            for name in ["INBOX", "Copies", "Sent"] {
+                let (was, is) = (before.mailbox(name), after.mailbox(name));
+                assert_eq!(is.messages, was.messages, "{case}, {name}: {ran}");
+                assert_eq!(is.uidvalidity, was.uidvalidity, "{case}");
+            }
+            if let Some(server) = server.as_ref().filter(|_| from % 60 == 4) {
+                let dovecot = server.serve("mdbox", &store);
+                dovecot.account();
+                dovecot.assert_silent();
+            }
+        }
+    }
+}
+
+/// Zeroes the records of the INBOX from the `nth` on, as far as 64 bytes go.
+fn damaged_from(store: &Path, nth: usize) {
+    let records = records(store);
+    let index = fs::read(store.join("mailboxes/INBOX/dbox-Mails/dovecot.index")).unwrap();
+    let size = u32::from_le_bytes(index[8..12].try_into().unwrap()) as usize;
+    damaged_index(store, "INBOX", records.start + nth * size);
+}
+
+#[test]
+fn what_a_damaged_index_of_an_mdbox_told_is_as_the_log_has_changed_it_since() {
+    let Some(server) = Server::here("what_a_damaged_index_of_an_mdbox_told") else {
+        return;
+    };
+    let account = account();
+    let dovecot = server.serve("mdbox", converted(&account, "mdbox"));
+    let change = |what: &[&str]| drop(dovecot.ask(&[&["flags"], what].concat()));
+    change(&["add", "\\Draft Late", "mailbox", "INBOX", "uid", "2"]);
+    change(&["remove", "\\Seen", "mailbox", "INBOX", "uid", "3"]);
+    dovecot.ask(&["expunge", "mailbox", "INBOX", "uid", "4"]);
+    let store = dovecot.mail();
+    let before = Store::of("mdbox", &store, "");
+    damaged_from(&store, 1);
+    let ran = repair(&account, "mdbox", &store).exits(0);
+    assert!(said(&ran).contains("from mailtally.state"), "{ran}");
+    let after = Store::of("mdbox", &store, "");
+    let (was, is) = (before.mailbox("INBOX"), after.mailbox("INBOX"));
+    assert_eq!(is.messages, was.messages, "{ran}");
+}
+
+#[test]
+fn what_a_damaged_index_of_an_mdbox_told_of_a_message_that_came_later_is_lost() {
+    let Some(server) = Server::here("what_a_damaged_index_of_an_mdbox_told_of_a_message") else {
+        return;
+    };
+    let account = account();
+    let dovecot = server.serve("mdbox", converted(&account, "mdbox"));
+    dovecot.deliver("INBOX", &mail("new"));
+    let store = dovecot.mail();
+    without_indexes(&store);
+    repair(&account, "mdbox", &store).exits(1);
+    damaged_from(&store, 4);
+    let ran = repair(&account, "mdbox", &store).exits(1);
+    let told = "of 1 message that mailtally.state does not know";
+    assert!(lost(&ran).iter().any(|lost| lost.contains(told)), "{ran}");
+    assert_eq!(
+        Store::of("mdbox", &store, "").uids("INBOX")[..5],
+        [1, 2, 3, 4, 5]
+    );
+}
+
 /// Zeroes records of the index of the INBOX of an sdbox.
 fn zero_records(store: &Path, records: std::ops::Range<usize>) {
     let path = store.join("mailboxes/INBOX/dbox-Mails/dovecot.index");

@@ -334,6 +334,64 @@ fn what_only_the_metadata_told_is_lost_with_it() {
     }
 }
 
+/// An mdbox without its map, in which the second message has no received date, and more is damaged.
+fn without_map(account: &Maildir, more: impl Fn(&mut [u8])) -> std::path::PathBuf {
+    let store = converted(account, "mdbox");
+    for file in ["dovecot.map.index", "dovecot.map.index.log"] {
+        fs::remove_file(store.join("storage").join(file)).unwrap();
+    }
+    let path = file_with(&store, MARK);
+    let mut bytes = fs::read(&path).unwrap();
+    let line = metadata_line(&bytes, MARK, b'R');
+    bytes[line..line + 5].fill(0);
+    more(&mut bytes);
+    fs::write(path, bytes).unwrap();
+    store
+}
+
+/// So that it lies within a damaged stretch.
+fn spoil_header(bytes: &mut [u8]) {
+    let text = bytes.find(MARK).unwrap();
+    let header = bytes[..text].rfind(b"\x01\x02N").unwrap();
+    bytes[header..header + 2].fill(0);
+}
+
+fn spoil_header_and_text(bytes: &mut [u8]) {
+    spoil_header(bytes);
+    let text = bytes.find(MARK).unwrap();
+    bytes[text..text + 90].fill(0);
+}
+
+#[test]
+fn what_a_message_that_only_its_guid_leads_to_no_longer_tells_is_lost_or_what_a_conversion_proved()
+{
+    let repaired = |more: fn(&mut [u8]), has_state: bool| {
+        let account = account();
+        let store = without_map(&account, more);
+        if !has_state {
+            fs::remove_file(store.join("mailtally.state")).unwrap();
+        }
+        let location = format!("mdbox:{}", store.display());
+        run(&account, "repair", &location, &["--offline"])
+    };
+    for more in [|_: &mut [u8]| (), spoil_header] {
+        let ran = repaired(more, true).exits(0);
+        assert_eq!(lost(&ran), [""; 0], "{ran}");
+        let told = "received date from mailtally.state";
+        assert!(said(&ran).contains(told), "{ran}");
+        let ran = repaired(more, false).exits(1);
+        assert_eq!(lost(&ran), ["uid 2: received date"], "{ran}");
+    }
+    let ran = repaired(spoil_header_and_text, false).exits(1);
+    let told = lost(&ran);
+    let bytes = "uid 2: some of its bytes: 90 NULs from byte";
+    assert!(told.iter().any(|lost| lost.starts_with(bytes)), "{ran}");
+    assert!(
+        told.iter().any(|lost| lost == "uid 2: received date"),
+        "{ran}"
+    );
+}
+
 #[test]
 fn what_the_metadata_told_is_that_which_a_conversion_proved() {
     for format in ["sdbox", "mdbox"] {

@@ -1,6 +1,5 @@
 //! What the mailboxes name, and new indexes for those that are damaged.
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use bstr::BString;
@@ -12,11 +11,11 @@ use super::super::mailbox::MdboxMailbox;
 use super::super::map::Place;
 use super::super::read::Mdbox;
 use super::Repair;
+use super::recalled::Unread;
 use crate::disk::plan::{About, Act};
 use crate::error::Result;
 use crate::format::dbox::{
-    IndexAt, Looked, Mails, RECALLED_FROM, Recall, guid_128, if_readable, look_at, lost_with,
-    not_stored, shown,
+    Hurt, IndexAt, Looked, Mails, RECALLED_FROM, guid_128, if_readable, look_at, lost_with, shown,
 };
 use crate::format::dovecot_index::{
     CACHE, Generation, INDEX, MailboxIndex, OLD, Own, mended_by_a_new_index, seconds,
@@ -50,6 +49,10 @@ pub(super) struct Mailbox {
     pub changed: bool,
     /// Its keywords: those of the index, and those that a conversion wrote.
     pub keywords: Vec<BString>,
+    /// What its index no longer tells.
+    pub unread: Unread,
+    /// Messages of which nothing was found, in words.
+    pub gone: Vec<(Uid, String)>,
 }
 
 /// Whether an index names all messages of its mailbox.
@@ -59,6 +62,23 @@ pub(super) enum Named {
     PerhapsNotAll,
     /// Not all, and the others may be those of a mailbox that cannot be read: it stays as it is.
     Waits,
+}
+
+/// A record of an index; there may be none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Record {
+    Sound,
+    /// A part of it is gone.
+    Damaged,
+}
+
+/// What a conversion wrote of a message that an index names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wrote {
+    Nothing,
+    Known,
+    /// Flags or keywords are taken from there.
+    Taken,
 }
 
 /// A message of it.
@@ -76,6 +96,10 @@ pub(super) struct Entry {
     pub unnamed: bool,
     /// A conversion wrote that the mailbox has it, and under which UID.
     pub recalled: bool,
+    /// What its index has of it.
+    pub record: Record,
+    /// What a conversion wrote of it.
+    pub wrote: Wrote,
     /// Which stored message it is.
     pub map_uid: u32,
     pub guid: [u8; 16],
@@ -83,12 +107,17 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Nobody knows its UID.
-    fn is_new(&self) -> bool {
+    pub(super) fn is_new(&self) -> bool {
         self.unnamed && !self.recalled
     }
 
+    /// A part of its record in the index is gone.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.record == Record::Damaged
+    }
+
     /// The index no longer knows when it came into the mailbox.
-    fn is_undated(&self) -> bool {
+    pub(super) fn is_undated(&self) -> bool {
         !self.unnamed && self.message.saved.is_none()
     }
 }
@@ -134,9 +163,12 @@ impl Repair<'_> {
         })?;
         let mut read = self.read_mailbox(nth, &mailbox, &findings);
         let is_amiss = |entry: &Entry| entry.unnamed || entry.is_undated();
-        if read.made || read.entries.iter().any(is_amiss) {
-            self.recall(&mut read, &mails)?;
+        if read.made || !read.unread.is_empty() || read.entries.iter().any(is_amiss) {
+            self.recall(&mut read, &mailbox, &mails)?;
         }
+        let is_there = |uid: Uid| read.entries.iter().any(|entry| entry.message.uid == uid);
+        let gone = read.gone.drain(..).filter(|(uid, _)| !is_there(*uid));
+        read.lost.extend(gone.map(|(_, line)| line));
         read.lost.extend(without_date(&read.entries));
         Ok(Some(read))
     }
@@ -162,6 +194,8 @@ impl Repair<'_> {
             stored_anew: Vec::new(),
             changed: mailbox.is_made,
             keywords: mailbox.dbox.mailbox.keywords.clone(),
+            unread: Unread::default(),
+            gone: Vec::new(),
         };
         for finding in findings {
             let missing = finding.rule == &rules::MDBOX_INDEX_MISSING;
@@ -171,7 +205,9 @@ impl Repair<'_> {
             }
             if [&rules::MDBOX_LOST, &rules::INDEX_LOST].contains(&finding.rule) {
                 read.code(finding.rule.code);
-                read.lost.push(lost_with(finding));
+                if !read.unread.take(finding) {
+                    read.lost.push(lost_with(finding));
+                }
             }
         }
         let mut scratch = Vec::new();
@@ -201,21 +237,19 @@ impl Repair<'_> {
             wounded,
             unnamed: mailbox.unnamed(at).is_some(),
             recalled: false,
+            record: if mailbox.is_damaged(at) {
+                Record::Damaged
+            } else {
+                Record::Sound
+            },
+            wrote: Wrote::Nothing,
             map_uid,
         };
         let kept = match look_at(mailbox, at, opened) {
             Looked::Sound(message) => Some(entry(*message, place, false)),
-            Looked::Wounded(mut hurt) => {
-                read.changed = true;
-                let uidvalidity = mailbox.dbox.index.uid_validity;
-                let (identities, tree) = (&self.identities, &self.store.tree);
-                hurt.recall(identities.recalled_under(self.root, tree, read.nth, uidvalidity));
-                for finding in &hurt.findings {
-                    read.code(finding.rule.code);
-                }
-                read.lost.extend(hurt.lost());
-                read.stored_anew.push(hurt.stored_anew());
-                Some(entry(hurt.message, place, true))
+            Looked::Wounded(hurt) => {
+                let message = self.take_wounded(mailbox, *hurt, read);
+                Some(entry(message, place, true))
             }
             Looked::Unreadable(_) => {
                 let told = mailbox.told_place(at);
@@ -228,10 +262,11 @@ impl Repair<'_> {
             Looked::Gone(finding) => {
                 read.changed = true;
                 read.code(finding.rule.code);
-                let found = self.found_in_a_gap(mailbox, at);
+                let found = self.found_in_a_gap(mailbox, at, read);
                 if found.is_none() {
                     let uid = mailbox.uid(at);
-                    read.lost.push(format!("uid {uid}: {}", finding.detail));
+                    let line = format!("uid {uid}: {}", finding.detail);
+                    read.gone.push((uid, line));
                 }
                 found.map(|(message, place)| entry(message, Some(place), true))
             }
@@ -244,71 +279,45 @@ impl Repair<'_> {
         }));
     }
 
-    /// Takes UIDs and flags from what a conversion wrote, and messages that were first saved to another
-    /// mailbox. Those that are nowhere are lost.
-    fn recall(&self, read: &mut Mailbox, mails: &Mails) -> Result<()> {
-        let tree = &self.store.tree;
-        let known = self.identities.recalled(self.root, tree, read.nth);
-        if known.is_empty() {
-            return Ok(());
-        }
-        let mut missing = Vec::new();
-        let entries = read.entries.drain(..);
-        let (held, mut entries): (Vec<_>, Vec<_>) = entries.partition(|entry| entry.unnamed);
-        recall_dates(&mut entries, known);
-        let mut held: HashMap<_, _> = { held.into_iter() }
-            .map(|entry| (entry.guid, entry))
-            .collect();
-        let told: HashSet<_> = entries.iter().map(|entry| entry.message.uid).collect();
-        for known in known.iter().filter(|known| !told.contains(&known.uid)) {
-            let guid = guid_128(known.guid());
-            let entry = match held.remove(&guid) {
-                Some(mut entry) => {
-                    entry.message.uid = known.uid;
-                    known.give(&mut entry.message, &mut read.keywords);
-                    entry.recalled = true;
-                    Some(entry)
-                }
-                // What an index does not name may have been expunged.
-                None if !read.made => continue,
-                None => self.store.storage.scan().find(&guid).map(|place| Entry {
-                    at: entries.len(),
-                    message: known.message(&mut read.keywords),
-                    place: Some(place),
-                    wounded: false,
-                    unnamed: true,
-                    recalled: true,
-                    map_uid: 0,
-                    guid,
-                }),
-            };
-            if entry.is_none() {
-                missing.push(known.uid);
-            }
-            entries.extend(entry);
-        }
-        entries.sort_by_key(|entry| entry.message.uid);
-        let mut new: Vec<_> = held.into_values().collect();
-        new.sort_by_key(|entry| entry.at);
-        entries.extend(new);
-        read.entries = entries;
-        let name = &tree.names[read.nth];
-        let lost = not_stored(mails, name, missing, tree.places.alt_is_missing())?;
-        read.lost.extend(lost);
-        Ok(())
-    }
-
     fn may_come_back(&self, finding: &Finding) -> bool {
         finding.rule == &rules::MDBOX_LOST && self.store.tree.places.alt_is_missing()
     }
 
+    /// What is sound of a message, and what a conversion wrote of it; what it lost is told.
+    fn take_wounded(
+        &self,
+        mailbox: &MdboxMailbox<'_>,
+        mut hurt: Hurt,
+        read: &mut Mailbox,
+    ) -> Message {
+        read.changed = true;
+        let uidvalidity = mailbox.dbox.index.uid_validity;
+        let (identities, tree) = (&self.identities, &self.store.tree);
+        hurt.recall(identities.recalled_under(self.root, tree, read.nth, uidvalidity));
+        for finding in &hurt.findings {
+            read.code(finding.rule.code);
+        }
+        read.lost.extend(hurt.lost());
+        read.stored_anew.push(hurt.stored_anew());
+        hurt.message
+    }
+
     /// A damaged message that neither map nor scan leads to.
-    fn found_in_a_gap(&self, mailbox: &MdboxMailbox<'_>, at: usize) -> Option<(Message, Place)> {
+    fn found_in_a_gap(
+        &self,
+        mailbox: &MdboxMailbox<'_>,
+        at: usize,
+        read: &mut Mailbox,
+    ) -> Option<(Message, Place)> {
         let place = *self.scanned.in_gaps.get(&mailbox.guid(at)?)?;
         let mut scratch = Vec::new();
         let stored = mailbox.salvage_at(at, place, &mut scratch).ok()?;
-        let opened = mailbox.opened(at, place, stored).ok()?;
-        Some((opened.message, place))
+        let message = match look_at(mailbox, at, mailbox.opened(at, place, stored)) {
+            Looked::Sound(message) => *message,
+            Looked::Wounded(hurt) => self.take_wounded(mailbox, *hurt, read),
+            Looked::Unreadable(_) | Looked::Gone(_) => return None,
+        };
+        Some((message, place))
     }
 
     pub(super) fn write_mailboxes(&mut self) -> Result<()> {
@@ -340,7 +349,10 @@ impl Repair<'_> {
         let entries = &mailbox.entries;
         let recalled = entries.iter().filter(|entry| entry.recalled).count();
         let new = entries.iter().filter(|entry| entry.is_new()).count();
+        let told = entries.iter().filter(|entry| entry.wrote == Wrote::Taken);
+        let told = told.count();
         let (tree, lost) = (&store.tree, &mut mailbox.lost);
+        lost.append(&mut mailbox.unread.not_told_by(entries));
         lost.extend(not_there(&mails, entries.len()).filter(|_| read.in_doubt));
         let anew = mailbox.made && new > 0 && recalled == 0;
         if anew {
@@ -365,6 +377,12 @@ impl Repair<'_> {
             let count = counted(recalled as u64, "message");
             does.push(format!(
                 "UIDs, flags and keywords of {count} from {RECALLED_FROM}"
+            ));
+        }
+        if told > 0 {
+            let count = counted(told as u64, "message");
+            does.push(format!(
+                "flags and keywords of {count} from {RECALLED_FROM}"
             ));
         }
         identity.keywords = std::mem::take(&mut mailbox.keywords);
@@ -438,16 +456,6 @@ impl Repair<'_> {
             let places = &self.store.tree.places;
             places.push_indexed(&mut self.plan, at, name, Act::put(content), about);
         }
-    }
-}
-
-/// Gives messages the dates that a damaged index no longer has.
-fn recall_dates(entries: &mut [Entry], known: &[Recall]) {
-    for entry in entries.iter_mut().filter(|entry| entry.is_undated()) {
-        let nth = known.binary_search_by_key(&entry.message.uid, |known| known.uid);
-        let known = nth.ok().map(|nth| &known[nth]);
-        let known = known.filter(|known| guid_128(known.guid()) == entry.guid);
-        entry.message.saved = known.and_then(Recall::saved);
     }
 }
 

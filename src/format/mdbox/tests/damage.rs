@@ -129,7 +129,10 @@ fn a_message_that_was_found_elsewhere_is_named_where_it_was_found() {
     let torn = M_1.replacen("Subject: b\n\n", b"\x1f\x8b\x08\0\0\0\0\0\0\x03zz", 1);
     for (m_1, code) in [
         (M_1.replacen("Ve\n", "Vf\n", 1), "dbox.size"),
-        (torn.replacen("R59682f3c", "Zffffffff", 1), "dbox.damaged"),
+        (
+            torn.replacen("R59682f3c", "R59682f3c\nZffffffff", 1),
+            "dbox.damaged",
+        ),
     ] {
         let temp = tempfile::tempdir().unwrap();
         write_golden(&ROOM, temp.path());

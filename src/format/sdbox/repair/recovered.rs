@@ -3,9 +3,9 @@
 use bstr::BString;
 
 use super::super::mailbox::SdboxMailbox;
-use super::{RECALLED_FROM, Repair, Seen, follow_log};
+use super::{RECALLED_FROM, Repair, Seen};
 use crate::error::Result;
-use crate::format::dbox::Recall;
+use crate::format::dbox::{Recall, follow_log};
 use crate::format::dovecot_index::INDEX;
 use crate::model::Message;
 use crate::report::catalogue::INDEX_LOST;
@@ -47,7 +47,12 @@ impl Repair<'_> {
             }
             followed.push((message, *own_flags));
         }
-        if let Some(all) = follow_log(mailbox, &names, &mut followed)? {
+        if let Some(all) = follow_log(
+            &mailbox.mails,
+            &mailbox.mailbox().name,
+            &names,
+            &mut followed,
+        )? {
             names = all;
         }
         for (message, followed) in them.iter_mut().zip(followed) {
