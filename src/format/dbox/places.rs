@@ -279,7 +279,7 @@ fn as_data(
 ) -> Result<Option<Index>> {
     let mut findings = Vec::new();
     let index = load(&mut |finding| findings.push(finding))?;
-    let is_unread = |detail: &String| { index.iter() }.any(|index| index.unread.contains(detail));
+    let is_unread = |detail: &str| { index.iter() }.any(|it| it.unread_part(detail).is_some());
     for mut finding in findings {
         if finding.rule == &INDEX_LOG_GAP {
             finding.rule = &INDEX_LOG_LOST;

@@ -3,7 +3,7 @@
 use zerocopy::little_endian::U32;
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::index::Extension;
+use super::index::{Extension, Part, Unread};
 use super::keywords;
 use super::layout::{
     BASE_HEADER_LEAST, BaseHeader, DELETED, ExtHeader, KEYWORDS, LITTLE_ENDIAN, RECORD_FIELDS_AT,
@@ -15,6 +15,21 @@ use crate::report::counted;
 
 /// Extensions at most; Dovecot and its plugins know about twenty.
 pub(super) const EXTENSIONS_MOST: usize = 256;
+
+/// Fields of the file, as they are called where they are damaged.
+const RECORDS: &str = "records";
+const COUNTS: [&str; 2] = ["seen messages", "deleted messages"];
+
+/// What could not be read there.
+pub(super) fn unread(broken: &Decode) -> Unread {
+    let part = match broken.field {
+        RECORDS => Part::Records,
+        field if COUNTS.contains(&field) => Part::Counts,
+        _ => Part::Header,
+    };
+    let why = broken.to_string();
+    Unread { why, part }
+}
 
 /// An index while it is read and replayed.
 #[derive(Debug, Clone)]
@@ -28,7 +43,9 @@ pub(super) struct Map {
     /// In the order of their ids.
     pub extensions: Vec<Extension>,
     /// What could not be read of it.
-    pub unread: Vec<String>,
+    pub unread: Vec<Unread>,
+    /// So many records are left out, or are not there.
+    pub left_out: usize,
     /// What a server takes for damage, and costs nothing here.
     pub refused: Vec<Decode>,
 }
@@ -46,6 +63,7 @@ impl Map {
             flags: Vec::new(),
             extensions: Vec::new(),
             unread: Vec::new(),
+            left_out: 0,
             refused: Vec::new(),
         }
     }
@@ -237,19 +255,22 @@ fn read_records(
     let claimed = map.header.messages_count.get() as usize;
     let count = claimed.min(cursor.rest().len() / size);
     if count < claimed {
+        map.left_out += claimed - count;
         let why = format!("{claimed} told, {count} here");
-        complain(cursor.broken("records", why));
+        complain(cursor.broken(RECORDS, why));
     }
     let records = cursor.take("records", count * size)?;
     let over = cursor.rest().len() / size;
     if over > 0 {
+        map.left_out += over;
         let why = format!("{claimed} told, {over} more left out");
-        complain(cursor.broken("records", why));
+        complain(cursor.broken(RECORDS, why));
     }
     let left_out = fill_columns(records.chunks_exact(size), map, fields);
     if left_out > 0 {
+        map.left_out += left_out;
         let why = format!("UIDs of {left_out} do not ascend or are above next_uid: left out");
-        complain(cursor.broken("records", why));
+        complain(cursor.broken(RECORDS, why));
     }
     Ok(())
 }
@@ -258,13 +279,8 @@ fn read_records(
 fn compare_counts(map: &Map, complain: &mut dyn FnMut(Decode)) {
     let header = &map.header;
     for (bit, told, at, field) in [
-        (SEEN, header.seen_messages_count, 40, "seen messages"),
-        (
-            DELETED,
-            header.deleted_messages_count,
-            44,
-            "deleted messages",
-        ),
+        (SEEN, header.seen_messages_count, 40, COUNTS[0]),
+        (DELETED, header.deleted_messages_count, 44, COUNTS[1]),
     ] {
         let real = map.flags.iter().filter(|flags| **flags & bit != 0).count();
         if told.get() as usize != real {

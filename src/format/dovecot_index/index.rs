@@ -36,8 +36,10 @@ pub struct Index {
     pub requested_expunges: Vec<u32>,
     /// What all this was read from.
     pub origin: Origin,
-    /// What could not be read, and no log or copy tells: details of findings.
-    pub unread: Vec<String>,
+    /// What could not be read, and no log or copy tells.
+    pub unread: Vec<Unread>,
+    /// So many records of the file are among it.
+    pub left_out: usize,
     /// Names that `keywords_header` holds; bits above mean nothing.
     pub(super) keyword_count: u32,
 }
@@ -57,7 +59,35 @@ pub enum Origin {
     Nothing,
 }
 
+/// Something of an index or its log that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// The detail of the finding.
+    pub why: String,
+    /// What it is a part of.
+    pub part: Part,
+}
+
+/// A part of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What stands before the records: names of keywords may be among it.
+    Header,
+    /// How many messages have a flag: which ones it is wrong about, nobody knows.
+    Counts,
+    /// What it has of each message.
+    Records,
+    /// Changes since it was written.
+    Log,
+}
+
 impl Index {
+    /// What the detail of a finding says could not be read, if it says that.
+    pub fn unread_part(&self, detail: &str) -> Option<Part> {
+        let unread = self.unread.iter().find(|unread| unread.why == detail);
+        unread.map(|unread| unread.part)
+    }
+
     /// The extension of that name.
     pub fn extension(&self, name: &str) -> Option<&Extension> {
         self.extensions.iter().find(|ext| ext.name == name)

@@ -178,7 +178,7 @@ pub(super) fn read_map(part: &mut Part, found: Found<'_>) -> Option<Map> {
     let bytes = part.bytes.take()?;
     let mut unread = Vec::new();
     let mut complain = |broken: Decode| {
-        unread.push(broken.to_string());
+        unread.push(base::unread(&broken));
         tell(found, &INDEX_BROKEN, &part.name, broken.to_string());
     };
     let map = base::read(&bytes, &mut complain).map_err(&mut complain);

@@ -56,7 +56,7 @@ pub use cache::Cache;
 pub use correct::correct_usage;
 pub use files::{CACHE, INDEX, LOG, OLD, mended_by_a_new_index};
 pub use generation::Generation;
-pub use index::{Extension, Index, Origin};
+pub use index::{Extension, Index, Origin, Part};
 pub use keywords::keywords_header;
 pub use load::{HoldsUp, load, load_checked};
 pub use mailbox::{

@@ -17,7 +17,7 @@ use std::ops::Range;
 use zerocopy::IntoBytes;
 
 use super::base::Map;
-use super::index::{Extension, Index, Origin};
+use super::index::{Extension, Index, Origin, Part, Unread};
 use super::keywords::Names;
 use super::layout::{
     Append, BaseHeader, ExpungeGuid, FlagUpdate, KEYWORDS, ModseqUpdate, UidRange, kind,
@@ -144,9 +144,10 @@ impl Replay {
         self.map.extensions.iter().find(|ext| ext.name == name)
     }
 
-    /// Notes what cannot be had of an index or a log.
-    pub fn note_unread(&mut self, what: String) {
-        self.map.unread.push(what);
+    /// Notes what cannot be had of a log.
+    pub fn note_unread(&mut self, why: String) {
+        let part = Part::Log;
+        self.map.unread.push(Unread { why, part });
     }
 
     /// Messages there are.
@@ -365,6 +366,7 @@ impl Replay {
             requested_expunges,
             origin: Origin::Index,
             unread: self.map.unread,
+            left_out: self.map.left_out,
             keyword_count: 0,
         };
         index.keyword_count = u32::try_from(index.keyword_names().len()).unwrap_or(u32::MAX);

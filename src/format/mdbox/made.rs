@@ -96,6 +96,7 @@ pub(super) fn complete(
     let lost = index.keep(|uid| led_to.binary_search(&uid).is_ok());
     if let Some(first) = lost.first() {
         let records = counted(lost.len() as u64, "record");
+        index.left_out += lost.len();
         let detail = format!("{records} without map UID and GUID, the first is of UID {first}");
         found(Finding::new(&INDEX_LOST, detail).path(INDEX));
     }

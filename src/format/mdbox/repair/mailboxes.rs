@@ -194,7 +194,7 @@ impl Repair<'_> {
             stored_anew: Vec::new(),
             changed: mailbox.is_made,
             keywords: mailbox.dbox.mailbox.keywords.clone(),
-            unread: Unread::default(),
+            unread: Unread::of(&mailbox.dbox.index),
             gone: Vec::new(),
         };
         for finding in findings {
@@ -205,7 +205,7 @@ impl Repair<'_> {
             }
             if [&rules::MDBOX_LOST, &rules::INDEX_LOST].contains(&finding.rule) {
                 read.code(finding.rule.code);
-                if !read.unread.take(finding) {
+                if !read.unread.take(finding, &mailbox.dbox.index) {
                     read.lost.push(lost_with(finding));
                 }
             }

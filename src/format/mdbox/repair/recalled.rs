@@ -15,7 +15,7 @@ use super::Repair;
 use super::mailboxes::{Entry, Mailbox, Record, Wrote};
 use crate::error::Result;
 use crate::format::dbox::{Mails, Recall, follow_log, guid_128, lost_with, not_stored};
-use crate::format::dovecot_index::INDEX;
+use crate::format::dovecot_index::{Index, Part};
 use crate::model::{Flags, Uid};
 use crate::report::Finding;
 use crate::report::catalogue as rules;
@@ -31,21 +31,26 @@ pub(super) struct Unread {
 }
 
 impl Unread {
+    pub(super) fn of(index: &Index) -> Self {
+        Self {
+            records: index.left_out,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
     /// Takes what a conversion may have written; false for anything else.
-    pub(super) fn take(&mut self, finding: &Finding) -> bool {
-        let path = finding.place.path.as_deref().unwrap_or_default();
-        let is_of_index = path.rsplit('/').next() == Some(INDEX);
-        if finding.rule != &rules::INDEX_LOST || !is_of_index || is_of_counts(&finding.detail) {
+    pub(super) fn take(&mut self, finding: &Finding, index: &Index) -> bool {
+        let part = index.unread_part(&finding.detail);
+        // In flags that nothing else shows to be damaged, nobody knows which are.
+        let is_taken = !matches!(part, Some(Part::Counts | Part::Log));
+        if finding.rule != &rules::INDEX_LOST || !is_taken {
             return false;
         }
-        match records(&finding.detail) {
-            Some(records) => self.records += records,
-            None => self.names = true,
-        }
+        self.names |= part == Some(Part::Header);
         self.lines.push(lost_with(finding));
         true
     }
@@ -63,33 +68,6 @@ impl Unread {
         }
         std::mem::take(&mut self.lines)
     }
-}
-
-/// How many records a line says are missing; `None` where it is not about records.
-fn records(detail: &str) -> Option<usize> {
-    let number = |words: &str| words.split(' ').next()?.parse::<usize>().ok();
-    if let Some((_, left_out)) = detail.split_once("records: UIDs of ") {
-        return number(left_out);
-    }
-    if let Some((_, counts)) = detail.split_once("records: ") {
-        let (told, here) = counts.split_once(" told, ")?;
-        let (told, here) = (number(told)?, number(here)?);
-        return if counts.ends_with(" more left out") {
-            Some(here)
-        } else {
-            told.checked_sub(here)
-        };
-    }
-    let (count, what) = detail.split_once(" record")?;
-    let is_left_out = what.contains("without map UID and GUID");
-    number(count).map(|count| if is_left_out { count } else { 0 })
-}
-
-/// In flags that nothing else shows to be damaged, nobody knows which are.
-fn is_of_counts(detail: &str) -> bool {
-    ["seen messages: ", "deleted messages: "]
-        .iter()
-        .any(|field| detail.contains(field))
 }
 
 impl Repair<'_> {
@@ -260,30 +238,5 @@ fn tell_known(entries: &mut [Entry], known: &[Recall]) {
 fn recall_dates(entries: &mut [Entry], known: &[Recall]) {
     for entry in entries.iter_mut().filter(|entry| entry.is_undated()) {
         entry.message.saved = recall_of(known, entry).and_then(Recall::saved);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_says_how_many_records_are_missing() {
-        for (detail, missing) in [
-            (
-                "byte 8: records: UIDs of 3 do not ascend or are above next_uid: left out",
-                Some(3),
-            ),
-            ("byte 8: records: 12 told, 10 here", Some(2)),
-            (
-                "2 records without map UID and GUID, the first is of UID 4",
-                Some(2),
-            ),
-            ("1 record without a map UID, the first is of UID 4", Some(0)),
-            ("byte 8: records: 12 told, 3 more left out", Some(3)),
-            ("byte 168: extension name: is not printable ASCII", None),
-        ] {
-            assert_eq!(records(detail), missing, "{detail}");
-        }
     }
 }

@@ -6,7 +6,7 @@ use super::super::mailbox::SdboxMailbox;
 use super::{RECALLED_FROM, Repair, Seen};
 use crate::error::Result;
 use crate::format::dbox::{Recall, follow_log};
-use crate::format::dovecot_index::INDEX;
+use crate::format::dovecot_index::Part;
 use crate::model::Message;
 use crate::report::catalogue::INDEX_LOST;
 use crate::report::{Finding, counted};
@@ -14,10 +14,10 @@ use crate::store::MailboxSource;
 
 /// True where the index had no records that cannot be read but those of messages that have files.
 pub(super) fn are_all_that_is_left_out(mailbox: &SdboxMailbox, finding: &Finding) -> bool {
-    let count = mailbox.recovered.len();
-    let records = format!("records: UIDs of {count} do not ascend or are above next_uid: left out");
-    let path = finding.place.path.as_deref().unwrap_or_default();
-    finding.rule == &INDEX_LOST && path.ends_with(INDEX) && finding.detail.ends_with(&records)
+    let index = &mailbox.dbox.index;
+    let is_of_records = index.unread_part(&finding.detail) == Some(Part::Records);
+    let are_all = index.left_out == mailbox.recovered.len();
+    finding.rule == &INDEX_LOST && is_of_records && are_all
 }
 
 impl Repair<'_> {
