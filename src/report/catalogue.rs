@@ -291,7 +291,7 @@ rules! {
         "nothing; a server makes it, and so does repair",
         "repair" => "nothing";
     MAILDIR_EMPTIED = "maildir.emptied", Error,
-        "not one file is left of the messages that the mailbox's lists know: they were lost, or removed beneath the server",
+        "cur/ has not one file of the messages that the mailbox's lists know: they were lost, or removed beneath the server",
         "look in a backup for the files; if they are gone on purpose, let a client open the mailbox once";
     MAILDIR_LOST = "maildir.lost", Error,
         "the uidlist and the server's index have a message that was not expunged, and its file is gone: it was lost, or removed beneath the server",

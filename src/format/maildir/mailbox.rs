@@ -425,6 +425,13 @@ impl<'a> MaildirMailbox<'a> {
         self.listing.guid(nth)
     }
 
+    /// The keyword of a letter, as people know it.
+    pub(super) fn keyword_of(&self, letter: u32) -> String {
+        let place = self.letters.get(letter as usize).copied().flatten();
+        let keyword = place.and_then(|place| self.mailbox.keywords.get(place as usize));
+        keyword.map_or_else(|| format!("unknown-{letter}"), |name| escape(name))
+    }
+
     fn flags_and_keywords(
         &self,
         nth: usize,

@@ -25,6 +25,7 @@
 
 mod base_name;
 mod coat;
+mod doubles;
 pub mod filename;
 mod folders;
 mod identity;

@@ -324,7 +324,7 @@ impl Opening<'_, '_> {
         (index, cached): (Option<&Index>, &[Cached]),
     ) -> Joined {
         listing.sort_by_base();
-        self.settle_doubles(listing);
+        self.settle_doubles(listing, (list, bytes), index);
         let mut joined = listing.join(list, bytes);
         let without_file = &mut joined.without_file;
         let told = (index, cached);
@@ -334,7 +334,7 @@ impl Opening<'_, '_> {
             let detail = format!("{} named twice", counted(joined.doubled, "file"));
             self.tell_at(&rules::UIDLIST_DUPLICATE, &path, detail);
         }
-        let is_empty = listing.len() == 0;
+        let is_empty = (0..listing.len()).all(|nth| listing.slot(nth).place == Place::New);
         let missing = (&joined.without_file[..], is_empty);
         self.tell_missing_files(missing, (list, bytes), index, &path);
         self.forget_reappeared(listing, index, &path);
@@ -438,60 +438,6 @@ impl Opening<'_, '_> {
             renumbered,
             unlisted: given.given + again + matched,
         }
-    }
-
-    /// One base name, two files: the same bytes are one message with the newer flags.
-    fn settle_doubles(&mut self, listing: &mut Listing) {
-        let (mut twins, mut gone) = (Vec::new(), Vec::new());
-        for run in listing.doubles() {
-            let first = run.start;
-            let kept = self.newest(listing, run.clone());
-            let mut names = Vec::new();
-            for nth in run {
-                names.push(escape(listing.name(nth)));
-                if nth == kept {
-                    continue;
-                }
-                if self.same_bytes(listing, kept, nth) {
-                    gone.push(nth);
-                } else {
-                    twins.push(nth);
-                }
-            }
-            let path = path_in(
-                self.folder,
-                listing.slot(first).place.name(),
-                listing.name(first),
-            );
-            self.tell_at(&rules::MAILDIR_DUPLICATE_NAME, path, names.join(", "));
-        }
-        listing.settle_doubles(&twins, &gone);
-        // The one that keeps its name stands first.
-        listing.sort_by_base();
-    }
-
-    /// Of several files in `cur/` the one that changed last; a file in `new/` is older than any.
-    fn newest(&self, listing: &Listing, run: std::ops::Range<usize>) -> usize {
-        let age = |nth: &usize| {
-            let slot = listing.slot(*nth);
-            let dir = self.dir.dir(slot.place.name()).ok();
-            let stat = dir.and_then(|dir| dir.stat(listing.name(*nth)).ok());
-            let changed = stat.map_or((0, 0), |stat| (stat.ctime, stat.ctime_nanos));
-            (slot.place == Place::Cur, changed)
-        };
-        let start = run.start;
-        run.max_by_key(age).unwrap_or(start)
-    }
-
-    fn same_bytes(&self, listing: &Listing, one: usize, other: usize) -> bool {
-        let digest = |nth: usize| {
-            let dir = self.dir.dir(listing.slot(nth).place.name()).ok()?;
-            let mut file = dir.file(listing.name(nth)).ok()?;
-            let mut hasher = blake3::Hasher::new();
-            hasher.update_reader(&mut file).ok()?;
-            Some(hasher.finalize())
-        };
-        digest(one).is_some_and(|one| Some(one) == digest(other))
     }
 }
 

@@ -3,7 +3,8 @@
 //! ```text
 //! cur, new or tmp is missing           it is made
 //! S= or W= in a name is wrong          the file gets the right name; UID, GUID and POP3 UIDL stay
-//! two files have one base name         of the same bytes the older name goes; other bytes get their own name
+//! two files have one base name         of the same bytes one name goes, and the flags that only it has are said; other
+//!                                      bytes get their own name                                   `doubles`
 //! a compressed message breaks off      what is left of it takes its place, without its coat       `salvage`
 //! uidlist damaged, or no longer right  a new one: sound lines keep their UIDs, all others get new ones
 //! uidlist or index: UIDVALIDITY wrong  a new one, with that of the other and of the list of mailboxes  `outvoted`
@@ -23,6 +24,7 @@
 
 mod cache;
 mod dates;
+mod doubles;
 mod index;
 mod letters;
 mod names;
@@ -30,6 +32,7 @@ mod rows;
 mod salvage;
 mod where_to;
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use bstr::BString;
@@ -67,6 +70,7 @@ pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Re
         unreadable,
         dates: None,
         torn_in: None,
+        taken: HashSet::new(),
     };
     if options.dates {
         repair.dates = Some(repair.look_at_dates()?);
@@ -93,6 +97,8 @@ struct Repair<'a> {
     dates: Option<dates::Dates>,
     /// The folder of the mailbox, once one of its messages is torn.
     torn_in: Option<Rc<Dir>>,
+    /// The base names in the mailbox, and those that its files get.
+    taken: HashSet<BString>,
 }
 
 /// What becomes of one message.
@@ -194,6 +200,7 @@ impl<'s> Repair<'s> {
         self.remove_doubles(&mailbox, folder);
         let (mut fates, mut scratch) = (Vec::new(), Vec::new());
         self.torn_in = None;
+        self.taken.clear();
         for at in 0..mailbox.len() {
             let fate = self.message(&mailbox, folder, at, &mut scratch)?;
             fates.push(fate);
@@ -271,18 +278,6 @@ impl<'s> Repair<'s> {
             }
         }
         Ok(())
-    }
-
-    /// Of several files with the same name and bytes the newest name stays.
-    fn remove_doubles(&mut self, mailbox: &MaildirMailbox<'_>, folder: &Folder) {
-        for (place, name) in &mailbox.listing.gone {
-            let about = About {
-                codes: vec![rules::MAILDIR_DUPLICATE_NAME.code],
-                ..About::in_mailbox(&mailbox.mailbox().name, "the same bytes have a newer name")
-            };
-            let (place, path) = self.at(folder, &[place.name().as_bytes(), name]);
-            self.plan.push_in(place, path, Act::Remove, about);
-        }
     }
 
     fn message(
@@ -372,9 +367,14 @@ impl<'s> Repair<'s> {
             codes.push(rules::MAILDIR_DUPLICATE_NAME.code);
             does.push("another message has the same base name".into());
             new = names::apart(&new, slot.uid);
+        } else if new != base && self.is_taken(mailbox, &new) {
+            does.push("another message has that base name".into());
         }
         if new == base && torn.is_none() {
             return Ok(fate);
+        }
+        if new != base {
+            new = self.take_name(mailbox, new, slot.uid);
         }
         let name = mailbox.listing.name(at);
         let whole = [new.as_slice(), &name[base.len()..]].concat();

@@ -22,12 +22,12 @@ fn read(path: &Path) -> Store {
 }
 
 /// As [`repaired_with`], and nothing is lost.
-fn repaired(account: &Maildir, test: &str) -> (Ran, Store) {
+pub fn repaired(account: &Maildir, test: &str) -> (Ran, Store) {
     repaired_with(0, account, test)
 }
 
 /// Repairs; then it is sound, a second repair has nothing to do, and a server gives the same UIDs.
-fn repaired_with(code: i32, account: &Maildir, test: &str) -> (Ran, Store) {
+pub fn repaired_with(code: i32, account: &Maildir, test: &str) -> (Ran, Store) {
     let ran = repair(account).exits(code);
     let before = tree(&account.source());
     let again = repair(account).exits(0);
