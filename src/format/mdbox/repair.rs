@@ -13,6 +13,8 @@
 //! Map UIDs and the map's UIDVALIDITY stay, so that a sound mailbox is not touched when the map is lost.
 
 mod copies;
+mod entries;
+mod indexes;
 mod mailboxes;
 mod map;
 mod orphans;
@@ -35,7 +37,7 @@ use crate::format::{Absent, OpenOptions, RepairOptions};
 use crate::report::Finding;
 use crate::report::catalogue::MDBOX_MAP_MISSING;
 
-use mailboxes::Mailbox;
+use entries::Mailbox;
 use map::NewMap;
 use storage::{Moved, Scanned};
 

@@ -9,7 +9,7 @@ use super::super::layout::file_name;
 use super::super::map::Place;
 use super::Repair;
 use super::copies::Like;
-use super::mailboxes::{Entry, Record, Wrote};
+use super::entries::{Entry, Record, Wrote};
 use crate::disk::plan::{About, Act, Path};
 use crate::error::Result;
 use crate::format::dbox::{Extent, FoundMessage, found_message, guid_128};

@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::super::mailbox::MdboxMailbox;
 use super::Repair;
-use super::mailboxes::{Entry, Mailbox, Record, Wrote};
+use super::entries::{Entry, Mailbox, Record, Wrote};
 use crate::error::Result;
 use crate::format::dbox::{Mails, Recall, follow_log, guid_128, lost_with, not_stored};
 use crate::format::dovecot_index::{Index, Part};
