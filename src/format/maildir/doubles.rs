@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::filename::info;
+use super::filename::{Info, info};
 use super::listing::{Listing, Place};
 use super::mailbox::{DIRTY, path_in};
 use super::opening::Opening;
@@ -71,12 +71,12 @@ impl Opening<'_, '_> {
         let known = known.and_then(|(index, uid)| Some((index, index.position(uid)?)));
         let age = |nth: &usize| {
             let (slot, name) = (listing.slot(*nth), listing.name(*nth));
-            let flags = info(name).flags;
+            let Info { flags, letters, .. } = info(name);
             let is_indexed = known.is_some_and(|(index, at)| knows_flags(index, at, flags));
             let dir = self.dir.dir(slot.place.name()).ok();
             let stat = dir.and_then(|dir| dir.stat(name).ok());
             let changed = stat.map_or((0, 0), |stat| (stat.ctime, stat.ctime_nanos));
-            let more = flags.bits().count_ones();
+            let more = flags.bits().count_ones() + letters.count_ones();
             (slot.place == Place::Cur, is_indexed, changed, more)
         };
         let start = run.start;

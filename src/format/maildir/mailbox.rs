@@ -432,6 +432,18 @@ impl<'a> MaildirMailbox<'a> {
         keyword.map_or_else(|| format!("unknown-{letter}"), |name| escape(name))
     }
 
+    /// True where the index has the keyword of a letter for the `nth` message.
+    pub(super) fn has_indexed(&self, nth: usize, letter: u32) -> bool {
+        let place = self.letters.get(letter as usize).copied().flatten();
+        let indexed = self.index.as_ref().zip(self.in_index(nth));
+        let bits = indexed.map(|(index, at)| index.keywords_of(at));
+        let mut known = bits.into_iter().flatten();
+        known.any(|bit| {
+            let known = self.indexed.get(bit as usize);
+            known.is_some_and(|known| Some(known.place) == place)
+        })
+    }
+
     fn flags_and_keywords(
         &self,
         nth: usize,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bstr::BString;
 
 use super::super::doubles::knows_flags;
-use super::super::filename::{base, info};
+use super::super::filename::{LETTERS, base, info};
 use super::super::folders::Folder;
 use super::super::mailbox::MaildirMailbox;
 use super::{Repair, names};
@@ -27,15 +27,18 @@ impl Repair<'_> {
         };
         for (place, name) in &listing.gone {
             let at = kept.get(base(name)).copied();
-            let flags = at.map(|at| (at, only_in(name, mailbox, at)));
-            let flags = flags.filter(|(_, flags)| !flags.is_empty());
-            let does = match &flags {
-                Some((_, flags)) => format!("the same bytes have a better name, without {flags}"),
+            let only = at.map(|at| (at, OnlyIn::of(name, mailbox, at)));
+            let only = only.filter(|(_, only)| !only.marks.is_empty());
+            let does = match &only {
+                Some((_, only)) => {
+                    format!("the same bytes have a better name, without {}", only.marks)
+                }
                 None => "the same bytes have a better name".into(),
             };
-            let is_in_doubt = |at: usize| !index_has_flags_of(mailbox, at);
-            let lost = flags.filter(|(at, _)| is_in_doubt(*at));
-            let lost = lost.map(|(at, flags)| format!("uid {}: perhaps {flags}", mailbox.uid(at)));
+            let lost = only.filter(|(_, only)| !only.are_of_the_past);
+            let lost = lost.map(|(at, OnlyIn { marks, .. })| {
+                format!("uid {}: perhaps {marks}", mailbox.uid(at))
+            });
             let about = About {
                 codes: vec![MAILDIR_DUPLICATE_NAME.code],
                 lost: lost.into_iter().collect(),
@@ -71,18 +74,26 @@ impl Repair<'_> {
     }
 }
 
-/// Flags and keywords that the name has, and that of the message has not.
-fn only_in(name: &[u8], mailbox: &MaildirMailbox<'_>, at: usize) -> String {
-    let (gone, kept) = (info(name), info(mailbox.listing.name(at)));
-    let flags = (gone.flags & !kept.flags).names().map(str::to_owned);
-    let letters = gone.letters & !kept.letters;
-    let letters = (0..32).filter(|letter| letters & (1 << letter) != 0);
-    let keywords = letters.map(|letter| mailbox.keyword_of(letter));
-    flags.chain(keywords).collect::<Vec<_>>().join(" ")
+/// Flags and keywords that only a name that goes has.
+struct OnlyIn {
+    marks: String,
+    /// The server's index has the flags of the name that stays, and none of these.
+    are_of_the_past: bool,
 }
 
-fn index_has_flags_of(mailbox: &MaildirMailbox<'_>, at: usize) -> bool {
-    let flags = info(mailbox.listing.name(at)).flags;
-    let index = mailbox.index.as_ref().zip(mailbox.in_index(at));
-    index.is_some_and(|(index, at)| knows_flags(index, at, flags))
+impl OnlyIn {
+    fn of(name: &[u8], mailbox: &MaildirMailbox<'_>, at: usize) -> Self {
+        let (gone, kept) = (info(name), info(mailbox.listing.name(at)));
+        let flags = (gone.flags & !kept.flags).names().map(str::to_owned);
+        let letters = gone.letters & !kept.letters;
+        let letters = (0..LETTERS).filter(|letter| letters & (1 << letter) != 0);
+        let keywords = letters.clone().map(|letter| mailbox.keyword_of(letter));
+        let index = mailbox.index.as_ref().zip(mailbox.in_index(at));
+        let is_known = index.is_some_and(|(index, at)| knows_flags(index, at, kept.flags));
+        let has_indexed = |letter| mailbox.has_indexed(at, letter);
+        Self {
+            marks: flags.chain(keywords).collect::<Vec<_>>().join(" "),
+            are_of_the_past: is_known && !letters.clone().any(has_indexed),
+        }
+    }
 }
