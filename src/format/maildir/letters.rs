@@ -4,7 +4,8 @@
 //! ```text
 //! uid 1  :2,Sc    index: Work               letter c has the same messages as Work, and no other
 //! uid 2  :2,bc    index: Junk Work          keyword has them: c is Work. So has b those of Junk
-//! uid 3  :2,de    index: $Label1 Later      d and e cannot be told from each other
+//! uid 3  :2,de    index: $Label1 Later      d and e stand together on every message: either way is right
+//! uid 4  :2,f     index: Old Lost           f stays without a name: it may be either, and only one is right
 //! ```
 //! The order of the index's names tells nothing. A server without dovecot-keywords gives letters in the order in
 //! which it meets the names, and shows wrong ones (seen with Dovecot 2.3.19).
@@ -23,6 +24,8 @@ pub(super) struct Letters {
     with_letter: [u32; LETTER_COUNT],
     /// By keyword: its messages, and those that have a letter too.
     with_keyword: Vec<(u32, [u32; LETTER_COUNT])>,
+    /// By letter: those that some message with it does not have.
+    without: [u32; LETTER_COUNT],
 }
 
 impl Letters {
@@ -33,6 +36,13 @@ impl Letters {
             names,
             with_keyword,
             ..Self::default()
+        }
+    }
+
+    /// A message with these letters, one a bit, whatever the index tells of it.
+    pub(super) fn note(&mut self, letters: u32) {
+        for letter in (0..LETTER_COUNT).filter(|letter| letters & (1 << letter) != 0) {
+            self.without[letter] |= !letters;
         }
     }
 
@@ -52,14 +62,27 @@ impl Letters {
         }
     }
 
-    /// The name of a letter, where it can be no other; `named` are the names of all letters that have one.
+    /// The name of a letter, where it can be no other, or any of several is right; `named` are the names of all
+    /// letters that have one.
     pub(super) fn name_of(&self, letter: usize, named: &[Option<BString>]) -> Option<&BString> {
-        let mut names = self.names_of(letter, named);
-        let name = names.next().filter(|_| names.next().is_none())?;
-        let is_unnamed = |other: usize| named.get(other).is_none_or(Option::is_none);
-        let mut others = (0..LETTER_COUNT).filter(|other| *other != letter && is_unnamed(*other));
-        let is_of_one = !others.any(|other| self.names_of(other, named).any(|it| it == name));
-        is_of_one.then_some(name)
+        let names: Vec<_> = self.names_of(letter, named).collect();
+        let peers = self.peers_of(letter, named);
+        let mask = peers.iter().fold(0, |mask, peer| mask | 1 << peer);
+        let are_together = peers.iter().all(|peer| self.without[*peer] & mask == 0);
+        let at = peers.iter().position(|peer| *peer == letter)?;
+        let is_told = peers.len() == names.len() && are_together;
+        names.get(at).copied().filter(|_| is_told)
+    }
+
+    /// Letters without a name that have the messages of this one, and it itself: they may have each other's names.
+    pub(super) fn peers_of(&self, letter: usize, named: &[Option<BString>]) -> Vec<usize> {
+        let Some(name) = self.names_of(letter, named).next() else {
+            return Vec::new();
+        };
+        let is_unnamed = |other: &usize| named.get(*other).is_none_or(Option::is_none);
+        let may_be = |other: &usize| self.names_of(*other, named).any(|it| it == name);
+        let all = (0..LETTER_COUNT).filter(is_unnamed);
+        all.filter(may_be).collect()
     }
 
     /// False where the index tells that a letter has another name than this.
@@ -113,7 +136,9 @@ mod tests {
         let mut letters = Letters::of(names.collect());
         for (of_name, keywords) in messages {
             let bits = of_name.bytes().map(|letter| 1 << (letter - b'a'));
-            letters.add(bits.sum(), keywords.iter().copied());
+            let bits = bits.sum();
+            letters.note(bits);
+            letters.add(bits, keywords.iter().copied());
         }
         letters
     }
@@ -134,15 +159,33 @@ mod tests {
     }
 
     #[test]
-    fn letters_that_are_always_together_are_not_told_apart() {
+    fn letters_that_are_together_everywhere_have_names_in_their_order() {
         let letters = letters(&["Work", "Junk"], &[("ab", &[0, 1]), ("", &[])]);
-        assert_eq!(told(&letters, &[]), [None, None, None]);
+        let wanted = [Some("Work".into()), Some("Junk".into()), None];
+        assert_eq!(told(&letters, &[]), wanted);
         let named = [Some("work".into())];
         let wanted = [None, Some("Junk".into()), None];
         assert_eq!(told(&letters, &named), wanted, "one of them is known");
         let (work, late) = ("Work".into(), "Late".into());
         assert!(letters.allow(B, &work, &[]));
         assert!(!letters.allow(B, &late, &[]), "the index has none such");
+    }
+
+    #[test]
+    fn letters_that_are_apart_on_a_message_that_the_index_does_not_tell_are_not_told() {
+        let mut letters = letters(&["Work", "Junk"], &[("ab", &[0, 1])]);
+        letters.note(0b011);
+        assert_eq!(told(&letters, &[])[A], Some("Work".into()));
+        letters.note(0b110);
+        assert_eq!(told(&letters, &[]), [None, None, None]);
+    }
+
+    #[test]
+    fn more_names_than_letters_are_not_told_apart() {
+        let of_two = letters(&["Work", "Junk", "Old"], &[("ab", &[0, 1, 2])]);
+        assert_eq!(told(&of_two, &[]), [None, None, None]);
+        let of_three = letters(&["Work", "Junk"], &[("abc", &[0, 1])]);
+        assert_eq!(told(&of_three, &[]), [None, None, None]);
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(super) struct MaildirMailbox<'a> {
     indexed: Vec<IndexedKeyword>,
     pub(super) named: Named,
     /// The names of letters that the index alone tells.
-    pub(super) deduced: BTreeMap<u32, BString>,
+    pub(super) deduced: BTreeMap<u32, Deduced>,
     table: Table,
     pub(super) index: Option<Index>,
     /// What the server's cache tells, by place in the index.
@@ -202,6 +202,7 @@ impl<'a> MaildirMailbox<'a> {
         let mut letters = Letters::of(index.keyword_names());
         for nth in 0..self.listing.len() {
             let info = info(self.listing.name(nth));
+            letters.note(info.letters);
             let Some(at) = self.in_index(nth) else {
                 continue;
             };
@@ -219,8 +220,13 @@ impl<'a> MaildirMailbox<'a> {
             return;
         }
         let letters = self.indexed_letters();
-        let name = |letter: &u32| letters.name_of(*letter as usize, &self.named.letters);
-        let told = { unnamed.iter() }.filter_map(|letter| Some((*letter, name(letter)?.clone())));
+        let named = &self.named.letters;
+        let told = unnamed.iter().filter_map(|letter| {
+            let place = *letter as usize;
+            let name = letters.name_of(place, named)?.clone();
+            let has_peers = letters.peers_of(place, named).len() > 1;
+            Some((*letter, Deduced { name, has_peers }))
+        });
         self.deduced = told.collect();
     }
 
@@ -230,7 +236,7 @@ impl<'a> MaildirMailbox<'a> {
         let unnamed: Vec<_> = self.unnamed_letters().collect();
         for letter in 0..LETTERS {
             let name = self.named.letters.get(letter as usize).cloned().flatten();
-            let name = name.or_else(|| self.deduced.get(&letter).cloned());
+            let name = name.or_else(|| self.deduced.get(&letter).map(|told| told.name.clone()));
             let made_up = || BString::from(format!("unknown-{letter}"));
             let name = name.or_else(|| unnamed.contains(&letter).then(made_up));
             self.letters.push(name.map(|name| self.table.place(&name)));
@@ -247,7 +253,7 @@ impl<'a> MaildirMailbox<'a> {
         self.mailbox.keywords.clone_from(&self.table.names);
         for letter in unnamed {
             let detail = match self.deduced.get(&letter) {
-                Some(name) => format!("letter {}", letter_is(letter, name, INDEX)),
+                Some(told) => format!("letter {}", told.of(letter)),
                 None => self.store.propose_keyword(letter),
             };
             found(self.at_mailbox(&rules::MAILDIR_KEYWORD_UNNAMED, detail));
@@ -493,6 +499,26 @@ impl<'a> MaildirMailbox<'a> {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         notes.add(message, self.store.now, stat.links, codec);
         notes.add_arrival(made_at(self.listing.base(nth)));
+    }
+}
+
+/// The name of a letter that the index tells.
+#[derive(Debug)]
+pub(super) struct Deduced {
+    pub(super) name: BString,
+    /// Other letters have the same messages.
+    has_peers: bool,
+}
+
+impl Deduced {
+    /// What is told of the letter.
+    pub(super) fn of(&self, letter: u32) -> String {
+        let told = letter_is(letter, &self.name, INDEX);
+        if self.has_peers {
+            format!("{told} of letters that stand on the same messages everywhere")
+        } else {
+            told
+        }
     }
 }
 

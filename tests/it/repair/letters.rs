@@ -134,17 +134,45 @@ fn what_has_no_list_of_keywords_is_converted_with_the_names_that_the_index_tells
     assert_eq!(labels_of(&Store::sdbox(&target)), whole);
 }
 
+/// Five messages, of which a server gave some two labels or three; then its list of keywords was lost.
+fn labelled(server: &Server, labels: &[(&str, &str)]) -> Damaged {
+    let account = Maildir::five_and_one();
+    let dovecot = server.serve("maildir", account.source());
+    for (uid, labels) in labels {
+        dovecot.ask(&["flags", "add", labels, "mailbox", "INBOX", "uid", uid]);
+    }
+    fs::remove_file(dovecot.mail().join(LIST)).unwrap();
+    Damaged::new("maildir", |store| copy(&dovecot.mail(), store))
+}
+
+#[test]
+fn letters_that_stand_on_the_same_messages_everywhere_have_names_in_the_order_of_the_index() {
+    let Some(server) = Server::here("letters_that_stand_on_the_same_messages") else {
+        return;
+    };
+    let damaged = labelled(&server, &[("2", "One Two"), ("4", "One Two")]);
+    let ran = damaged.repair().exits(0);
+    let says = "letter b is Two, as dovecot.index tells of letters that stand on the same messages everywhere";
+    assert!(said(&ran).ends_with(says), "{ran}");
+    assert_eq!(fs::read(damaged.at(LIST)).unwrap(), b"0 One\n1 Two\n");
+    let dovecot = server.serve("maildir", damaged.store());
+    let shown = told(&dovecot);
+    let both = ["INBOX 2 [\"One\", \"Two\"]", "INBOX 4 [\"One\", \"Two\"]"];
+    for labels in both {
+        assert!(shown.contains(&labels.to_owned()), "{shown:?}");
+    }
+    dovecot.assert_silent();
+    damaged.is_not_touched();
+}
+
 #[test]
 fn letters_that_nothing_tells_apart_are_left_for_a_person() {
     let Some(server) = Server::here("letters_that_nothing_tells_apart") else {
         return;
     };
-    let account = Maildir::five_and_one();
-    let dovecot = server.serve("maildir", account.source());
-    let flags = ["flags", "add", "One Two", "mailbox", "INBOX", "uid", "2"];
-    dovecot.ask(&flags);
-    fs::remove_file(dovecot.mail().join(LIST)).unwrap();
-    let damaged = Damaged::new("maildir", |store| copy(&dovecot.mail(), store));
+    let damaged = labelled(&server, &[("2", "One Two")]);
+    let alone = damaged.at("cur").join(format!("{}:2,Sa", name(6)));
+    fs::write(&alone, mail("the index does not know it")).unwrap();
     for _ in 0..2 {
         let ran = damaged.repair().exits(1);
         assert_eq!(mended(&ran), [""; 0], "{ran}");

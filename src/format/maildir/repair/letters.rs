@@ -57,9 +57,9 @@ impl Repair<'_> {
         letters: &mut [Option<BString>],
     ) -> Vec<String> {
         let mut told = Vec::new();
-        for (letter, name) in &mailbox.deduced {
-            told.push(letter_is(*letter, name, INDEX));
-            letters[*letter as usize] = Some(name.clone());
+        for (letter, deduced) in &mailbox.deduced {
+            told.push(deduced.of(*letter));
+            letters[*letter as usize] = Some(deduced.name.clone());
         }
         if told.len() == unnamed.len() {
             return told;
