@@ -9,7 +9,6 @@ use super::super::letters::is_named;
 use super::super::mailbox::{MaildirMailbox, letter_is};
 use super::{Repair, rows};
 use crate::disk::plan::{About, Act};
-use crate::format::dovecot_index::INDEX;
 use crate::report::catalogue::{MAILDIR_KEYWORD_UNNAMED, MAILDIR_KEYWORDS_BROKEN};
 use crate::report::counted;
 use crate::store::MailboxSource;
