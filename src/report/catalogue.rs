@@ -321,6 +321,9 @@ rules! {
         "file names use a keyword letter that dovecot-keywords does not name; it has the name that the index tells for sure, else it becomes unknown-N as in Dovecot",
         "run repair, which takes the name that the index tells or the account's other folders agree on; else add the missing line to dovecot-keywords",
         "repair" => "add the missing line to dovecot-keywords";
+    MAILDIR_KEYWORD_NAME = "maildir.keyword-name", Warning,
+        "dovecot-keywords gives a letter another name than the server's index has on the same messages; one of the two was damaged, and the list's is what a server shows",
+        "ask the user which label is right; where it is the index's, put that name into dovecot-keywords";
     MAILDIR_KEYWORD_CASE = "maildir.keyword-case", Warning,
         "two keywords differ only in case, which IMAP does not tell apart; they become one",
         "nothing";

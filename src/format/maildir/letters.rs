@@ -85,6 +85,45 @@ impl Letters {
         all.filter(may_be).collect()
     }
 
+    /// Letters that have another name in the list than in the index, and that one.
+    pub(super) fn contradicted(&self, named: &[Option<BString>]) -> Vec<(usize, &BString)> {
+        let told = (0..LETTER_COUNT).filter_map(|letter| {
+            let name = named.get(letter)?.as_ref()?;
+            let mut names = self.names_of(letter, &[]);
+            let told = names.next().filter(|_| names.next().is_none())?;
+            (!told.eq_ignore_ascii_case(name)).then_some((letter, told))
+        });
+        let mut told: Vec<_> = told.collect();
+        loop {
+            let before = told.clone();
+            told.retain(|(letter, name)| self.is_sure((*letter, name), named, &before));
+            if told.len() == before.len() {
+                return told;
+            }
+        }
+    }
+
+    /// No letter has the name that the index tells, and no keyword of the index that of the list; or two letters have
+    /// each other's names, on more than two messages. An index that only lags behind tells neither.
+    fn is_sure(
+        &self,
+        (letter, told): (usize, &BString),
+        named: &[Option<BString>],
+        all: &[(usize, &BString)],
+    ) -> bool {
+        let is = |one: &BString, other: &Option<BString>| {
+            { other.as_ref() }.is_some_and(|other| other.eq_ignore_ascii_case(one))
+        };
+        let own = &named[letter];
+        match named.iter().position(|name| is(told, name)) {
+            None => !self.names.iter().any(|name| is(name, own)),
+            Some(other) => {
+                let is_swapped = all.iter().any(|(at, told)| *at == other && is(told, own));
+                is_swapped && self.with_letter[letter] + self.with_letter[other] > 2
+            }
+        }
+    }
+
     /// False where the index tells that a letter has another name than this.
     pub(super) fn allow(&self, letter: usize, name: &BString, named: &[Option<BString>]) -> bool {
         let mut told = self.names_of(letter, named).peekable();
@@ -195,6 +234,42 @@ mod tests {
         assert!(!letters.allow(A, &"Work".into(), &[]));
         assert!(letters.allow(A, &"Late".into(), &[]));
         assert!(!letters.allow(C, &"work".into(), &[]));
+    }
+
+    /// The letters of which list and index have other names.
+    fn contradicted(letters: &Letters, list: &[&str]) -> Vec<(usize, String)> {
+        let list = list.iter().map(|name| Some(BString::from(*name)));
+        let told = letters.contradicted(&list.collect::<Vec<_>>());
+        let told = told.into_iter();
+        told.map(|(letter, name)| (letter, name.to_string()))
+            .collect()
+    }
+
+    #[test]
+    fn a_name_that_list_or_index_alone_have_is_a_contradiction() {
+        let letters = letters(&["Work", "Junk"], &[("a", &[0]), ("b", &[1])]);
+        assert_eq!(contradicted(&letters, &["work", "Junk"]), []);
+        let wanted = [(A, "Work".to_owned())];
+        assert_eq!(contradicted(&letters, &["4ork", "Junk"]), wanted);
+    }
+
+    #[test]
+    fn two_names_that_are_swapped_are_a_contradiction_over_a_few_messages() {
+        let few = letters(&["Work", "Junk"], &[("a", &[0]), ("b", &[1])]);
+        assert_eq!(contradicted(&few, &["Junk", "Work"]), []);
+        let more = [("a", &[0][..]), ("b", &[1]), ("b", &[1])];
+        let letters = letters(&["Work", "Junk"], &more);
+        let wanted = [(A, "Work".to_owned()), (B, "Junk".to_owned())];
+        assert_eq!(contradicted(&letters, &["Junk", "Work"]), wanted);
+    }
+
+    #[test]
+    fn an_index_that_lags_behind_is_no_contradiction() {
+        let relabelled = letters(&["Work", "Junk"], &[("b", &[0]), ("b", &[0])]);
+        assert_eq!(contradicted(&relabelled, &["Work", "Junk"]), []);
+        assert_eq!(contradicted(&relabelled, &["Work", "New"]), []);
+        let with_more = letters(&["Work"], &[("ab", &[0])]);
+        assert_eq!(contradicted(&with_more, &["Work", "New"]), []);
     }
 
     #[test]

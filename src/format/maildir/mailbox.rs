@@ -22,7 +22,7 @@ use crate::digest::Facts;
 use crate::disk::{Dir, File, Kind, Stat};
 use crate::error::{Error, Result};
 use crate::format::compress::{self, Codec};
-use crate::format::dovecot_index::{INDEX, Index};
+use crate::format::dovecot_index::{INDEX, Index, Origin};
 use crate::format::{names, side_files};
 use crate::model::{Flags, Mailbox, MailboxGuid, MailboxName, Message, Uid, UidValidity};
 use crate::report::catalogue as rules;
@@ -258,6 +258,7 @@ impl<'a> MaildirMailbox<'a> {
             };
             found(self.at_mailbox(&rules::MAILDIR_KEYWORD_UNNAMED, detail));
         }
+        self.tell_contradictions(found);
         if self.named.broken > 0 {
             let detail = counted(self.named.broken, "line");
             found(self.at_mailbox(&rules::MAILDIR_KEYWORDS_BROKEN, detail));
@@ -265,6 +266,28 @@ impl<'a> MaildirMailbox<'a> {
         for name in &self.named.doubled {
             let detail = format!("{} is there already", escape(name));
             found(self.at_mailbox(&rules::MAILDIR_KEYWORD_CASE, detail));
+        }
+    }
+
+    /// Names of letters that list and index have in different ways.
+    fn tell_contradictions(&self, found: Found<'_>) {
+        let is_whole = |index: &&Index| index.unread.is_empty() && index.origin == Origin::Index;
+        let has_keywords = { self.index.as_ref() }
+            .filter(is_whole)
+            .is_some_and(|index| !index.keyword_names().is_empty());
+        if !has_keywords || !self.named.has_list {
+            return;
+        }
+        let letters = self.indexed_letters();
+        for (letter, told) in letters.contradicted(&self.named.letters) {
+            let own = self.named.letters[letter].as_ref();
+            let own = own.map_or_else(String::new, |name| escape(name));
+            let letter = u32::try_from(letter).unwrap_or(LETTERS);
+            let detail = format!(
+                "letter {}; the list says {own}",
+                letter_is(letter, told, INDEX)
+            );
+            found(self.at_mailbox(&rules::MAILDIR_KEYWORD_NAME, detail));
         }
     }
 

@@ -123,6 +123,7 @@ const LEFT: &[&str] = &[
     "maildir.foreign-info",
     "maildir.extra-fields",
     "maildir.keyword-case",
+    "maildir.keyword-name",
     "maildir.hard-link",
     "maildir.vanished",
     "maildir.inbox-folder",

@@ -187,6 +187,91 @@ fn letters_that_nothing_tells_apart_are_left_for_a_person() {
     assert_eq!(left.len(), 1, "the index has no Three: {ran}");
 }
 
+/// What is told of names that list and index have in different ways.
+fn contradictions(damaged: &Damaged) -> Vec<String> {
+    let found = damaged.inspect();
+    let found = found.findings("maildir.keyword-name");
+    let details = found
+        .iter()
+        .map(|it| it["detail"].as_str().unwrap().to_owned());
+    details.collect()
+}
+
+#[test]
+fn a_wrong_name_in_the_list_is_told_where_the_index_has_the_right_one() {
+    let damaged = Damaged::sample("maildir");
+    changed(&damaged.at(LIST), |list| {
+        let label = list.windows(7).position(|it| it == b"$Label1").unwrap();
+        list[label] = b'4';
+    });
+    let told = "letter d is $Label1, as dovecot.index tells; the list says 4Label1";
+    assert_eq!(contradictions(&damaged), [told]);
+    let before = fs::read(damaged.at(LIST)).unwrap();
+    damaged.repair().exits(0);
+    assert_eq!(
+        fs::read(damaged.at(LIST)).unwrap(),
+        before,
+        "left for a person"
+    );
+}
+
+#[test]
+fn two_names_of_the_list_that_are_swapped_are_told() {
+    let damaged = Damaged::sample("maildir");
+    fs::write(
+        damaged.at(LIST),
+        "0 Junk\n1 $Forwarded\n2 Work\n3 $Label1\n4 $MDNSent\n",
+    )
+    .unwrap();
+    let told = [
+        "letter a is $Forwarded, as dovecot.index tells; the list says Junk",
+        "letter b is Junk, as dovecot.index tells; the list says $Forwarded",
+    ];
+    assert_eq!(contradictions(&damaged), told);
+}
+
+#[test]
+fn an_index_that_is_behind_the_file_names_contradicts_no_name() {
+    let Some(server) = Server::here("an_index_that_is_behind_the_file_names") else {
+        return;
+    };
+    let account = Maildir::five_and_one();
+    let dovecot = server.serve("maildir", account.source());
+    let flags = |how: &str, uids: &str, labels: &str| {
+        dovecot.ask(&["flags", how, labels, "mailbox", "INBOX", "uid", uids]);
+    };
+    flags("add", "1:3", "Old");
+    flags("add", "4:5", "Work Later");
+    let mut indexes = vec![index_of(&dovecot)];
+    for (how, uids, labels) in [
+        ("add", "1:3", "New"),
+        ("remove", "1:3", "Old"),
+        ("add", "1:3", "Work"),
+        ("remove", "4:5", "Work"),
+        ("add", "1:5", "Late \\Flagged"),
+        ("remove", "1:2", "New Work Late"),
+    ] {
+        flags(how, uids, labels);
+        indexes.push(index_of(&dovecot));
+        for index in &indexes {
+            let damaged = Damaged::left_by(&dovecot, "maildir");
+            for (name, content) in index {
+                fs::remove_file(damaged.at(name)).ok();
+                fs::write(damaged.at(name), content).unwrap();
+            }
+            assert_eq!(contradictions(&damaged), [""; 0], "{how} {uids} {labels}");
+        }
+    }
+}
+
+/// The files of the INBOX's index, as they are now.
+fn index_of(dovecot: &Dovecot) -> Vec<(&'static str, Vec<u8>)> {
+    let files = ["dovecot.index", "dovecot.index.log", "dovecot.index.cache"];
+    let files = files.into_iter();
+    let files = files.filter_map(|name| Some((name, fs::read(dovecot.mail().join(name)).ok()?)));
+    files.collect()
+}
+
 #[test]
 fn letters_without_list_and_index_are_left_for_a_person() {
     let account =
