@@ -13,6 +13,8 @@
 use bstr::BString;
 
 use super::filename::LETTERS;
+use crate::format::dovecot_index::INDEX;
+use crate::report::escape;
 
 const LETTER_COUNT: usize = LETTERS as usize;
 
@@ -159,6 +161,32 @@ pub(super) fn is_named(named: &[Option<BString>], name: &[u8]) -> bool {
 fn is_made_up(name: &[u8]) -> bool {
     let number = name.strip_prefix(b"unknown-");
     number.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
+}
+
+/// The name of a letter that the index tells.
+#[derive(Debug)]
+pub(super) struct Deduced {
+    pub(super) name: BString,
+    /// Other letters have the same messages.
+    pub(super) has_peers: bool,
+}
+
+impl Deduced {
+    /// What is told of the letter.
+    pub(super) fn of(&self, letter: u32) -> String {
+        let told = letter_is(letter, &self.name, INDEX);
+        if self.has_peers {
+            format!("{told} of letters that stand on the same messages everywhere")
+        } else {
+            told
+        }
+    }
+}
+
+/// The name of a letter, and who tells it.
+pub(super) fn letter_is(letter: u32, name: &BString, told_by: &str) -> String {
+    let letter = char::from_u32(u32::from(b'a') + letter).unwrap_or('?');
+    format!("{letter} is {}, as {told_by} tells", escape(name))
 }
 
 #[cfg(test)]
