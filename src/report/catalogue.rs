@@ -589,7 +589,7 @@ rules! {
         "restore dovecot.index from a backup, or run repair",
         "repair" => "restore dovecot.index from a backup";
     MDBOX_ORPHAN = "mdbox.orphan", Error,
-        "stored messages belong to no mailbox although the map counts one, as where an index or a mailbox folder is lost; they are not carried",
+        "stored messages belong to no mailbox, and nothing tells that they were expunged: an index, a mailbox folder or the map is lost, or older than they are; they are not carried",
         "restore the mailbox's folder or its index from a backup; repair --recover-orphans takes the messages in",
         "repair --recover-orphans" => "restore the mailbox's folder or its index from a backup";
     MDBOX_REFCOUNT = "mdbox.refcount", Warning,

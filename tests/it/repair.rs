@@ -25,6 +25,7 @@ mod indexes; // of a Maildir, and the server's list of mailboxes
 mod letters; // of keywords, and who names them
 mod maildir; // what stands in names and lists
 mod mdbox; // many messages a file, and a map
+mod older; // a backup that was laid over a store
 mod outvoted; // one of three that tell the UIDVALIDITY is wrong
 mod outvoted_dbox; // the same in a dbox that a conversion made
 mod places; // accounts that lie in several places, and where what is replaced is kept

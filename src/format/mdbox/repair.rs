@@ -83,6 +83,7 @@ pub(super) fn plan(root: &Dir, open: &OpenOptions, options: RepairOptions) -> Re
     repair.name_messages();
     repair.name_the_rest();
     repair.free_copies();
+    repair.name_the_newer();
     repair.take_in_orphans()?;
     repair.write_storage()?;
     repair.write_map()?;

@@ -60,6 +60,14 @@ impl Scan {
         self.by_guid.get(guid).copied()
     }
 
+    /// Messages whose GUIDs no file up to this one has.
+    pub(super) fn only_above(&self, file_id: u32) -> impl Iterator<Item = Place> + '_ {
+        let mut places: Vec<_> = self.by_guid.values().copied().collect();
+        places.retain(|place| place.file_id > file_id);
+        places.sort_unstable_by_key(|place| (place.file_id, place.at));
+        places.into_iter()
+    }
+
     /// The message that begins at file and offset, if one does.
     pub(super) fn message_at(&self, at: (u32, u64)) -> Option<(Place, [u8; 16])> {
         self.by_place.get(&at).copied()

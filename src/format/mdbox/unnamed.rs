@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::fields;
 use super::made;
-use super::map::Place;
+use super::map::{Map, Place};
 use super::read::Mdbox;
 use crate::format::dbox::{casts_doubt, indexed_guid};
 use crate::format::dovecot_index::Index;
@@ -85,6 +85,11 @@ impl Named {
         mapped.is_some_and(|(_, refs)| refs.is_some())
     }
 
+    /// True where every index names all that its mailbox has.
+    fn are_all(&self) -> bool {
+        self.in_doubt.is_empty()
+    }
+
     /// True for the only mailbox whose index may not name all that it has.
     fn is_only_one_in_doubt(&self, nth: usize) -> bool {
         self.in_doubt.iter().eq([&nth])
@@ -153,6 +158,23 @@ impl Mdbox {
             unnamed.extend(self.came_from_others(nth));
         }
         unnamed
+    }
+
+    /// Messages in files that are newer than the map, where all indexes are right and none names them: an older map
+    /// and older indexes were put in the place of those that did.
+    pub(super) fn newer_than_the_map(&self) -> Vec<Place> {
+        let highest = self.storage.map.as_ref().map(Map::highest_file_id);
+        let files = self.storage.files().unwrap_or_default();
+        let Some(highest) = highest.filter(|highest| files.iter().any(|id| id > highest)) else {
+            return Vec::new();
+        };
+        let named = self.named();
+        if !named.are_all() || self.tree.is_partly_hidden {
+            return Vec::new();
+        }
+        let newer = self.storage.scan().only_above(highest);
+        let is_unnamed = |place: &Place| named.is_unnamed((place.file_id, place.at));
+        newer.filter(is_unnamed).collect()
     }
 
     /// True where the map counts the message at a place more often than the indexes name it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bstr::BString;
 
 use super::super::layout::file_name;
-use super::super::map::Place;
+use super::super::map::{Map, Place};
 use super::Repair;
 use super::copies::Like;
 use super::entries::{Entry, Record, Wrote};
@@ -19,6 +19,25 @@ use crate::report::catalogue::MDBOX_ORPHAN;
 use crate::report::counted;
 
 impl Repair<'_> {
+    /// What came after the map was written, and no mailbox has, is not to be thrown away by a purge.
+    pub(super) fn name_the_newer(&mut self) {
+        let Some(highest) = self.store.storage.map.as_ref().map(Map::highest_file_id) else {
+            return;
+        };
+        let held = self.held().into_iter();
+        let newer: Vec<_> = held.filter(|(place, _)| place.file_id > highest).collect();
+        if newer.is_empty() || self.is_partly_hidden {
+            return;
+        }
+        let mut kept = self.kept();
+        for (place, guid) in newer {
+            let is_new = |like: &Like| matches!(like, Like::None | Like::Other(..));
+            if !kept.has(place) && is_new(&kept.look(self, &guid, place)) {
+                self.map.enter(self.map.next(), place, 1);
+            }
+        }
+    }
+
     /// Names all orphans in a new mailbox.
     pub(super) fn take_in_orphans(&mut self) -> Result<()> {
         if !self.options.recover_orphans || self.is_partly_hidden {

@@ -1,0 +1,74 @@
+//! A backup that was laid over a store, or a part of one: what is newer is not lost in silence.
+
+use serde_json::json;
+
+use super::{Damaged, mended};
+use crate::harness::dovecot::{Dovecot, Server};
+use crate::harness::maildir::scratch;
+use crate::harness::tree::copy;
+
+fn deliver(dovecot: &Dovecot, subjects: &[&str]) {
+    for subject in subjects {
+        let message = format!("From: a@b.example\nSubject: {subject}\n\ntext of {subject}\n");
+        dovecot.deliver("INBOX", message.as_bytes());
+    }
+}
+
+/// An mdbox whose messages a purge moved to another file after the backup, before one more came.
+fn laid_over(server: &Server) -> Damaged {
+    let dovecot = server.serve("mdbox", scratch().path());
+    deliver(&dovecot, &["one", "two", "three"]);
+    let backup = scratch();
+    copy(&dovecot.mail(), &backup.path().join("mail"));
+    dovecot.ask(&["expunge", "mailbox", "INBOX", "uid", "1"]);
+    dovecot.ask(&["purge"]);
+    deliver(&dovecot, &["four"]);
+    let damaged = Damaged::left_by(&dovecot, "mdbox");
+    copy(&backup.path().join("mail/."), &damaged.store());
+    damaged
+}
+
+#[test]
+fn a_message_that_came_after_the_map_was_written_is_an_orphan_until_it_is_taken_in() {
+    let Some(server) = Server::here("a_message_that_came_after_the_map_was_written") else {
+        return;
+    };
+    let damaged = laid_over(&server);
+    let detail = "1 stored message that came after the map was written, the first in m.2 at byte ";
+    let found = damaged.inspect().exits(1);
+    let orphans = found.findings("mdbox.orphan");
+    assert!(
+        orphans[0]["detail"].as_str().unwrap().starts_with(detail),
+        "{found}"
+    );
+    for _ in 0..2 {
+        let ran = damaged.repair().exits(1);
+        ran.says("mdbox.orphan", &json!({"severity": "error"}));
+        assert_eq!(ran.mailbox("INBOX")["messages"], 3, "{ran}");
+    }
+    let ran = damaged.run("repair", &["--offline", "--recover-orphans"]);
+    assert_eq!(mended(&ran.exits(0)), ["mdbox.orphan"]);
+    let whole = damaged.inspect().exits(0);
+    assert_eq!(whole.mailbox("Recovered")["messages"], 1, "{whole}");
+    let dovecot = server.serve("mdbox", damaged.store());
+    let query = ["fetch", "hdr.subject", "mailbox", "Recovered", "all"];
+    let recovered = String::from_utf8(dovecot.ask(&query)).unwrap();
+    assert!(recovered.contains("four"), "{recovered}");
+    dovecot.assert_silent();
+}
+
+#[test]
+fn copies_that_a_purge_has_made_before_the_map_was_written_are_no_orphans() {
+    let Some(server) = Server::here("copies_that_a_purge_has_made") else {
+        return;
+    };
+    let dovecot = server.serve("mdbox", scratch().path());
+    deliver(&dovecot, &["one", "two"]);
+    let damaged = Damaged::left_by(&dovecot, "mdbox");
+    let file = |name: &str| damaged.at("storage").join(name);
+    std::fs::copy(file("m.1"), file("m.2")).unwrap();
+    let found = damaged.inspect().exits(0);
+    assert_eq!(found.findings("mdbox.orphan").len(), 0, "{found}");
+    assert_eq!(found.findings("mdbox.stray").len(), 1, "{found}");
+    damaged.is_not_touched();
+}
