@@ -73,6 +73,7 @@ static BEFORE_A_SERVER: &[&Rule] = &[
     &INDEX_INDEXID,
     &INDEX_LOG_GAP,
     &INDEX_UIDVALIDITY_WRONG,
+    &DBOX_NEWER,
     &MAILDIR_INDEX_UIDVALIDITY,
     &UIDLIST_UIDVALIDITY,
     &MDBOX_MAP_MISSING,
@@ -516,6 +517,10 @@ rules! {
         "a message file is in no index, though the index is sound; Dovecot would bring it back at the next resync",
         "look at it; repair --recover-orphans takes it in",
         "repair --recover-orphans" => "look at it";
+    DBOX_NEWER = "dbox.newer", Error,
+        "the index of an sdbox mailbox has a UIDNEXT that a message file already has: it is older than the file, and changes that came last are missing in it; a server fails to save the message that gets this UID",
+        "restore dovecot.index and its log from a backup; else repair sets UIDNEXT above the file, before a server opens the store",
+        "repair" => "restore dovecot.index and its log from a backup";
     DBOX_RECOVERED = "dbox.recovered", Error,
         "the index is damaged and does not know messages that are there; they are carried without flags, those of an sdbox with the UIDs of their file names, those of an mdbox with new ones",
         "look whether expunged messages came back; restore dovecot.index from a backup for the flags, or run repair",

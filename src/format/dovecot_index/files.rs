@@ -29,6 +29,7 @@ pub fn mended_by_a_new_index(rule: &'static Rule) -> bool {
         &rules::INDEX_MISSING,
         &rules::INDEX_UIDVALIDITY,
         &rules::INDEX_UIDVALIDITY_WRONG,
+        &rules::DBOX_NEWER,
         &rules::DBOX_RECOVERED,
         &rules::DBOX_GUID,
     ];

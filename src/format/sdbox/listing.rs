@@ -5,6 +5,7 @@
 //!   3       3       a message
 //!   4               lost: said when it is opened
 //!           5       orphan: said; carried only where the index cannot be trusted
+//!         UIDNEXT   the same; and the index is older than it
 //! ```
 
 use super::layout::{HEADER, file_name, uid_of};
@@ -13,7 +14,7 @@ use crate::error::Result;
 use crate::format::dbox::Mails;
 use crate::format::dovecot_index::{Index, Origin};
 use crate::report::catalogue::{
-    DBOX_ALT, DBOX_LOST, DBOX_ORPHAN, DBOX_RECOVERED, DBOX_STRAY, INDEX_MISSING,
+    DBOX_ALT, DBOX_LOST, DBOX_NEWER, DBOX_ORPHAN, DBOX_RECOVERED, DBOX_STRAY, INDEX_MISSING,
 };
 use crate::report::{Finding, counted};
 use crate::store::Found;
@@ -119,8 +120,14 @@ pub(super) fn compare(
     let orphans: Vec<u32> = files.iter().filter(unknown).copied().collect();
     let lost = |uid: &u32| files.binary_search(uid).is_err();
     if !in_doubt && !index.uids.iter().any(lost) {
+        let newest = orphans.last().copied();
         for uid in orphans {
             found(Finding::new(&DBOX_ORPHAN, "not in the index").path(file_name(uid)));
+        }
+        if let Some(newest) = newest.filter(|newest| *newest >= index.next_uid) {
+            let detail = format!("UIDNEXT is {}", index.next_uid);
+            found(Finding::new(&DBOX_NEWER, detail).path(file_name(newest)));
+            index.next_uid = newest.saturating_add(1);
         }
     } else if let Some(first) = orphans.first() {
         let count = counted(orphans.len() as u64, "message");

@@ -80,6 +80,7 @@ const WITHOUT_SAMPLE: &[&str] = &[
     "maildir.index-uidvalidity", // the same
     "index.uidvalidity-wrong", // the same
     "index.elsewhere", // a place that is not named: tests/it/dovecot_reads/places.rs
+    "dbox.newer",    // an older index: tests/it/repair/older.rs
     "account.repair-begun", // a repair that was cut off: tests/it/repair/steps.rs
 ];
 

@@ -72,3 +72,33 @@ fn copies_that_a_purge_has_made_before_the_map_was_written_are_no_orphans() {
     assert_eq!(found.findings("mdbox.stray").len(), 1, "{found}");
     damaged.is_not_touched();
 }
+
+#[test]
+fn above_a_file_from_uidnext_on_the_next_message_is_saved_without_a_word() {
+    let Some(server) = Server::here("above_a_file_from_uidnext_on") else {
+        return;
+    };
+    let dovecot = server.serve("sdbox", scratch().path());
+    deliver(&dovecot, &["one", "two"]);
+    let log = dovecot
+        .mail()
+        .join("mailboxes/INBOX/dbox-Mails/dovecot.index.log");
+    let older = std::fs::read(&log).unwrap();
+    deliver(&dovecot, &["three"]);
+    let damaged = Damaged::left_by(&dovecot, "sdbox");
+    std::fs::write(damaged.mails("INBOX", "dovecot.index.log"), older).unwrap();
+
+    let found = damaged.inspect().exits(1);
+    let told = json!({"mailbox": "INBOX", "detail": "UIDNEXT is 3"});
+    found.says("dbox.newer", &told);
+    let ran = damaged.repair();
+    assert_eq!(mended(&ran), ["dbox.newer"], "{ran}");
+    let left = damaged.inspect().exits(0);
+    assert_eq!(left.mailbox("INBOX")["uidnext"], 4);
+    assert_eq!(left.findings("dbox.orphan").len(), 1);
+    let dovecot = server.serve("sdbox", damaged.store());
+    deliver(&dovecot, &["four"]);
+    dovecot.assert_silent();
+    let ran = damaged.run("repair", &["--offline", "--recover-orphans"]);
+    assert_eq!(ran.exits(0).mailbox("Recovered")["messages"], 1);
+}
