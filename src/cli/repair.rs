@@ -52,8 +52,10 @@ pub struct Repair {
     /// Take messages that no mailbox names into a mailbox `Recovered`
     #[arg(long)]
     recover_orphans: bool,
-    /// Take the messages of an mdbox for lost whose storage is missing or empty; without this, a repair stops, as
-    /// the storage may not be mounted. What is told of other formats stays as it is
+    /// Take for lost what is not there: the messages of an mdbox whose storage is missing or empty; those of a
+    /// Maildir folder of which no file is left, or no cur/ (maildir.emptied); and Maildir folders that only the
+    /// server's list of mailboxes has (mailbox.gone). Without this, a repair of such an mdbox stops, and the lists
+    /// of such a Maildir stay: the files may not be mounted. Mailboxes of a dbox that are gone always stay
     #[arg(long)]
     accept_loss: bool,
     /// Mend received dates of a Maildir that are plainly the time of a copy

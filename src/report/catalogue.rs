@@ -183,7 +183,8 @@ rules! {
 
     MAILBOX_GONE = "mailbox.gone", Error,
         "the server's list of mailboxes (dovecot.list.index) has a mailbox with messages that is not there: its folder was lost, or removed beneath the server",
-        "look in a backup for the folder; if it is gone on purpose, let a client list the mailboxes once";
+        "look in a backup for the folder; if it is gone on purpose, let a client list the mailboxes once; of a Maildir, repair --accept-loss makes the list forget it",
+        "repair --accept-loss" => "look in a backup for the folder; if it is gone on purpose, let a client list the mailboxes once";
     MAILBOX_RENAMED = "mailbox.renamed", Warning,
         "the destination cannot hold the mailbox's name as it is, so the mailbox gets another one",
         "tell the user, or rename the mailbox at the source first";
@@ -292,8 +293,9 @@ rules! {
         "nothing; a server makes it, and so does repair",
         "repair" => "nothing";
     MAILDIR_EMPTIED = "maildir.emptied", Error,
-        "cur/ has not one file of the messages that the mailbox's lists know: they were lost, or removed beneath the server",
-        "look in a backup for the files; if they are gone on purpose, let a client open the mailbox once";
+        "cur/ is not there, or has not one file of the messages that the mailbox's lists know: they were lost, or removed beneath the server",
+        "look in a backup for the files; if they are gone on purpose, let a client open the mailbox once, or run repair --accept-loss, which takes them out of the lists",
+        "repair --accept-loss" => "look in a backup for the files; if they are gone on purpose, let a client open the mailbox once";
     MAILDIR_LOST = "maildir.lost", Error,
         "the uidlist and the server's index have a message that was not expunged, and its file is gone: it was lost, or removed beneath the server",
         "look in a backup for the named file; if it is gone on purpose, let a client open the mailbox once; else repair takes it out of the list",
@@ -650,7 +652,7 @@ mod tests {
             let option = left.by != "repair";
             let before = if option { rule.remedy } else { left.remedy };
             assert_eq!(rule.remedy_after(&[]), before, "{}", rule.code);
-            let given = ["--dates", "--recover-orphans"];
+            let given = ["--dates", "--recover-orphans", "--accept-loss"];
             assert_eq!(rule.remedy_after(&given), left.remedy, "{}", rule.code);
         }
     }

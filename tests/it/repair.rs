@@ -19,6 +19,7 @@ mod catalogue; // every finding: mended, or said to be left
 mod copies; // a message that is stored twice
 mod dates; // file times that are those of a copy
 mod doubles; // two files of one base name
+mod emptied; // a Maildir folder without its files
 mod gone; // a whole mailbox is not there any more
 mod hidden; // a mailbox that cannot be read
 mod indexes; // of a Maildir, and the server's list of mailboxes

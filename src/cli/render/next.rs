@@ -1,6 +1,8 @@
 //! What to do next.
 
-use mailtally::report::catalogue::{ACCOUNT_READ_ONLY, ACCOUNT_REPAIR_UNDONE, INDEX_ELSEWHERE};
+use mailtally::report::catalogue::{
+    ACCOUNT_READ_ONLY, ACCOUNT_REPAIR_UNDONE, INDEX_ELSEWHERE, MAILDIR_EMPTIED,
+};
 use mailtally::report::{Severity, Summary, counted};
 
 use super::Shown;
@@ -85,6 +87,10 @@ pub fn step(out: &mut String, command: &str, summary: &Summary, heard: &Heard, s
             "next: look at what is listed above; all of it is as it was before the repair"
         }
         ("repair", 1) if summary.users.failed > 0 => AGAIN,
+        ("repair", 1) if heard.knows(&MAILDIR_EMPTIED) => {
+            "next: look at what is listed above; only if it is lost for good, the same command with \
+             --accept-loss"
+        }
         ("repair", 1) => "next: look at what is listed above; repair can do nothing about it",
         ("convert", 75) => "next: run the same command again; it is safe",
         _ => return,

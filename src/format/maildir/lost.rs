@@ -19,7 +19,7 @@ use crate::report::{Finding, Rule, Severity, counted};
 
 impl Opening<'_, '_> {
     /// Says what became of the messages of these lines, which have no file. Without `cur` nobody expunged
-    /// anything: a server keeps it.
+    /// anything: a server keeps it, and what stood in it may be out of sight.
     pub(super) fn tell_missing_files(
         &mut self,
         (uids, is_empty): (&[u32], bool),
@@ -27,11 +27,14 @@ impl Opening<'_, '_> {
         index: Option<&Index>,
         path: &BString,
     ) {
-        let without_cur = is_empty && matches!(self.dir.stat_if_there("cur"), Ok(None));
-        let known =
-            |uid: &u32| without_cur || index.is_some_and(|index| index.position(*uid).is_some());
+        let without_cur = matches!(self.dir.stat_if_there("cur"), Ok(None));
+        let is_indexed = |uid: &u32| index.map(|index| index.position(*uid).is_some());
+        let known = |uid: &u32| {
+            let all_are_gone = without_cur && is_empty;
+            all_are_gone || is_indexed(uid).unwrap_or(without_cur)
+        };
         let (mut known, expunged): (Vec<u32>, Vec<u32>) = uids.iter().partition(|uid| known(uid));
-        if is_empty {
+        if is_empty || without_cur {
             self.tell_lines(&rules::MAILDIR_EMPTIED, &known, path);
             known.clear();
         }

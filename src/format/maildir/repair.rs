@@ -1,7 +1,7 @@
 //! Plans what makes a Maildir sound again.
 //!
 //! ```text
-//! cur, new or tmp is missing           it is made
+//! cur, new or tmp is missing           it is made; not cur where messages that the lists know lay in it
 //! S= or W= in a name is wrong          the file gets the right name; UID, GUID and POP3 UIDL stay
 //! two files have one base name         of the same bytes one name goes, and the flags that only it has are said; other
 //!                                      bytes get their own name                                   `doubles`
@@ -46,7 +46,7 @@ use crate::digest::Measured;
 use crate::disk::Dir;
 use crate::disk::plan::{About, Act, Plan};
 use crate::error::{Error, Result};
-use crate::format::{OpenOptions, RepairOptions, StoredUsage};
+use crate::format::{Absent, OpenOptions, RepairOptions, StoredUsage};
 use crate::model::Uid;
 use crate::report::catalogue as rules;
 use crate::report::{Finding, Rule, counted};
@@ -191,10 +191,16 @@ impl<'s> Repair<'s> {
         let Some((mailbox, findings)) = self.read_mailbox(nth)? else {
             return Ok(());
         };
-        self.make_places(&mailbox, folder, &findings)?;
+        if self.is_out_of_sight(folder, &findings)? {
+            (self.plan.leaves_something, self.unreadable) = (true, true);
+            return Ok(());
+        }
+        self.make_places(&mailbox, folder)?;
+        let accepts = self.accepts_loss();
+        let is_accepted = |finding: &Finding| accepts && finding.rule == &rules::MAILDIR_EMPTIED;
         let mut codes: Vec<_> = findings
             .iter()
-            .filter(|finding| is_of_the_list(finding.rule))
+            .filter(|finding| is_of_the_list(finding.rule) || is_accepted(finding))
             .map(|finding| finding.rule.code)
             .collect();
         self.remove_doubles(&mailbox, folder);
@@ -208,6 +214,9 @@ impl<'s> Repair<'s> {
         self.name_letters(&mailbox, folder);
         let mut outdated = cache::Outdated::of(&fates);
         let mut index_codes = index::codes(&findings);
+        if findings.iter().any(is_accepted) && mailbox.index.is_some() {
+            index_codes.push(rules::MAILDIR_EMPTIED.code);
+        }
         // What a new index has needs its line.
         let has_unlisted = !index_codes.is_empty() && mailbox.unlisted > 0;
         if !codes.is_empty() || has_unlisted || fates.iter().any(Fate::changes) {
@@ -221,6 +230,7 @@ impl<'s> Repair<'s> {
             let wrong = findings.iter().filter(outvoted);
             does.extend(wrong.map(|finding| format!("it had {}", finding.detail)));
             let lost: Vec<_> = { findings.iter() }
+                .filter(|finding| finding.rule != &rules::MAILDIR_EMPTIED || accepts)
                 .filter_map(|finding| rows::gone(finding, mailbox.has_left_uids()))
                 .chain(rows::bad_words(&mailbox))
                 .chain(std::mem::take(&mut outdated.lost))
@@ -253,24 +263,25 @@ impl<'s> Repair<'s> {
         Ok(mailbox.map(|mailbox| (mailbox, findings)))
     }
 
-    /// With a new and empty `cur`, the lists alone may no longer show what is gone.
-    fn make_places(
-        &mut self,
-        mailbox: &MaildirMailbox<'_>,
-        folder: &Folder,
-        findings: &[Finding],
-    ) -> Result<()> {
+    /// What is not there is lost.
+    fn accepts_loss(&self) -> bool {
+        self.store.options.absent == Absent::IsLost
+    }
+
+    /// Its messages lay in a directory that is not there: with a new and empty one, its lists alone would no longer
+    /// show that they are gone.
+    fn is_out_of_sight(&self, folder: &Folder, findings: &[Finding]) -> Result<bool> {
+        let is_emptied = { findings.iter() }.any(|it| it.rule == &rules::MAILDIR_EMPTIED);
+        let has_cur = self.store.folder(folder)?.stat_if_there("cur")?.is_some();
+        Ok(is_emptied && !has_cur && !self.accepts_loss())
+    }
+
+    fn make_places(&mut self, mailbox: &MaildirMailbox<'_>, folder: &Folder) -> Result<()> {
         let dir = self.store.folder(folder)?;
-        let emptied = |finding: &&Finding| finding.rule == &rules::MAILDIR_EMPTIED;
-        let gone = { findings.iter() }
-            .filter(emptied)
-            .map(|it| it.detail.clone());
-        let mut gone: Vec<_> = gone.collect();
         for name in ["cur", "new", "tmp"] {
             if dir.stat_if_there(name)?.is_none() {
                 let about = About {
                     codes: vec![rules::MAILDIR_MISSING_DIR.code],
-                    lost: std::mem::take(&mut gone),
                     ..About::in_mailbox(&mailbox.mailbox().name, "a server needs all three")
                 };
                 let (place, path) = self.at(folder, &[name.as_bytes()]);

@@ -309,8 +309,13 @@ fn the_help_of_accept_loss_says_what_it_does() {
     let account = Maildir::new();
     let ran = run(&account, &["repair", "--help"]).exits(0);
     let words = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-    let says = "messages of an mdbox for lost whose storage is missing or empty";
-    assert!(words.contains(says), "{ran}");
+    for says in [
+        "the messages of an mdbox whose storage is missing or empty",
+        "those of a Maildir folder of which no file is left, or no cur/ (maildir.emptied)",
+        "Maildir folders that only the server's list of mailboxes has (mailbox.gone)",
+    ] {
+        assert!(words.contains(says), "{ran}");
+    }
 }
 
 #[test]

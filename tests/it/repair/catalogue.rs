@@ -81,6 +81,8 @@ const WITHOUT_SAMPLE: &[&str] = &[
     "index.uidvalidity-wrong", // the same
     "index.elsewhere", // a place that is not named: tests/it/dovecot_reads/places.rs
     "dbox.newer",    // an older index: tests/it/repair/older.rs
+    "maildir.emptied", // --accept-loss: tests/it/repair/emptied.rs
+    "mailbox.gone",  // the same
     "account.repair-begun", // a repair that was cut off: tests/it/repair/steps.rs
 ];
 
@@ -111,7 +113,6 @@ const LEFT: &[&str] = &[
     "mdbox.stray",
     "maildir.unreadable",
     "maildir.empty",
-    "maildir.emptied",
     "maildir.nul-block",
     "maildir.encrypted",
     "maildir.compressed",

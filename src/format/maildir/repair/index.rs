@@ -89,11 +89,23 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// A damaged list goes, if nothing else tells of mailboxes that are gone: a server makes a new one.
+    /// A damaged list goes, if nothing else tells of mailboxes that are gone, or their loss is accepted: a server
+    /// makes a new one.
     pub(super) fn list_of_mailboxes(&mut self, findings: &[Finding]) -> Result<()> {
-        let codes = codes(findings);
-        let tells = findings.iter().any(|finding| finding.rule == &MAILBOX_GONE);
-        if codes.is_empty() || tells {
+        let mut codes = codes(findings);
+        let gone = findings
+            .iter()
+            .filter(|finding| finding.rule == &MAILBOX_GONE);
+        let mut lost: Vec<_> = gone.map(gone_mailbox).collect();
+        let mut does = "the list of mailboxes is damaged, and a server makes a new one";
+        if !lost.is_empty() {
+            if !self.accepts_loss() {
+                return Ok(());
+            }
+            codes.push(MAILBOX_GONE.code);
+            does = "the list has mailboxes that are gone, and a server makes a new one";
+        }
+        if codes.is_empty() {
             return Ok(());
         }
         let (place, dir) = match &self.store.options.index {
@@ -104,7 +116,8 @@ impl Repair<'_> {
             if dir.stat_if_there(name)?.is_some() {
                 let about = About {
                     codes: codes.clone(),
-                    ..About::of("the list of mailboxes is damaged, and a server makes a new one")
+                    lost: std::mem::take(&mut lost),
+                    ..About::of(does)
                 };
                 self.plan
                     .push_in(place, vec![name.into()], Act::Remove, about);
@@ -112,4 +125,10 @@ impl Repair<'_> {
         }
         Ok(())
     }
+}
+
+/// What is lost with a mailbox.
+fn gone_mailbox(finding: &Finding) -> String {
+    let mailbox = finding.place.mailbox.as_deref().unwrap_or_default();
+    format!("the mailbox {mailbox}: {}", finding.detail)
 }

@@ -9,7 +9,7 @@ use super::super::read::UIDLISTS;
 use super::super::uidlist::{self, word};
 use super::{Fate, Repair};
 use crate::disk::plan::{About, Act};
-use crate::report::catalogue::{MAILDIR_LOST, UIDLIST_LOST};
+use crate::report::catalogue::{MAILDIR_EMPTIED, MAILDIR_LOST, UIDLIST_LOST};
 use crate::report::{Finding, counted, escape};
 use crate::store::MailboxSource;
 
@@ -78,7 +78,7 @@ pub(super) fn bad_words(mailbox: &MaildirMailbox<'_>) -> Option<String> {
 
 /// What a new list no longer tells of messages whose files are gone. One that has a new UID may be one of these.
 pub(super) fn gone(finding: &Finding, has_new: bool) -> Option<String> {
-    if finding.rule == &UIDLIST_LOST {
+    if [&UIDLIST_LOST, &MAILDIR_EMPTIED].contains(&finding.rule) {
         return Some(finding.detail.clone());
     }
     let (uid, path) = (finding.place.uid?, finding.place.path.as_ref()?);
