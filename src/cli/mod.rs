@@ -26,6 +26,7 @@ mod terminal;
 mod verify;
 mod watch;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -65,7 +66,7 @@ enum Command {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     memory::give_back();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(words(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -85,6 +86,15 @@ pub fn main() -> ExitCode {
         Exit::of(&error)
     })
     .into()
+}
+
+/// Whoever asks for help on help gets help: clap takes the option for the name of a command.
+fn words(given: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<_> = given.collect();
+    if words.get(1).is_some_and(|word| word == "help") {
+        words.retain(|word| word != "--help" && word != "-h");
+    }
+    words
 }
 
 /// clap's own code for a wrong command line is 2; here it is 64.

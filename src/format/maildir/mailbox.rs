@@ -11,7 +11,7 @@ use bstr::BString;
 
 use super::filename::{base, made_at, number, size};
 use super::folders::Folder;
-use super::keywords::{self, Named, Table};
+use super::keywords::{Named, Table};
 use super::letters::Deduced;
 use super::links::Links;
 use super::listing::{Listing, Place};
@@ -122,14 +122,7 @@ impl<'a> MaildirMailbox<'a> {
         let opened_links = std::mem::take(&mut opening.links);
         opening.tell_tmp();
         opening.tell_missing_dirs();
-        let named = match &control {
-            Some(control) => keywords::read(control, &dir),
-            None => Ok(Named::default()),
-        };
-        let named = named.unwrap_or_else(|error| {
-            opening.tell(&rules::MAILDIR_KEYWORDS_BROKEN, error.chain());
-            Named::default()
-        });
+        let named = opening.named(control.as_ref());
         let acl = dir.read_if_there(side_files::ACL, side_files::MOST);
         let acl = acl.unwrap_or_else(|error| {
             opening.tell(&rules::ACL_UNREADABLE, error.chain());

@@ -6,6 +6,7 @@ use bstr::BString;
 
 use super::filename::base;
 use super::folders::Folder;
+use super::keywords::{self, Named};
 use super::links::Links;
 use super::listing::{Listing, Place};
 use super::mailbox::path_in;
@@ -13,7 +14,7 @@ use super::outvoted::lists_all_of;
 use super::read::Maildir;
 use super::uidlist::{self, Uidlist};
 use crate::disk::{Dir, Kind, Stat};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::dovecot_index::{
     self, CACHE, Cache, DATE_RECEIVED, DATE_SAVE, INDEX, Index, Origin,
 };
@@ -181,13 +182,8 @@ impl Opening<'_, '_> {
                 Ok(_) => {}
                 Err(error) => {
                     let path = self.in_folder(name);
-                    let is_link = dir.stat(name).is_ok_and(|stat| stat.kind == Kind::Link);
-                    let detail = if is_link {
-                        "it is a link, and links are not followed".into()
-                    } else {
-                        error.chain()
-                    };
-                    self.tell_at(&rules::UIDLIST_UNREADABLE, path, detail);
+                    let why = why_unread(dir, name, &error);
+                    self.tell_at(&rules::UIDLIST_UNREADABLE, path, why);
                 }
             }
         }
@@ -220,6 +216,18 @@ impl Opening<'_, '_> {
         if let Some(row) = list.rows.last().filter(|row| row.uid >= HIGH_UID) {
             self.tell_at(&rules::UIDLIST_HIGH, &path, format!("up to {}", row.uid));
         }
+    }
+
+    /// The names of keyword letters.
+    pub(super) fn named(&mut self, control: Option<&Dir>) -> Named {
+        let Some(control) = control else {
+            return Named::default();
+        };
+        keywords::read(control, self.dir).unwrap_or_else(|error| {
+            let why = why_unread(control, keywords::DOVECOT, &error);
+            self.tell(&rules::MAILDIR_KEYWORDS_BROKEN, why);
+            Named::default()
+        })
     }
 
     pub(super) fn listing(&mut self) -> Result<Listing> {
@@ -438,6 +446,15 @@ impl Opening<'_, '_> {
             renumbered,
             unlisted: given.given + again + matched,
         }
+    }
+}
+
+/// What hinders the reading of a file.
+fn why_unread(dir: &Dir, name: &str, error: &Error) -> String {
+    if dir.stat(name).is_ok_and(|stat| stat.kind == Kind::Link) {
+        "it is a link, and links are not followed".into()
+    } else {
+        error.chain()
     }
 }
 

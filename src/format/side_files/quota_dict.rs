@@ -25,12 +25,12 @@ pub fn read(file: &[u8]) -> Option<(i64, i64)> {
     Some((value(STORAGE)?, value(MESSAGES)?))
 }
 
-/// The file with these values; whatever else is in it stays.
+/// The file with these values; whatever other keys are in it stay.
 pub fn corrected(file: &[u8], bytes: u64, messages: u64) -> Vec<u8> {
     let (bytes, messages) = (bytes.to_string(), messages.to_string());
     let ours = [(STORAGE, &bytes), (MESSAGES, &messages)];
     let mut new = Vec::new();
-    let others = pairs(file).filter(|(key, _)| ours.iter().all(|(our, _)| our != key));
+    let others = keys(file).filter(|(key, _)| ours.iter().all(|(our, _)| our != key));
     let ours = ours.iter().map(|(key, value)| (*key, value.as_bytes()));
     for (key, value) in ours.chain(others) {
         for line in [key, value] {
@@ -44,6 +44,20 @@ pub fn corrected(file: &[u8], bytes: u64, messages: u64) -> Vec<u8> {
 fn pairs(file: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut lines = file.lines();
     std::iter::from_fn(move || Some((lines.next()?, lines.next().unwrap_or_default())))
+}
+
+/// The pairs again, whatever lines that are no keys stand between them.
+fn keys(file: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut lines = file.lines();
+    std::iter::from_fn(move || {
+        let key = lines.by_ref().find(|line| is_key(line))?;
+        Some((key, lines.next().unwrap_or_default()))
+    })
+}
+
+/// A dict has no others.
+fn is_key(line: &[u8]) -> bool {
+    line.starts_with(b"priv/") || line.starts_with(b"shared/")
 }
 
 #[cfg(test)]
@@ -73,5 +87,13 @@ mod tests {
         assert_eq!(read(&new), Some((5_000_000_000, 7)));
         assert!(new.ends_with(b"priv/x\n1\n"), "{}", new.as_bstr());
         assert_eq!(corrected(&new, 5_000_000_000, 7), new);
+    }
+
+    #[test]
+    fn lines_that_are_no_keys_go_when_it_is_corrected() {
+        let file = b"x\npriv/quota/storage\n5\n\0\0y\nshared/z\n1\npriv/quota/messages\n2\nmore\n";
+        let new = corrected(file, 7, 3);
+        let wanted = "priv/quota/storage\n7\npriv/quota/messages\n3\nshared/z\n1\n";
+        assert_eq!(new.as_bstr(), wanted);
     }
 }

@@ -13,6 +13,20 @@ fn run(account: &Maildir, args: &[&str]) -> Ran {
 }
 
 #[test]
+fn help_on_help_is_help() {
+    let account = Maildir::new();
+    for (args, same) in [
+        (&["help", "--help"][..], &["--help"][..]),
+        (&["help", "-h"], &["help"]),
+        (&["help", "repair", "--help"], &["help", "repair"]),
+    ] {
+        let ran = run(&account, args).exits(0);
+        assert!(ran.stdout.contains("Usage: mailtally"), "{ran}");
+        assert_eq!(ran.stdout, run(&account, same).exits(0).stdout, "{args:?}");
+    }
+}
+
+#[test]
 fn a_wrong_command_line_says_what_to_write() {
     let account = Maildir::five_and_one();
     let before = tree(account.temp());

@@ -90,6 +90,15 @@ fn assert_secret_is_kept(account: &Maildir, link: &str) {
 }
 
 #[test]
+fn a_list_of_keywords_that_is_a_link_says_so() {
+    let account = with_neighbour().link("dovecot-keywords", "../home/list");
+    account.inspect().says(
+        "maildir.keywords-broken",
+        &json!({"mailbox": "INBOX", "detail": "it is a link, and links are not followed"}),
+    );
+}
+
+#[test]
 fn a_uidlist_that_is_a_link_is_not_read() {
     let account = with_neighbour().without("dovecot-uidlist");
     let list = format!("3 V5 N9\n8 :{}\n", name(1));
