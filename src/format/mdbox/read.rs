@@ -190,21 +190,22 @@ impl Mdbox {
                 seen.tell_uncounted(found);
             } else if let Some(map) = &self.storage.map {
                 tell_refs(map, &seen.refs, found);
-                self.tell_newer(found);
             }
+            self.tell_unmapped(found);
             self.storage.tell_damage(found);
         }
     }
 
-    fn tell_newer(&self, found: Found<'_>) {
-        let newer = self.newer_than_the_map();
-        if let Some(first) = newer.first() {
-            let count = counted(newer.len() as u64, "stored message");
+    fn tell_unmapped(&self, found: Found<'_>) {
+        let unmapped = self.told_by_no_map();
+        if let Some(first) = unmapped.first() {
+            let count = counted(unmapped.len() as u64, "stored message");
+            let why = match self.storage.map {
+                Some(_) => "that came after the map was written",
+                None => "of which the map alone told if they were expunged",
+            };
             let file = file_name(first.file_id);
-            let detail = format!(
-                "{count} that came after the map was written, the first in {file} at byte {}",
-                first.at
-            );
+            let detail = format!("{count} {why}, the first in {file} at byte {}", first.at);
             found(Finding::new(&rules::MDBOX_ORPHAN, detail).path(STORAGE));
         }
     }

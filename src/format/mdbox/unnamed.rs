@@ -160,14 +160,14 @@ impl Mdbox {
         unnamed
     }
 
-    /// Messages in files that are newer than the map, where all indexes are right and none names them: an older map
-    /// and older indexes were put in the place of those that did.
-    pub(super) fn newer_than_the_map(&self) -> Vec<Place> {
-        let highest = self.storage.map.as_ref().map(Map::highest_file_id);
+    /// Messages that no map tells of, where all indexes are right and none names them: an older map and older indexes
+    /// were put in the place of those that did, or the map is gone.
+    pub(super) fn told_by_no_map(&self) -> Vec<Place> {
+        let highest = self.storage.map.as_ref().map_or(0, Map::highest_file_id);
         let files = self.storage.files().unwrap_or_default();
-        let Some(highest) = highest.filter(|highest| files.iter().any(|id| id > highest)) else {
+        if !files.iter().any(|id| *id > highest) {
             return Vec::new();
-        };
+        }
         let named = self.named();
         if !named.are_all() || self.tree.is_partly_hidden {
             return Vec::new();

@@ -102,3 +102,23 @@ fn above_a_file_from_uidnext_on_the_next_message_is_saved_without_a_word() {
     let ran = damaged.run("repair", &["--offline", "--recover-orphans"]);
     assert_eq!(ran.exits(0).mailbox("Recovered")["messages"], 1);
 }
+
+#[test]
+fn what_a_lost_map_alone_told_is_said_before_the_repair_as_after_it() {
+    let Some(server) = Server::here("what_a_lost_map_alone_told") else {
+        return;
+    };
+    let dovecot = server.serve("mdbox", scratch().path());
+    deliver(&dovecot, &["one", "two"]);
+    dovecot.ask(&["expunge", "mailbox", "INBOX", "uid", "1"]);
+    let damaged = Damaged::left_by(&dovecot, "mdbox");
+    let map = damaged.at("storage/dovecot.map.index.log");
+    let damaged = damaged.without(&[map]);
+    let found = damaged.inspect().exits(1);
+    let detail = found.findings("mdbox.orphan")[0]["detail"].clone();
+    let told = "1 stored message of which the map alone told if they were expunged, the first in m.1 at byte ";
+    assert!(detail.as_str().unwrap().starts_with(told), "{found}");
+    let ran = damaged.repair().exits(1);
+    assert_eq!(ran.findings("mdbox.orphan").len(), 1, "{ran}");
+    assert_eq!(ran.mailbox("INBOX")["messages"], 1, "{ran}");
+}
