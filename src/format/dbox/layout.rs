@@ -32,7 +32,7 @@ pub struct FileHeader {
     /// Bytes of each message header in this file.
     pub message_header: usize,
     /// When the file was made.
-    pub created: Option<u32>,
+    pub created: Option<u64>,
 }
 
 /// The first line of a file made at `now`.
@@ -61,10 +61,14 @@ impl FileHeader {
             let Some(key) = word.chars().next() else {
                 continue;
             };
-            let number = u32::from_str_radix(word.get(1..).unwrap_or(""), 16);
+            let number = hex(word.get(1..).unwrap_or(""));
             match key {
-                'M' => header.message_header = number.map_err(|_| broken("bad M"))? as usize,
-                'C' => header.created = number.ok(),
+                'M' => {
+                    let size = number.and_then(|size| usize::try_from(size).ok());
+                    header.message_header = size.ok_or_else(|| broken("bad M"))?;
+                }
+                // No server reads a file without a time that it can read.
+                'C' => header.created = Some(number.ok_or_else(|| broken("bad C"))?),
                 _ => {}
             }
         }
@@ -74,6 +78,12 @@ impl FileHeader {
             Err(broken("no usable message header size (M)"))
         }
     }
+}
+
+/// A number of digits alone: no sign is one.
+fn hex(digits: &str) -> Option<u64> {
+    let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u64::from_str_radix(digits, 16).ok().filter(|_| is_hex)
 }
 
 /// The header of a message of `size` bytes.
@@ -134,6 +144,10 @@ mod tests {
             "2 M1\n",
             "2 Mffffffff\n",
             "2 Mzz\n",
+            "2 M+1e\n",
+            "2 M1e C\n",
+            "2 M1e Cv553f100\n",
+            "2 M1e C65 553f100 C+1\n",
             "\n",
         ] {
             assert!(FileHeader::read(bad.as_bytes()).is_err(), "{bad:?}");

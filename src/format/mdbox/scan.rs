@@ -23,13 +23,15 @@ const PIECE: usize = 256 * 1024;
 const MOST_METADATA: usize = 64 * 1024;
 /// The header line is not longer.
 const MOST_LINE: usize = 512;
+/// Nor is a message header.
+const MOST_HEADER: usize = 512;
 
 /// What a storage file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// A message that holds up.
     Message(Message),
-    /// Bytes that are no message, from here to there.
+    /// Bytes that are no message, from here to there; with a damaged header line in front, that too.
     Gap(u64, u64),
 }
 
@@ -46,28 +48,61 @@ pub struct Message {
     pub first_mailbox: Option<BString>,
 }
 
-/// The header line of a file. That message headers are longer than usual is a claim, and wrong where the
-/// first one is not.
-pub fn header_line(file: &File) -> io::Result<Option<FileHeader>> {
-    let mut bytes = vec![0; MOST_LINE];
+/// The header line of a file.
+#[derive(Debug)]
+pub struct HeaderLine {
+    /// Bytes of it; 0 where it cannot be read.
+    pub len: u64,
+    /// Bytes of each message header in the file.
+    pub message_header: usize,
+    /// Why no server reads the file with it.
+    pub damage: Option<String>,
+}
+
+/// Reads the header line. That message headers are longer than usual is a claim, and wrong where the first one
+/// is not. A file that was made and not written to has no line yet.
+pub fn header_line(file: &File) -> io::Result<HeaderLine> {
+    let mut bytes = vec![0; MOST_LINE + MOST_HEADER];
     let read = file.read_at(0, &mut bytes)?;
-    let Ok(mut line) = FileHeader::read(&bytes[..read]) else {
-        return Ok(None);
+    bytes.truncate(read);
+    let mut line = HeaderLine {
+        len: 0,
+        message_header: MESSAGE_HEADER,
+        damage: None,
     };
-    let usual = bytes.get(line.len..line.len + MESSAGE_HEADER);
-    if usual.is_some_and(|header| read_message_header(header).is_ok()) {
-        line.message_header = MESSAGE_HEADER;
+    match FileHeader::read(&bytes[..read.min(MOST_LINE)]) {
+        Ok(told) => {
+            line.len = told.len as u64;
+            if claim_is_wrong(&bytes[told.len..], told.message_header) {
+                let claim = told.message_header;
+                line.damage = Some(format!(
+                    "byte 0: dbox file header: message headers of {claim} bytes (M), they have {MESSAGE_HEADER}"
+                ));
+            } else {
+                line.message_header = told.message_header;
+            }
+        }
+        Err(error) => line.damage = (read > 0).then(|| error.to_string()),
     }
-    Ok(Some(line))
+    Ok(line)
+}
+
+/// True where the first message has a usual header, or one of the told size would be none.
+fn claim_is_wrong(messages: &[u8], told: usize) -> bool {
+    let is_header = |len: usize| {
+        let header = messages.get(..len);
+        header.is_some_and(|header| read_message_header(header).is_ok())
+    };
+    !messages.is_empty()
+        && told != MESSAGE_HEADER
+        && (is_header(MESSAGE_HEADER) || !is_header(told))
 }
 
 /// Reads the file of `len` bytes from end to end.
 pub fn scan(file: &File, len: u64, each: &mut dyn FnMut(Found)) -> io::Result<()> {
     let line = header_line(file)?;
-    let header = line.map_or(MESSAGE_HEADER, |line| line.message_header);
-    let mut at = line.map_or(0, |line| line.len as u64);
-    // Where the header line cannot be read, its bytes are lost with it.
-    let mut lost = (at == 0).then_some(0);
+    let (header, mut at) = (line.message_header, line.len);
+    let mut lost = line.damage.map(|_| 0);
     let mut search = Search::of(file);
     while at < len {
         if let Some(message) = message_at(file, at, header, len)? {

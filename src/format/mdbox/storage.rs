@@ -10,11 +10,13 @@ use super::map::{Map, Place};
 use super::scan::{self, Found as Scanned};
 use crate::disk::{Dir, File, Kind};
 use crate::error::Result;
-use crate::format::dbox::MESSAGE_HEADER;
+use crate::format::dbox::{MESSAGE_HEADER, METADATA_MAGIC};
 use crate::report::Finding;
 use crate::report::catalogue as rules;
 use crate::store::Found;
 
+/// Characters of a GUID: no message has less metadata.
+const ID_LEN: usize = 32;
 /// So many files are held open.
 const OPEN_FILES: usize = 128;
 
@@ -37,6 +39,8 @@ pub(super) struct StorageFile {
     pub header: usize,
     /// Bytes of the file.
     pub len: u64,
+    /// What is wrong with its header line.
+    pub damage: Option<String>,
 }
 
 /// What the storage files hold, whatever the map says.
@@ -93,6 +97,12 @@ impl Scan {
         let name = message.first_mailbox.unwrap_or_else(|| "INBOX".into());
         self.by_mailbox.entry(name).or_default().push((place, guid));
     }
+}
+
+/// True for bytes at the beginning of a file that no message is small enough for.
+pub(super) fn is_header_line((_, from, to): &(u32, u64, u64)) -> bool {
+    let least = MESSAGE_HEADER + METADATA_MAGIC.len() + ID_LEN;
+    *from == 0 && *to < least as u64
 }
 
 impl Storage {
@@ -160,9 +170,10 @@ impl Storage {
                 Err(error) => return Err(error),
             };
             let len = file.stat()?.size;
-            let line = scan::header_line(&file).ok().flatten();
+            let line = scan::header_line(&file).ok();
             return Ok(Some(StorageFile {
-                header: line.map_or(MESSAGE_HEADER, |line| line.message_header),
+                header: { line.as_ref() }.map_or(MESSAGE_HEADER, |line| line.message_header),
+                damage: line.and_then(|line| line.damage),
                 file: Arc::new(file),
                 len,
             }));
@@ -198,8 +209,21 @@ impl Storage {
         done.map_err(|error| error.to_string())
     }
 
+    /// Says in which files the header line is damaged: no server reads a message of these.
+    fn tell_header_lines(&self, found: Found<'_>) {
+        // What cannot be opened now is told where a message of it is wanted.
+        for id in self.files().unwrap_or_default() {
+            let file = self.file(id).ok().flatten();
+            if let Some(damage) = file.as_ref().and_then(|file| file.damage.as_deref()) {
+                let path = format!("{STORAGE}/{}", file_name(id));
+                found(Finding::new(&rules::DBOX_HEADER, damage).path(path));
+            }
+        }
+    }
+
     /// Says what of the files is no message, or led to none, if they were read from end to end.
     pub(super) fn tell_damage(&self, found: Found<'_>) {
+        self.tell_header_lines(found);
         let Some(scan) = self.scanned.get() else {
             return;
         };
@@ -213,7 +237,7 @@ impl Storage {
         for (id, why) in &scan.unreadable {
             tell(&rules::DBOX_UNREADABLE, *id, why.clone());
         }
-        for (id, from, to) in &scan.gaps {
+        for (id, from, to) in scan.gaps.iter().filter(|gap| !is_header_line(gap)) {
             let detail = format!("bytes {from} to {to} hold no whole message");
             tell(&rules::MDBOX_DAMAGED, *id, detail);
         }

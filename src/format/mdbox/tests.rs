@@ -327,7 +327,7 @@ proptest! {
         let temp = tempfile::tempdir().unwrap();
         fs::write(temp.path().join("m.1"), &bytes).unwrap();
         let file = open_dir(temp.path()).file("m.1").unwrap();
-        let mut at = scan::header_line(&file).unwrap().map_or(0, |line| line.len as u64);
+        let mut at = scan::header_line(&file).unwrap().len;
         scan::scan(&file, bytes.len() as u64, &mut |found| {
             let (from, to) = match found {
                 scan::Found::Message(message) => (message.at, message.at + message.len),

@@ -4,10 +4,11 @@
 use std::fs;
 use std::path::Path;
 
+use bstr::ByteSlice;
 use mailtally::report::Severity;
 
-use super::Damaged;
 use super::blocks::{indexes, severity};
+use super::{Damaged, mended};
 use crate::harness::dovecot::Server;
 use crate::harness::store::Store;
 
@@ -22,6 +23,45 @@ fn a_flipped_bit_that_an_sdbox_server_would_refuse_is_found_and_mended() {
 #[test]
 fn a_flipped_bit_that_an_mdbox_server_would_refuse_is_found_and_mended() {
     sweep("mdbox");
+}
+
+#[test]
+fn a_flipped_bit_in_the_header_line_of_a_message_file_is_found_and_mended() {
+    let Some(server) = Server::here("a_flipped_bit_in_the_header_line") else {
+        return;
+    };
+    for (format, path) in [
+        ("sdbox", "mailboxes/INBOX/dbox-Mails/u.2"),
+        ("mdbox", "storage/m.2"),
+    ] {
+        let line = fs::read(Damaged::sample(format).at(path)).unwrap();
+        let bits = (line.find_byte(b'\n').unwrap() + 1) * 8;
+        // The version, the size of a message header, and the time, each more than once.
+        for bit in (2..bits).step_by(5) {
+            let damaged = flipped(format, Path::new(path), bit);
+            let found = damaged.inspect();
+            damaged.repair().exits(0);
+            let (_, log) = seen(&server, format, &damaged.store());
+            assert_eq!(log, "", "{format}, bit {bit}: {found}");
+        }
+    }
+}
+
+#[test]
+fn a_storage_file_whose_header_line_is_damaged_keeps_all_messages() {
+    let before = Store::of("mdbox", &Damaged::sample("mdbox").store(), "");
+    for (byte, bit) in [(0, 1), (3, 2), (9, 6), (15, 1)] {
+        let damaged = flipped("mdbox", Path::new("storage/m.2"), byte * 8 + bit);
+        let found = damaged.inspect().exits(1);
+        assert_eq!(found.findings("dbox.header").len(), 1, "{found}");
+        let ran = damaged.repair().exits(0);
+        assert_eq!(mended(&ran), ["dbox.header"], "{ran}");
+        let after = Store::of("mdbox", &damaged.store(), "");
+        for (name, was) in &before.mailboxes {
+            assert_eq!(after.mailbox(name).messages, was.messages, "{name}");
+        }
+        damaged.inspect().exits(0);
+    }
 }
 
 fn sweep(format: &'static str) {

@@ -13,7 +13,7 @@ use super::super::mailbox::MdboxMailbox;
 use super::super::map::Place;
 use super::super::read::Mdbox;
 use super::super::scan::{self, Found};
-use super::super::storage::{Storage, StorageFile};
+use super::super::storage::{Storage, StorageFile, is_header_line};
 use super::Repair;
 use crate::digest::Measured;
 use crate::disk::NewFile;
@@ -25,7 +25,7 @@ use crate::format::dbox::{
     read_message_header,
 };
 use crate::model::Message;
-use crate::report::catalogue::{MDBOX_DAMAGED, MDBOX_ORPHAN};
+use crate::report::catalogue::{DBOX_HEADER, MDBOX_DAMAGED, MDBOX_ORPHAN};
 use crate::report::{Finding, counted};
 
 /// Where messages are now, by file and place before.
@@ -286,7 +286,10 @@ impl Repair<'_> {
                 .push(path(new), Act::Replace(Box::new(fill)), about);
         }
         let gaps = self.scanned.gaps.iter().filter(|gap| gap.0 == id);
-        let gaps = gaps.map(|(_, from, to)| format!("bytes {from} to {to} hold no whole message"));
+        let gaps = gaps.map(|gap| match gap {
+            line if is_header_line(line) => "its header line is damaged".into(),
+            (_, from, to) => format!("bytes {from} to {to} hold no whole message"),
+        });
         let about = About {
             codes,
             ..About::of(gaps.collect::<Vec<_>>().join("; "))
@@ -297,10 +300,17 @@ impl Repair<'_> {
 
     fn mended_by_a_new_file(&self, id: u32, pieces: &[Piece]) -> Vec<&'static str> {
         let is_anew = |piece: &Piece| matches!(piece, Piece::Anew(..));
-        let is_damaged = self.scanned.gaps.iter().any(|gap| gap.0 == id);
-        let damage = (is_damaged || pieces.iter().any(is_anew)).then_some(MDBOX_DAMAGED.code);
-        let orphans = (renamed(pieces) > 0).then_some(MDBOX_ORPHAN.code);
-        damage.into_iter().chain(orphans).collect()
+        let gaps = self.scanned.gaps.iter().filter(|gap| gap.0 == id);
+        let (lines, gaps): (Vec<_>, Vec<_>) = gaps.partition(|gap| is_header_line(gap));
+        let is_damaged = !gaps.is_empty() || pieces.iter().any(is_anew);
+        let has_no_line = !lines.is_empty() || gaps.iter().any(|(_, from, _)| *from == 0);
+        let codes = [
+            (is_damaged, MDBOX_DAMAGED.code),
+            (has_no_line, DBOX_HEADER.code),
+            (renamed(pieces) > 0, MDBOX_ORPHAN.code),
+        ];
+        let codes = codes.into_iter().filter(|(is_mended, _)| *is_mended);
+        codes.map(|(_, code)| code).collect()
     }
 
     /// Nothing outside of the account is written to.
@@ -322,7 +332,8 @@ fn renamed(pieces: &[Piece]) -> u64 {
 
 fn does_for_a_new_file(name: &str, codes: &[&str], pieces: &[Piece]) -> String {
     let messages = counted(pieces.len() as u64, "message");
-    let damage = if codes.contains(&MDBOX_DAMAGED.code) {
+    let damage = [MDBOX_DAMAGED.code, DBOX_HEADER.code];
+    let damage = if damage.iter().any(|code| codes.contains(code)) {
         ", without its damage"
     } else {
         ""
