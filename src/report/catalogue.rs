@@ -583,6 +583,10 @@ rules! {
         "the map or a storage file is damaged where a message should be; the message was found elsewhere by its GUID, and is carried",
         "run repair before a server opens the store",
         "repair" => ELSE;
+    MDBOX_GUID = "mdbox.guid", Warning,
+        "an index has another GUID for a message than the message itself, and no stored message has that one; the message that the map leads to is carried",
+        "run repair",
+        "repair" => ELSE;
     MDBOX_LOST = "mdbox.lost", Error,
         "a storage file that holds messages is gone, so its messages are not carried",
         "restore the file from a backup; if it is in alternative storage, name that with ALT=; else repair takes its messages out",

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use bstr::ByteSlice;
 
 use super::recalled::converted;
-use super::{Damaged, lost, mended};
+use super::{Damaged, lost, mended, samples};
 use crate::harness::dovecot::Server;
 use crate::harness::maildir::Maildir;
 use crate::harness::store::Store;
@@ -161,6 +161,32 @@ fn a_message_behind_metadata_without_its_end_is_whole() {
     for (name, was) in &all.mailboxes {
         let lost = was.messages.len() - there.mailbox(name).messages.len();
         assert!(lost <= 1, "{name}: {ran}");
+    }
+}
+
+#[test]
+fn a_message_of_another_guid_than_its_index_has_is_the_mailboxs_where_the_map_leads_to_it() {
+    let stored = sample();
+    let path = mails(&stored);
+    let stored = stored.changed(&path, |bytes| {
+        let guid = bytes.rfind(b"\nG").unwrap() + 2;
+        bytes[guid] = if bytes[guid] == b'1' { b'2' } else { b'1' };
+    });
+    let indexed = samples::converted("mdbox", &[]);
+    let index = indexed.mails("Sent", "dovecot.index");
+    let indexed = indexed.changed(&index, |bytes| {
+        // UID, flags, map UID and saved date stand before the GUID.
+        let guid = samples::first_record(bytes) + 16;
+        bytes[guid + 3] ^= 16;
+    });
+    for (test, damaged) in [("a_stored_guid", stored), ("an_indexed_guid", indexed)] {
+        let before = read(&damaged);
+        let found = damaged.inspect();
+        assert_eq!(found.findings("mdbox.guid").len(), 1, "{found}");
+        let ran = damaged.repair().exits(0);
+        assert_eq!(mended(&ran), ["mdbox.guid"], "{ran}");
+        assert_eq!(lost(&ran), [""; 0], "{ran}");
+        assert_same(&before, &assert_sound(test, &damaged));
     }
 }
 

@@ -106,7 +106,7 @@ fn pack(damaged: &Damaged, place: &Path) {
 }
 
 /// A store that our own conversion made: every mailbox has a whole index, and the map too.
-fn converted(format: &'static str, more: &[&str]) -> Damaged {
+pub fn converted(format: &'static str, more: &[&str]) -> Damaged {
     let maildir = Damaged::sample("maildir");
     Damaged::new(format, |store| {
         let temp = scratch();
@@ -123,7 +123,7 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 }
 
 /// Where the first record of an index begins.
-fn first_record(index: &[u8]) -> usize {
+pub fn first_record(index: &[u8]) -> usize {
     u32_at(index, 4) as usize
 }
 

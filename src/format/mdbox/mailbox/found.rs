@@ -54,11 +54,9 @@ impl MdboxMailbox<'_> {
         format!("{name} is not there{why}")
     }
 
-    /// Reads the message at `place`, which must be the one that the index means. A damaged one is read as
-    /// far as it is sound where `how` does so.
-    fn read<'s>(
+    /// Reads the message at `place`. A damaged one is read as far as it is sound where `how` does so.
+    fn read_any<'s>(
         &self,
-        nth: usize,
         place: Place,
         how: How<'s>,
         scratch: &'s mut Vec<u8>,
@@ -75,18 +73,66 @@ impl MdboxMailbox<'_> {
             end,
         };
         let stored = how(Arc::clone(&file.file), extent, scratch);
-        let stored = stored.map_err(|refused| match refused {
+        stored.map_err(|refused| match refused {
             Refused::Io(error) => (&rules::DBOX_UNREADABLE, format!("{name}: {error}")),
             Refused::Damaged(rule, why) => (rule, format!("{name}, {why}")),
-        })?;
-        let real = stored.metadata.get(Key::Guid).map(guid_128);
-        match (self.guid(nth), real) {
-            (Some(wanted), Some(real)) if wanted != real => {
-                let why = format!("{name}, byte {}: another message is there", place.at);
-                Err((&rules::MDBOX_MAP, why))
-            }
-            _ => Ok(stored),
+        })
+    }
+
+    /// The same, of the message that the index means.
+    fn read<'s>(
+        &self,
+        nth: usize,
+        place: Place,
+        how: How<'s>,
+        scratch: &'s mut Vec<u8>,
+    ) -> Result<StoredMessage<'s>, Astray> {
+        let stored = self.read_any(place, how, scratch)?;
+        if self.other_guid(nth, &stored).is_some() {
+            let name = file_name(place.file_id);
+            let why = format!("{name}, byte {}: another message is there", place.at);
+            return Err((&rules::MDBOX_MAP, why));
         }
+        Ok(stored)
+    }
+
+    /// The GUID of a stored message, where the index has another one for it.
+    pub(in super::super) fn other_guid(
+        &self,
+        nth: usize,
+        stored: &StoredMessage<'_>,
+    ) -> Option<[u8; 16]> {
+        let real = guid_128(stored.metadata.get(Key::Guid)?);
+        let wanted = self.guid(nth)?;
+        (wanted != real).then_some(real)
+    }
+
+    /// The sound message where index and map say it is, under another GUID than the index has, which no stored
+    /// message has: one of the two is damaged. A server does not ask.
+    fn under_another_guid(
+        &self,
+        nth: usize,
+        place: Place,
+    ) -> Option<(Place, StoredMessage<'static>)> {
+        let map = self.store.storage.map.as_ref()?;
+        let belongs = self.dbox.first_word() == Some(map.uid_validity());
+        if !belongs || self.store.storage.scan().find(&self.guid(nth)?).is_some() {
+            return None;
+        }
+        let mut own = Vec::new();
+        let stored = self.read_any(place, StoredMessage::judged, &mut own).ok()?;
+        self.other_guid(nth, &stored)?;
+        if stored.wound.is_some() || stored.len != place.len {
+            return None;
+        }
+        let name = file_name(place.file_id);
+        let detail = format!(
+            "{name}, byte {}: the message there has another GUID than the index says",
+            place.at
+        );
+        let note = self.finding(&rules::MDBOX_GUID, nth, &name, detail);
+        self.notes().insert(nth, (place, Some(note)));
+        Some((place, stored.into_owned()))
     }
 
     /// Looks for a message by its GUID, which is in no other place than `not_there`.
@@ -152,6 +198,9 @@ impl MdboxMailbox<'_> {
             Err(astray) => (astray, None),
         };
         if let Some(found) = self.rescue(nth, place, &why) {
+            return Ok(found);
+        }
+        if let Some(found) = place.and_then(|place| self.under_another_guid(nth, place)) {
             return Ok(found);
         }
         let salvaged = place.and_then(|place| Some((place, self.salvage(nth, place)?)));

@@ -104,11 +104,17 @@ impl Repair<'_> {
     ) {
         let found = mailbox.find(at, scratch);
         let place = found.as_ref().ok().map(|(place, _)| *place);
+        let other_guid = { found.as_ref().ok() }.and_then(|(_, it)| mailbox.other_guid(at, it));
+        if other_guid.is_some() {
+            read.code(rules::MDBOX_GUID.code);
+            read.changed = true;
+        }
         let opened = found.and_then(|(place, stored)| mailbox.opened(at, place, stored));
         let record = mailbox.record(at);
         let map_uid = record.map_or(0, |record| record.map_uid.get());
         let entry = |message: Message, place: Option<Place>, wounded: bool| Entry {
-            guid: mailbox.guid(at).unwrap_or_else(|| guid_128(&message.guid)),
+            guid: { other_guid.or_else(|| mailbox.guid(at)) }
+                .unwrap_or_else(|| guid_128(&message.guid)),
             at,
             message,
             place,
