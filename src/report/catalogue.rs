@@ -70,7 +70,9 @@ impl Rule {
 /// Rules of which a repair, or a person, comes before a server.
 static BEFORE_A_SERVER: &[&Rule] = &[
     &INDEX_BROKEN,
+    &INDEX_CACHE,
     &INDEX_INDEXID,
+    &INDEX_LOG,
     &INDEX_LOG_GAP,
     &INDEX_UIDVALIDITY_WRONG,
     &DBOX_NEWER,
@@ -464,7 +466,7 @@ rules! {
         "repair" => ELSE;
     INDEX_LOG = "index.log", Warning,
         "the index log ends in a half record or has one that cannot be read; it is used up to there",
-        "nothing, or run repair",
+        "run repair before a server opens the store",
         "repair" => "nothing";
     INDEX_LOG_GAP = "index.log-gap", Warning,
         "the log that continues the index is missing; changes after the index was written are lost",
@@ -495,9 +497,9 @@ rules! {
     INDEX_PENDING_EXPUNGE = "index.pending-expunge", Info,
         "a client expunged messages that the server had not yet removed; they count as expunged",
         "nothing";
-    INDEX_CACHE = "index.cache", Info,
+    INDEX_CACHE = "index.cache", Warning,
         "the cache file does not belong to the index or cannot be read, or not all of it; what cannot be read is not used",
-        "nothing; repair writes it anew",
+        "run repair before a server opens the store",
         "repair" => "nothing";
     INDEX_BEHIND = "index.behind", Error,
         "the server's list of mailboxes knows UIDs that the index of a dbox mailbox does not: messages and changes that came last are missing in it, as where its log is damaged",

@@ -80,6 +80,13 @@ impl Finding {
         self
     }
 
+    /// As one of another rule.
+    #[must_use]
+    pub fn of(mut self, rule: &'static Rule) -> Self {
+        (self.rule, self.remedy) = (rule, rule.remedy);
+        self
+    }
+
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         self.rule.severity

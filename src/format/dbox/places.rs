@@ -280,13 +280,14 @@ fn as_data(
     let mut findings = Vec::new();
     let index = load(&mut |finding| findings.push(finding))?;
     let is_unread = |detail: &str| { index.iter() }.any(|it| it.unread_part(detail).is_some());
-    for mut finding in findings {
-        if finding.rule == &INDEX_LOG_GAP {
-            finding.rule = &INDEX_LOG_LOST;
+    for finding in findings {
+        found(if finding.rule == &INDEX_LOG_GAP {
+            finding.of(&INDEX_LOG_LOST)
         } else if is_unread(&finding.detail) {
-            finding.rule = &INDEX_LOST;
-        }
-        found(finding);
+            finding.of(&INDEX_LOST)
+        } else {
+            finding
+        });
     }
     Ok(index)
 }

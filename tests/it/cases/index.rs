@@ -168,7 +168,7 @@ fn a_cache_of_another_index_is_not_used() {
     let (ran, store) = account.converted();
     ran.exits(0).says(
         "index.cache",
-        &json!({"mailbox": "INBOX", "path": "dovecot.index.cache", "severity": "info"}),
+        &json!({"mailbox": "INBOX", "path": "dovecot.index.cache", "severity": "warning"}),
     );
     assert!(
         store.message("INBOX", 1).saved > Some(1_700_000_000),

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Damaged;
+use super::samples::broken;
 use crate::harness::dovecot::Server;
 use crate::harness::maildir::scratch;
 use crate::harness::run::{Ran, Run};
@@ -37,6 +38,22 @@ fn a_store_that_a_server_must_not_open_yet_is_not_sound_also_where_only_what_is_
     assert_eq!(ran.user()["status"], "attention");
     quietly("repair", &damaged).exits(0);
     assert_eq!(quietly("inspect", &damaged).exits(0).stdout, "");
+}
+
+#[test]
+fn a_log_or_a_cache_that_a_server_complains_of_is_mended_before_it_does() {
+    for code in ["index.log", "index.cache"] {
+        let ran = quietly("inspect", &broken(code)).exits(1);
+        let told = "do: run repair before a server opens the store";
+        assert!(ran.stdout.contains(code) && ran.stdout.contains(told), "{ran}");
+    }
+}
+
+#[test]
+fn a_log_of_which_something_is_lost_is_to_come_from_a_backup() {
+    let ran = quietly("inspect", &broken("index.lost")).exits(1);
+    let told = "do: restore dovecot.index and its log from a backup";
+    assert!(ran.stdout.contains(told), "{ran}");
 }
 
 #[test]
