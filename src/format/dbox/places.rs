@@ -28,7 +28,9 @@ use crate::format::mailbox_list::Listed;
 use crate::format::{Elsewhere, OpenOptions, mailbox_log};
 use crate::model::{MailboxGuid, MailboxName};
 use crate::report::Finding;
-use crate::report::catalogue::{DBOX_ALT, INDEX_BEHIND, INDEX_LOG_GAP, INDEX_LOG_LOST, INDEX_LOST};
+use crate::report::catalogue::{
+    DBOX_ALT, INDEX_BEHIND, INDEX_BROKEN, INDEX_LOG_GAP, INDEX_LOG_LOST, INDEX_LOST,
+};
 use crate::store::Found;
 
 /// A link that a server leaves in the root where `ALT` was ever named.
@@ -335,6 +337,9 @@ impl Mails {
         })?;
         if index.is_some() && dir.stat_if_there(LOG)?.is_none() {
             told(Finding::new(&INDEX_LOG_LOST, "there is none").path(LOG));
+        }
+        if let Some(why) = index.as_ref().and_then(Index::to_be_rebuilt) {
+            told(Finding::new(&INDEX_BROKEN, why).path(INDEX));
         }
         let behind = index.as_ref().and_then(|index| self.is_behind(index));
         if let Some(detail) = behind {

@@ -44,6 +44,8 @@ pub(super) struct Map {
     pub extensions: Vec<Extension>,
     /// What could not be read of it.
     pub unread: Vec<Unread>,
+    /// The log ends in a half record.
+    pub is_torn: bool,
     /// So many records are left out, or are not there.
     pub left_out: usize,
     /// What a server takes for damage, and costs nothing here.
@@ -63,6 +65,7 @@ impl Map {
             flags: Vec::new(),
             extensions: Vec::new(),
             unread: Vec::new(),
+            is_torn: false,
             left_out: 0,
             refused: Vec::new(),
         }
@@ -105,6 +108,7 @@ pub(super) fn read_behind(
     map.header = header;
     let fields = read_extensions(bytes, &mut map, complain);
     read_records(bytes, &mut map, &fields, complain)?;
+    refused::call_right(&mut map);
     forget_nameless_keywords(&mut map, complain);
     straighten(&mut map, complain);
     Ok(map)
@@ -163,7 +167,7 @@ fn read_extensions(bytes: &[u8], map: &mut Map, complain: &mut dyn FnMut(Decode)
     let mut cursor = Cursor::starting_at(&bytes[..header_size], start);
     let mut fields = Vec::new();
     while !cursor.is_empty() {
-        match read_extension(&mut cursor, map, complain) {
+        match read_extension(&mut cursor, map, &fields, complain) {
             Ok(field) => fields.push(field),
             Err(broken) => {
                 complain(broken);
@@ -177,6 +181,7 @@ fn read_extensions(bytes: &[u8], map: &mut Map, complain: &mut dyn FnMut(Decode)
 fn read_extension(
     cursor: &mut Cursor<'_>,
     map: &mut Map,
+    before: &Fields,
     complain: &mut dyn FnMut(Decode),
 ) -> Result<Option<usize>, Decode> {
     if map.extensions.len() >= EXTENSIONS_MOST {
@@ -202,14 +207,21 @@ fn read_extension(
     {
         complain(cursor.broken(fault.field, fault.why));
     }
+    if extension.name == KEYWORDS && data.last().is_some_and(|last| *last != 0) {
+        let why = "do not end with a NUL";
+        map.refused.push(cursor.broken("keyword names", why));
+    }
     if map.extensions.iter().any(|ext| ext.name == extension.name) {
         complain(cursor.broken("extension name", "stands there twice"));
+    }
+    if let Some(why) = refused::name(name) {
+        map.refused.push(cursor.broken("extension name", why));
     }
     if let Some(why) = refused::extension(header, map.header.record_size.get()) {
         map.refused.push(cursor.broken("extension field", why));
     }
-    let field =
-        field_of(header, map).map_err(|why| complain(cursor.broken("extension field", why)));
+    let field = field_of(header, map, before)
+        .map_err(|why| complain(cursor.broken("extension field", why)));
     if field.is_ok() {
         extension.record_size = header.record_size.get();
     }
@@ -224,7 +236,7 @@ pub(super) fn extension_name(name: &[u8]) -> Option<String> {
 }
 
 /// Where the field is, checked; fields together are never more than the record.
-fn field_of(header: &ExtHeader, map: &Map) -> Result<usize, &'static str> {
+fn field_of(header: &ExtHeader, map: &Map, before: &Fields) -> Result<usize, &'static str> {
     let record = map.header.record_size.get() as usize;
     let at = usize::from(header.record_offset.get());
     let size = usize::from(header.record_size.get());
@@ -234,7 +246,11 @@ fn field_of(header: &ExtHeader, map: &Map) -> Result<usize, &'static str> {
     if at < RECORD_FIELDS_AT || at + size > record || record >= RECORD_MOST {
         return Err("is not inside the record");
     }
-    if map.width() + size > record {
+    let overlaps = |(other, there): (&Option<usize>, &Extension)| {
+        let end = |from: usize| from + usize::from(there.record_size);
+        other.is_some_and(|from| at < end(from) && from < at + size)
+    };
+    if { before.iter().zip(&map.extensions) }.any(overlaps) || map.width() + size > record {
         return Err("overlaps another one");
     }
     Ok(at)

@@ -225,15 +225,10 @@ fn head(header: &BaseHeader) -> Option<usize> {
 
 /// True where one of the logs has a record that ends there, or the newest goes on from there.
 fn goes_on(logs: &[&Log<'_>], head: usize) -> bool {
-    let has_end = |log: &&Log<'_>| {
-        let mut records = log.records(log.start());
-        while records.at() < head && records.next().is_some() {}
-        records.at() == head
-    };
     let before = logs
         .first()
         .map(|log| log.header.prev_file_offset.get() as usize);
-    before == Some(head) || logs.iter().any(has_end)
+    before == Some(head) || logs.iter().any(|log| log.has_edge(head))
 }
 
 /// Whether messages that came in the logs are those of the index: `Some(true)` where they are, `None` where

@@ -38,6 +38,8 @@ pub struct Index {
     pub origin: Origin,
     /// What could not be read, and no log or copy tells.
     pub unread: Vec<Unread>,
+    /// The log ends in a half record: what was changed last may be missing.
+    pub is_torn: bool,
     /// So many records of the file are among it.
     pub left_out: usize,
     /// Names that `keywords_header` holds; bits above mean nothing.
@@ -86,6 +88,19 @@ impl Index {
     pub fn unread_part(&self, detail: &str) -> Option<Part> {
         let unread = self.unread.iter().find(|unread| unread.why == detail);
         unread.map(|unread| unread.part)
+    }
+
+    /// True where all of it and of its log was read.
+    pub fn is_whole(&self) -> bool {
+        self.origin == Origin::Index && self.unread.is_empty()
+    }
+
+    /// Says that a server mended it and has not yet built anew what goes by it: the next one that opens it will.
+    /// In a Maildir nothing does, and it may stay so for ever.
+    pub fn to_be_rebuilt(&self) -> Option<&'static str> {
+        const FSCKED: u32 = 4;
+        let is_fscked = self.header_flags & FSCKED != 0;
+        is_fscked.then_some("its flags ask a server to rebuild what goes by it")
     }
 
     /// The extension of that name.

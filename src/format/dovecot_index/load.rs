@@ -155,7 +155,14 @@ impl Files {
         self.reach = map.as_ref().map(Map::log_place).unwrap_or_default();
         let logs = read_logs([&self.log_2, &self.log], found);
         match map {
-            Some(map) => Some(go_on(map, &logs, found)),
+            Some(mut map) => {
+                if let Some(refused) = refused::tail(&map.header, &logs) {
+                    tell(found, &INDEX_BROKEN, &self.index.name, refused.to_string());
+                    // Then what was asked for is looked for from the beginning: what is done is gone.
+                    map.header.log_file_tail_offset = 0.into();
+                }
+                Some(go_on(map, &logs, found))
+            }
             None => from_nothing(&logs, self.index.seen, found),
         }
     }
@@ -291,7 +298,7 @@ fn replay(mut replay: Replay, base: (u32, usize), logs: &[&Log<'_>], found: Foun
     let index = replay.finish(newest.map_or(modseq, |log| log.highest_modseq()));
     tell_requested(&index, logs, found);
     if let (Some(log), Some(modseqs)) = (newest, index.extension(MODSEQ))
-        && let Some(why) = refused::modseqs(&modseqs.header, log.seq())
+        && let Some(why) = refused::modseqs(&modseqs.header, log)
     {
         tell(found, &INDEX_LOG, &log.name, why);
     }
@@ -364,6 +371,7 @@ pub(super) fn apply(replay: &mut Replay, log: &Log<'_>, from: usize, found: Foun
     match faults.holes.first {
         Some(half) if half.is_half_record => {
             tell(found, &INDEX_LOG, &log.name, half.why.to_string());
+            replay.note_torn();
         }
         Some(hole) => {
             let more = the_first_of(faults.holes.count, "places");

@@ -88,6 +88,13 @@ impl<'a> Log<'a> {
         }
     }
 
+    /// True where a record begins or ends there.
+    pub fn has_edge(&self, at: usize) -> bool {
+        let mut records = self.records(self.start());
+        while records.at() < at && records.next().is_some() {}
+        records.at() == at
+    }
+
     /// The mailbox's highest modseq at the end of this log, at least 1. It is not lower for what cannot be
     /// read: no client must miss a change.
     pub fn highest_modseq(&self) -> u64 {

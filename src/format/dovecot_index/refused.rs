@@ -8,7 +8,11 @@ use bstr::ByteSlice;
 use zerocopy::little_endian::U32;
 
 use super::base::Map;
-use super::layout::{BaseHeader, ExtHeader, ExtIntro, LITTLE_ENDIAN, LOG_HEADER_LEAST, LogHeader};
+use super::layout::{
+    BaseHeader, CACHE, ExtHeader, ExtIntro, KEYWORDS, LITTLE_ENDIAN, LOG_HEADER_LEAST, LogHeader,
+    MODSEQ, VSIZE_HEADER,
+};
+use super::log::Log;
 use crate::bytes::Decode;
 
 /// The flag by which a server says that it gave the index up.
@@ -19,6 +23,24 @@ const TELLS_RECENT: u8 = 1;
 const TELLS_COMPAT: u8 = 2;
 /// The widest alignment.
 const ALIGN_MOST: u16 = 8;
+
+/// Extensions that a server and its dbox formats have in their indexes, in the list of mailboxes and in the map.
+const NAMES: [&str; 14] = [
+    CACHE,
+    KEYWORDS,
+    MODSEQ,
+    VSIZE_HEADER,
+    "dbox-hdr",
+    "guid",
+    "hdr-pop3-uidl",
+    "hmodseq",
+    "list",
+    "map",
+    "mdbox",
+    "mdbox-hdr",
+    "msgs",
+    "ref",
+];
 
 /// Bytes of the base header that no log changes, as a server writes them into the index itself: version to indexid,
 /// counts, log and head offset.
@@ -75,11 +97,65 @@ pub(super) fn extension(header: &ExtHeader, record_size: u32) -> Option<String> 
     (!is_aligned).then(|| format!("is not aligned by {align}"))
 }
 
+/// What is wrong with the name of an extension.
+pub(super) fn name(name: &[u8]) -> Option<String> {
+    let is_usual = |byte: &u8| byte.is_ascii_alphanumeric() || b" -_".contains(byte);
+    (!name.iter().all(is_usual)).then(|| format!("no extension is called {:?}", name.as_bstr()))
+}
+
+/// The known name that was surely meant by one of which a byte is another.
+fn meant(name: &str) -> Option<&'static str> {
+    let is_near = |known: &&&str| {
+        let pairs = known.bytes().zip(name.bytes());
+        known.len() == name.len() && pairs.filter(|(a, b)| a != b).count() == 1
+    };
+    NAMES.iter().find(is_near).copied()
+}
+
+/// Calls extensions what they are, where a byte of the name is damaged: a server finds nothing in them.
+pub(super) fn call_right(map: &mut Map) {
+    for nth in 0..map.extensions.len() {
+        let Some(meant) = meant(&map.extensions[nth].name) else {
+            continue;
+        };
+        if map.extensions.iter().any(|ext| ext.name == meant) {
+            continue;
+        }
+        let wrong = std::mem::replace(&mut map.extensions[nth].name, meant.into());
+        let at = map.header.base_header_size.get().into();
+        let why = format!("{wrong:?} can only be {meant:?}, and is read as that");
+        map.refused.push(decode(at, "extension name", why));
+    }
+}
+
+/// What is wrong with the place in its log up to which expunges that clients asked for are done.
+pub(super) fn tail(header: &BaseHeader, logs: &[Log<'_>]) -> Option<Decode> {
+    let (tail, head) = (
+        header.log_file_tail_offset.get() as usize,
+        header.log_file_head_offset.get() as usize,
+    );
+    let is_of_it = |log: &&Log<'_>| {
+        log.seq() == header.log_file_seq.get() && log.header.indexid == header.indexid
+    };
+    let why = if tail > head {
+        format!("{tail} is behind the head offset {head}")
+    } else if tail > 0
+        && !logs
+            .iter()
+            .find(is_of_it)
+            .is_none_or(|log| log.has_edge(tail))
+    {
+        format!("no record of the log begins at {tail}")
+    } else {
+        return None;
+    };
+    Some(decode(64, "log tail offset", why))
+}
+
 /// What is wrong with an introduction in a log.
 pub(super) fn intro(intro: &ExtIntro, name: &[u8]) -> Option<String> {
-    let is_usual = |byte: &u8| byte.is_ascii_alphanumeric() || b" -_".contains(byte);
-    if !name.iter().all(is_usual) {
-        return Some(format!("no extension is called {:?}", name.as_bstr()));
+    if let Some(why) = self::name(name) {
+        return Some(why);
     }
     let (size, align) = (intro.record_size.get(), intro.record_align.get());
     let is_one = match size {
@@ -90,12 +166,13 @@ pub(super) fn intro(intro: &ExtIntro, name: &[u8]) -> Option<String> {
 }
 
 /// What is wrong with the place in a log up to which modseqs are counted; a server stumbles over it.
-pub(super) fn modseqs(header: &[u8], newest: u32) -> Option<String> {
+pub(super) fn modseqs(header: &[u8], newest: &Log<'_>) -> Option<String> {
     let number = |at: usize| Some(u32::from_le_bytes(*header.get(at..)?.first_chunk()?));
     let (seq, offset) = (number(8)?, number(12)?);
     let is_place = match seq {
         0 => offset == 0,
-        _ => seq <= newest && offset as usize >= LOG_HEADER_LEAST,
+        _ if seq == newest.seq() => newest.has_edge(offset as usize),
+        _ => seq < newest.seq() && offset as usize >= LOG_HEADER_LEAST,
     };
     (!is_place)
         .then(|| format!("modseqs are counted up to byte {offset} of log {seq}, which is none"))

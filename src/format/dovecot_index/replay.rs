@@ -150,6 +150,11 @@ impl Replay {
         self.map.unread.push(Unread { why, part });
     }
 
+    /// Notes that the last record is not whole.
+    pub fn note_torn(&mut self) {
+        self.map.is_torn = true;
+    }
+
     /// Messages there are.
     pub fn messages(&self) -> usize {
         self.gone.iter().filter(|gone| !**gone).count()
@@ -366,6 +371,7 @@ impl Replay {
             requested_expunges,
             origin: Origin::Index,
             unread: self.map.unread,
+            is_torn: self.map.is_torn,
             left_out: self.map.left_out,
             keyword_count: 0,
         };

@@ -38,6 +38,10 @@ impl Map {
         })?;
         let usable =
             index.filter(|index| index.extension(MAP_PLACE).is_some() || index.uids.is_empty());
+        if let Some(why) = usable.as_ref().and_then(Index::to_be_rebuilt) {
+            is_in_doubt = true;
+            found(Finding::new(&INDEX_BROKEN, why).path(MAP));
+        }
         if let Some(nameless) = { usable.as_ref() }.filter(|index| index.uid_validity == 0)
             && !nameless.uids.is_empty()
         {

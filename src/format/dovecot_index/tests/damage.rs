@@ -50,6 +50,40 @@ fn a_half_record_at_the_end_of_a_log_is_told() {
     assert_eq!(found, ["index.log"]);
 }
 
+/// An index that a server wrote, changed, and the log that goes on from it.
+fn with_changed_index(change: impl FnOnce(&mut Vec<u8>)) -> (Option<Index>, Vec<String>) {
+    let [mut index, log] =
+        ["dovecot.index", "dovecot.index.log"].map(|name| read(&format!("mdbox/{INBOX}/{name}")));
+    change(&mut index);
+    assemble(Some(&index), [None, Some(&log)])
+}
+
+#[test]
+fn an_extension_of_which_a_letter_is_wrong_is_read_as_what_it_is() {
+    let whole = with_changed_index(|_| ()).0.unwrap();
+    assert!(!whole.keyword_names().is_empty());
+    for name in ["keywords", "mdbox-hdr", "hdr-pop3-uidl"] {
+        for letter in 0..name.len() {
+            let (index, found) = with_changed_index(|index| {
+                let at = memchr::memmem::find(index, name.as_bytes()).unwrap();
+                index[at + letter] ^= 1;
+            });
+            let index = index.unwrap();
+            assert_eq!(index.keyword_names(), whole.keyword_names());
+            assert!(index.extension(name).is_some(), "{name}");
+            assert!(found.contains(&"index.broken".to_owned()), "{found:?}");
+        }
+    }
+}
+
+#[test]
+fn a_place_in_the_log_at_which_no_record_begins_is_told() {
+    for bit in (1..13).chain(20..30) {
+        let (_, found) = with_changed_index(|index| index[64 + bit / 8] ^= 1 << (bit % 8));
+        assert_eq!(found, ["index.broken"], "bit {bit} of the tail offset");
+    }
+}
+
 /// Everything that can be asked is, and columns have an entry a message.
 fn check(index: &Index) {
     assert_eq!(index.uids.len(), index.flags.len());
