@@ -4,6 +4,7 @@
 //! header of `list`      names by number, one a level
 //! record of `list`      number of the name, UID of the level above, GUID, UIDVALIDITY
 //! record of `msgs`      messages, unseen, recent, UIDNEXT
+//! record of `hmodseq`   HIGHESTMODSEQ
 //! ```
 //! Source: Dovecot 2.3, `src/lib-storage/list/mailbox-list-index.h`.
 
@@ -16,7 +17,7 @@ use super::names;
 use crate::disk::Dir;
 use crate::error::Result;
 use crate::model::{Flags, MailboxGuid, MailboxName, UidValidity};
-use crate::report::catalogue::MAILBOX_GONE;
+use crate::report::catalogue::{INDEX_BROKEN, MAILBOX_GONE};
 use crate::report::{Finding, counted};
 use crate::store::Found;
 
@@ -34,6 +35,9 @@ pub const FILES: [&str; 4] = [
 /// It can be older than the last UIDs that were given out: by so many, at the most.
 pub const UNKNOWN_UIDS: u32 = 1000;
 
+/// No mailbox is changed so often: it is damage that says so.
+const MODSEQ_MOST: u64 = 1 << 40;
+
 /// What the list tells of a mailbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Listed {
@@ -43,6 +47,8 @@ pub struct Listed {
     pub uidvalidity: Option<UidValidity>,
     /// No UID from here on was given out.
     pub uidnext: Option<u32>,
+    /// It was changed so often.
+    pub modseq: Option<u64>,
     /// How many messages it had: not told of INBOX.
     pub messages: Option<u32>,
     /// It is marked as deleted.
@@ -60,6 +66,13 @@ impl Listed {
     pub fn uidnext_of(&self, uidvalidity: u32) -> Option<u32> {
         let is_of_it = self.uidvalidity?.get() == uidvalidity;
         self.uidnext.filter(|_| is_of_it)
+    }
+
+    /// How often it was changed, where it is the mailbox with this GUID and UIDVALIDITY that is listed.
+    pub fn modseq_of(&self, guid: Option<MailboxGuid>, uidvalidity: u32) -> Option<u64> {
+        let is_of_it = guid.is_some() && guid == self.guid;
+        self.uidnext_of(uidvalidity)?;
+        self.modseq.filter(|_| is_of_it)
     }
 
     /// What it had, for people.
@@ -80,6 +93,9 @@ pub fn read(dir: &Dir) -> BTreeMap<BString, Listed> {
 /// The same; what is wrong with the list is told.
 pub fn read_and_tell(dir: &Dir, found: Found<'_>) -> BTreeMap<BString, Listed> {
     let index = dovecot_index::load(dir, LIST, found).ok().flatten();
+    if let Some(why) = index.as_ref().and_then(fault_in) {
+        found(Finding::new(&INDEX_BROKEN, why).path(LIST));
+    }
     index.map(|index| listed(&index)).unwrap_or_default()
 }
 
@@ -150,16 +166,46 @@ fn listed(index: &Index) -> BTreeMap<BString, Listed> {
     entries.collect()
 }
 
+/// What a server takes for damage, and lists no mailbox for.
+fn fault_in(index: &Index) -> Option<String> {
+    if let Some(why) = index.to_be_rebuilt() {
+        return Some(why.into());
+    }
+    let list = index.extension("list")?;
+    if !ends_well(&list.header) {
+        return Some("the names of the mailboxes cannot be read".into());
+    }
+    let names = level_names(&list.header);
+    let mut places = BTreeSet::new();
+    { index.uids.iter().enumerate() }.find_map(|(nth, uid)| {
+        let record = list.record(nth);
+        let (name, parent) = (number(record, 0)?, number(record, 4)?);
+        let why = if !names.contains_key(&name) {
+            format!("has name {name}, which is none")
+        } else if parent == *uid || (parent > 0 && index.position(parent).is_none()) {
+            format!("stands beneath {parent}, which is no mailbox")
+        } else if !places.insert((parent, name)) {
+            "stands there twice".into()
+        } else {
+            return None;
+        };
+        Some(format!("mailbox {uid} of the list {why}"))
+    })
+}
+
 fn mailbox(index: &Index, record: &[u8], nth: usize) -> Listed {
     let guid = record.get(8..24).and_then(|bytes| bytes.try_into().ok());
     let counts = index.extension("msgs").map(|ext| ext.record(nth));
     let count = |at| counts.and_then(|counts| number(counts, at));
+    let modseqs = index.extension("hmodseq").map(|ext| ext.record(nth));
+    let modseq = modseqs.and_then(|field| Some(u64::from_le_bytes(*field.first_chunk()?)));
     // A record that was never filled in is all zero.
     let uidnext = count(12).filter(|next| *next > 0);
     Listed {
         guid: guid.and_then(MailboxGuid::new),
         uidvalidity: number(record, 24).and_then(UidValidity::new),
         uidnext,
+        modseq: modseq.filter(|modseq| (1..MODSEQ_MOST).contains(modseq)),
         messages: uidnext.and_then(|_| count(0)),
         was_taken_out: Flags::from_bits(index.flags[nth]).contains(Flags::DELETED),
     }
@@ -167,17 +213,27 @@ fn mailbox(index: &Index, record: &[u8], nth: usize) -> Listed {
 
 /// Header: a byte, then u32 number and name with a NUL behind it, again and again; number 0 ends it.
 fn level_names(header: &[u8]) -> BTreeMap<u32, BString> {
+    names_and_rest(header).0
+}
+
+/// True where the names come to their end: their numbers ascend, and behind the last stands none, or 0.
+fn ends_well(header: &[u8]) -> bool {
+    let rest = names_and_rest(header).1;
+    rest.is_empty() || number(rest, 0) == Some(0)
+}
+
+fn names_and_rest(header: &[u8]) -> (BTreeMap<u32, BString>, &[u8]) {
     let mut names = BTreeMap::new();
-    let mut rest = header.get(1..).unwrap_or_default();
+    let (mut rest, mut last) = (header.get(1..).unwrap_or_default(), 0);
     while let Some((id, text)) = rest.split_first_chunk::<4>() {
         let id = u32::from_le_bytes(*id);
-        let Some(end) = text.find_byte(0).filter(|_| id != 0) else {
+        let Some(end) = text.find_byte(0).filter(|_| id > last) else {
             break;
         };
         names.insert(id, text[..end].into());
-        rest = &text[end + 1..];
+        (rest, last) = (&text[end + 1..], id);
     }
-    names
+    (names, rest)
 }
 
 /// The names from the top down to a node.

@@ -12,6 +12,8 @@ use super::{Damaged, mended};
 use crate::harness::dovecot::Server;
 use crate::harness::store::Store;
 
+const LIST: &str = "dovecot.list.index";
+
 /// So many bits of each file are flipped, one at a time.
 const BITS: usize = 30;
 
@@ -86,6 +88,43 @@ fn sweep(format: &'static str) {
         }
     }
     assert!(wrong.is_empty(), "{format}: {}", wrong.join("\n"));
+}
+
+/// Of an index that a server wrote, and of its list of mailboxes after some use.
+#[test]
+fn a_flipped_bit_of_the_header_of_an_aged_index_or_list_is_never_taken_for_sound() {
+    let Some(server) = Server::here("a_flipped_bit_of_the_header_of_an_aged_index") else {
+        return;
+    };
+    let dovecot = server.serve("mdbox", Damaged::sample("mdbox").store());
+    dovecot.ask(&["mailbox", "create", "New"]);
+    while !dovecot.mail().join(LIST).exists() {
+        dovecot.deliver("New", b"Subject: x\n\ntext\n");
+        dovecot.ask(&["mailbox", "status", "all", "*"]);
+    }
+    let aged = Damaged::left_by(&dovecot, "mdbox");
+    aged.is_not_touched();
+    let inbox = Path::new("mailboxes/INBOX/dbox-Mails/dovecot.index");
+    let mut wrong = Vec::new();
+    for path in [inbox, Path::new(LIST)] {
+        for byte in 0..header_size(&aged.at(path)) {
+            let damaged = Damaged::left_by(&dovecot, "mdbox");
+            let file = damaged.at(path);
+            let damaged = damaged.changed(&file, |bytes| bytes[byte] ^= 1 << (byte % 7));
+            if damaged.inspect().code == 0 {
+                let (_, log) = seen(&server, "mdbox", &damaged.store());
+                if !log.is_empty() {
+                    wrong.push(format!("{} byte {byte}: {log}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn header_size(index: &Path) -> usize {
+    let bytes = fs::read(index).unwrap();
+    u32::from_le_bytes(*bytes[4..].first_chunk().unwrap()) as usize
 }
 
 /// Numbers that look random, and are the same in each run.
