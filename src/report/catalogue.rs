@@ -502,8 +502,9 @@ rules! {
         "run repair before a server opens the store",
         "repair" => "nothing";
     INDEX_BEHIND = "index.behind", Error,
-        "the server's list of mailboxes knows UIDs that the index of a dbox mailbox does not: messages and changes that came last are missing in it, as where its log is damaged",
-        "restore dovecot.index and its log from a backup, and run again";
+        "the server's list of mailboxes knows UIDs or changes that the index of a dbox mailbox does not: what came or was changed last is missing in it, as where its log is damaged, or from an older backup",
+        "restore dovecot.index and its log from a newer backup, and run again; else repair keeps what is left",
+        "repair" => "restore dovecot.index and its log from a newer backup, and run again";
     INDEX_ELSEWHERE = "index.elsewhere", Error,
         "no mailbox of a dbox account has an index, and nothing is left of one: it may be that the server keeps them elsewhere, and the location does not say where; UIDs, flags and keywords are not those that clients know",
         "name the directory of the indexes, as in sdbox:PATH:INDEX=DIR (doveconf -h mail_location tells it), and run again; where they are lost, repair makes new ones",

@@ -142,6 +142,18 @@ impl Identities {
                 None => does.push("a new mailbox GUID".into()),
             }
         }
+        let (index, modseq) = (&mailbox.index, identity.highest_modseq);
+        if index.is_whole() && index.highest_modseq < modseq {
+            lost.push(format!(
+                "what was changed between HIGHESTMODSEQ {} and {modseq}: the index is older than {}",
+                index.highest_modseq,
+                mailbox_list::LIST
+            ));
+        } else if index.is_torn && !mailbox.is_listed_as_it_is {
+            lost.push(
+                "perhaps what was changed last: the log of the index ends in a half record".into(),
+            );
+        }
         if let Some((next, from)) = known.uidnext.filter(|(next, _)| *next > identity.uidnext) {
             if from == mailbox_list::LIST && mailbox.index.uid_validity != 0 {
                 let (first, last) = (identity.uidnext, next - 1);

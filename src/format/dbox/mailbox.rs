@@ -70,6 +70,8 @@ pub struct DboxMailbox {
     index_dir: Option<Dir>,
     /// What the server remembers of messages: few are asked for.
     cache: OnceLock<Option<Cache>>,
+    /// The server's list knows of no other state.
+    pub is_listed_as_it_is: bool,
     /// What was wrong with the UIDVALIDITY of the index.
     pub outvoted: Option<String>,
     /// What neither the index nor the list tells.
@@ -112,6 +114,8 @@ impl DboxMailbox {
             found(Finding::new(&ACL_UNREADABLE, error.chain()).path(side_files::ACL));
             None
         });
+        let listed_modseq = listed.modseq_of(guid, index.uid_validity);
+        let is_listed_as_it_is = listed_modseq == Some(index.highest_modseq);
         let mailbox = Mailbox {
             name: name.clone(),
             selectable: true,
@@ -122,7 +126,7 @@ impl DboxMailbox {
                 .unwrap_or(0)
                 .max(index.next_uid),
             first_recent: index.first_recent_uid,
-            highest_modseq: index.highest_modseq,
+            highest_modseq: listed_modseq.unwrap_or(0).max(index.highest_modseq),
             keywords: index.keyword_names(),
             acl,
         };
@@ -134,6 +138,7 @@ impl DboxMailbox {
             header,
             index_dir: mails.index_dir().ok().flatten(),
             cache: OnceLock::new(),
+            is_listed_as_it_is,
             outvoted,
             made_up: MadeUp {
                 uids: false,

@@ -17,6 +17,7 @@ use bstr::{BString, ByteSlice};
 
 use super::DboxMailbox;
 use super::layout::{MAILBOXES, MAILS};
+use super::mailbox::mailbox_guid;
 use super::outvoted::Given;
 use crate::disk::plan::{About, Act, Place, Plan};
 use crate::disk::{Dir, Kind, plan};
@@ -348,10 +349,18 @@ impl Mails {
         Ok(index)
     }
 
-    /// The list is written behind the index: it never knows a UID before it.
+    /// The list is written behind the index: it never knows a UID or a change before it.
     fn is_behind(&self, index: &Index) -> Option<String> {
-        let (known, listed) = (index.next_uid, self.listed?.uidnext_of(index.uid_validity)?);
-        (known < listed).then(|| format!("the list has UIDNEXT {listed}, the index {known}"))
+        let listed = self.listed?;
+        let (known, next) = (index.next_uid, listed.uidnext_of(index.uid_validity)?);
+        if known < next {
+            return Some(format!("the list has UIDNEXT {next}, the index {known}"));
+        }
+        // What cannot be read of it is told for itself.
+        let modseq = listed.modseq_of(mailbox_guid(index), index.uid_validity)?;
+        let known = index.highest_modseq;
+        (index.is_whole() && known < modseq)
+            .then(|| format!("the list has HIGHESTMODSEQ {modseq}, the index {known}"))
     }
 
     /// Where there is no index, what its log says of messages that are there.

@@ -19,6 +19,7 @@ pub const OLD: [&str; 3] = [
 /// True for a finding of a mailbox that it no longer has when its index is written anew.
 pub fn mended_by_a_new_index(rule: &'static Rule) -> bool {
     let mended = [
+        &rules::INDEX_BEHIND,
         &rules::INDEX_BROKEN,
         &rules::INDEX_CACHE,
         &rules::INDEX_INDEXID,

@@ -45,7 +45,10 @@ fn a_log_or_a_cache_that_a_server_complains_of_is_mended_before_it_does() {
     for code in ["index.log", "index.cache"] {
         let ran = quietly("inspect", &broken(code)).exits(1);
         let told = "do: run repair before a server opens the store";
-        assert!(ran.stdout.contains(code) && ran.stdout.contains(told), "{ran}");
+        assert!(
+            ran.stdout.contains(code) && ran.stdout.contains(told),
+            "{ran}"
+        );
     }
 }
 

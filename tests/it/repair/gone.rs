@@ -13,6 +13,8 @@ use crate::harness::dovecot::{Dovecot, Server};
 use crate::harness::maildir::scratch;
 use crate::harness::run::{Ran, Run};
 
+const LOG: &str = "dovecot.index.log";
+
 /// The folder of a mailbox in the root.
 fn folder(format: &str, mailbox: &str) -> String {
     match (format, mailbox) {
@@ -285,6 +287,52 @@ fn a_log_that_lost_its_end_is_told_by_the_server_s_list() {
         assert!(lost(&ran).iter().any(|lost| lost == told), "{ran}");
         assert_eq!(ran.mailbox("Sent")["messages"], 4, "{ran}");
     }
+}
+
+#[test]
+fn a_mailbox_of_an_older_backup_is_told_by_the_changes_that_the_server_s_list_knows() {
+    let Some(server) = Server::here("a_mailbox_of_an_older_backup") else {
+        return;
+    };
+    for format in ["sdbox", "mdbox"] {
+        let dovecot = server.serve(format, scratch().path());
+        dovecot.ask(&["mailbox", "create", "New"]);
+        dovecot.deliver("New", b"Subject: x\n\ntext\n");
+        let older = Damaged::left_by(&dovecot, format);
+        dovecot.ask(&["flags", "add", "\\Seen Late", "mailbox", "New", "all"]);
+        dovecot.ask(&["mailbox", "status", "all", "*"]);
+        let damaged = Damaged::left_by(&dovecot, format);
+        damaged.is_not_touched();
+        let log = fs::read(older.mails("New", LOG)).unwrap();
+        fs::write(damaged.mails("New", LOG), log).unwrap();
+        let said = &json!({"mailbox": "New", "severity": "error"});
+        damaged.inspect().exits(1).says("index.behind", said);
+        let ran = damaged.repair().exits(1);
+        let changed = |lost: &String| lost.starts_with("what was changed between HIGHESTMODSEQ ");
+        assert!(lost(&ran).iter().any(changed), "{ran}");
+        damaged.is_not_touched();
+        let dovecot = server.serve(format, damaged.store());
+        assert_eq!(dovecot.account().mailbox("New").messages.len(), 1);
+        dovecot.assert_silent();
+    }
+}
+
+#[test]
+fn where_a_log_ends_in_a_half_record_what_was_changed_last_may_be_lost_unless_the_list_knows_better()
+ {
+    let half = |bytes: &mut Vec<u8>| bytes.extend([0, 0, 0, 0, 4, 0, 0, 0x10, 1]);
+    let sample = Damaged::sample("sdbox");
+    let log = sample.mails("Sent", LOG);
+    let damaged = sample.changed(&log, half);
+    let ran = damaged.repair().exits(0);
+    assert!(lost(&ran).is_empty(), "{ran}");
+    let sample = Damaged::sample("sdbox");
+    let list = sample.at("dovecot.list.index.log");
+    let damaged = sample.without(&[list]);
+    let log = damaged.mails("Sent", LOG);
+    let ran = damaged.changed(&log, half).repair().exits(1);
+    let perhaps = "perhaps what was changed last: the log of the index ends in a half record";
+    assert_eq!(lost(&ran), [perhaps]);
 }
 
 #[test]

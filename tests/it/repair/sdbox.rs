@@ -88,14 +88,18 @@ fn an_mdbox_is_not_mended_as_an_sdbox_whatever_is_left_of_it() {
 }
 
 #[test]
-fn a_torn_log_is_replaced_and_loses_nothing_that_was_readable() {
+fn a_torn_log_is_replaced_and_loses_nothing_but_what_it_broke_off_in() {
     let damaged = sample();
     let log = damaged.mails("INBOX", "dovecot.index.log");
     let damaged = damaged.changed(&log, |bytes| bytes.truncate(bytes.len() - 3));
     let before = read(&damaged);
     assert!(!before.findings.is_empty());
-    let ran = damaged.repair().exits(0);
+    let ran = damaged.repair().exits(1);
     assert_eq!(mended(&ran), ["index.log"]);
+    assert!(
+        lost(&ran)[0].starts_with("perhaps what was changed last"),
+        "{ran}"
+    );
     let after = read(&damaged);
     assert_eq!(after.findings, [""; 0]);
     assert_eq!(after.mailboxes, before.mailboxes);
