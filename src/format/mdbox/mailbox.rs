@@ -60,10 +60,7 @@ impl<'a> MdboxMailbox<'a> {
                 let unnamed = made::complete(store, nth, mails, &mut index, &mut told);
                 (index, unnamed)
             }
-            Some(index) => {
-                mails.cache(&index, name, &mut told)?;
-                (index, Vec::new())
-            }
+            Some(index) => (index, Vec::new()),
             None => {
                 let unnamed = store.unnamed(nth);
                 told(missing_index(unnamed.len()));
@@ -82,6 +79,9 @@ impl<'a> MdboxMailbox<'a> {
             unnamed,
             notes: Mutex::default(),
         };
+        if !this.in_doubt {
+            mails.cache(&this.dbox.index, name, found)?;
+        }
         this.compare_with_map(name, found);
         Ok(this)
     }

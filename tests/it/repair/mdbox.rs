@@ -191,6 +191,17 @@ fn a_message_of_another_guid_than_its_index_has_is_the_mailboxs_where_the_map_le
 }
 
 #[test]
+fn a_cache_that_cannot_be_read_is_told_with_its_path_once() {
+    let damaged = sample();
+    let caches = ["INBOX", "Sent", "Trash"].map(|name| damaged.mails(name, "dovecot.index.cache"));
+    let cache = caches.into_iter().find(|cache| cache.exists()).unwrap();
+    let damaged = damaged.changed(&cache, Vec::clear);
+    let found = damaged.inspect();
+    let path = cache.strip_prefix(damaged.store()).unwrap();
+    found.says("index.cache", &serde_json::json!({"path": path}));
+}
+
+#[test]
 fn a_cut_storage_file_keeps_all_but_the_last_message() {
     let before = read(&sample());
     let damaged = sample();
