@@ -10,6 +10,7 @@ use super::layout::{MAILBOXES, MAILS};
 use super::mailbox::mailbox_guid;
 use super::outvoted::Given;
 use super::places::{Mails, Places};
+use super::recalled::RECALLED_FROM;
 use crate::disk::{Dir, Entry, Kind};
 use crate::error::{Error, Result};
 use crate::format::dovecot_index::{INDEX, Index, LOG, mended_by_a_new_index};
@@ -68,6 +69,9 @@ impl Tree {
         let mailboxes = part(root, name)?;
         if mailboxes.is_none() {
             let keeps_messages = format == MDBOX && holds_storage(root)?;
+            if !keeps_messages && is_converted(root)? {
+                return Err(lost_all(root, name));
+            }
             refuse_without(root, format, name, keeps_messages, options.absent)?;
         }
         let mut walk = Walk {
@@ -170,6 +174,23 @@ impl Tree {
             stamp_folder(mailboxes, stamper, 0)?;
         }
         Ok(())
+    }
+}
+
+/// True with what a conversion wrote, in anything but a Maildir.
+fn is_converted(root: &Dir) -> Result<bool> {
+    let is_there = |name: &str| Ok::<_, Error>(root.stat_if_there(name)?.is_some());
+    Ok(is_there(RECALLED_FROM)? && !is_there("cur")?)
+}
+
+/// It is an account, and nothing of its mail is left.
+fn lost_all(root: &Dir, mailboxes: &str) -> Error {
+    let root = root.path().display();
+    Error::Missing {
+        what: format!(
+            "{root}/{mailboxes} is not there: the messages of this account lie in it, and only {RECALLED_FROM} is left"
+        ),
+        help: "is it mounted? Else restore it from a backup".into(),
     }
 }
 

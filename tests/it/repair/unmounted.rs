@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use bstr::BString;
 
 use super::hidden::{give, set_mode};
-use super::{Damaged, lost};
+use super::{Damaged, lost, samples};
 use crate::harness::dovecot::Server;
 use crate::harness::run::{Ran, Run};
 use crate::harness::store::Store;
@@ -226,4 +226,19 @@ fn a_storage_that_may_not_be_read_ends_the_run_and_is_named() {
     set_mode(&storage, 0o700);
     let after = Store::of("mdbox", &damaged.store(), "");
     assert_eq!(after.mailboxes, before.mailboxes);
+}
+
+#[test]
+fn a_converted_account_without_its_mailboxes_is_said_to_be_one() {
+    let damaged = samples::converted("sdbox", &[]);
+    fs::remove_dir_all(damaged.at("mailboxes")).unwrap();
+    let nothing = run(&damaged, &["inspect"], "sdbox:").done().exits(66);
+    assert!(nothing.stderr.contains("holds no sdbox"), "{nothing}");
+    fs::write(damaged.at("mailtally.state"), "").unwrap();
+    for command in ["inspect", "repair"] {
+        let ran = run(&damaged, &[command], "sdbox:").done().exits(66);
+        let says = format!("{} is not there", damaged.at("mailboxes").display());
+        assert!(ran.stderr.contains(&says), "{ran}");
+        assert!(ran.stderr.contains("is it mounted?"), "{ran}");
+    }
 }
