@@ -489,7 +489,7 @@ rules! {
         "run repair before a server opens the store",
         "repair" => ELSE;
     INDEX_UIDVALIDITY_DIFFERS = "index.uidvalidity-differs", Warning,
-        "UIDVALIDITY in the index of a dbox mailbox is not the one that the conversion gave it, and the server's list of mailboxes does not say which is right; that of the index is taken, as a server takes it: where it is wrong, clients load all messages again",
+        "UIDVALIDITY in the index of a dbox mailbox is not the one that the server's list of mailboxes has, or else the one that the conversion gave it, and no third file says which is right; that of the index is taken, as a server takes it: where it is wrong, clients load all messages again",
         "nothing, or restore dovecot.index from a backup";
     INDEX_UNKNOWN_RECORD = "index.unknown-record", Info,
         "the index log has records of a kind that this version does not know; they are passed over",

@@ -5,9 +5,9 @@
 //! dovecot.list.index    the server's list of mailboxes
 //! mailtally.state       what a conversion gave it
 //! ```
-//! The list speaks only for the mailbox with the GUID that the index has. Without it nobody knows which of the other
-//! two is right; that they differ is said where the index is still the one that the conversion wrote, and its
-//! UIDVALIDITY is that of no other mailbox, from which it may have its name.
+//! The list speaks only for the mailbox with the GUID that the index has. Of two alone nobody knows which
+//! is right. That index and list differ is said; that index and state do, where the index is still the one that the
+//! conversion wrote, and its UIDVALIDITY is that of no other mailbox, from which it may have its name.
 //!
 //! A server gives a mailbox that gets another name a new UIDVALIDITY, and the list may not know it yet: one that
 //! `dovecot-uidvalidity` tells was given out since is never wrong.
@@ -108,7 +108,12 @@ pub(super) fn outvote(
     let told = told.get();
     let is_same = listed.guid.is_some() && listed.guid == guid;
     let may_be = told == indexed || !is_same || given.is_newer(indexed, told);
-    if may_be || given.uidvalidity(name) != Some(told) {
+    if may_be {
+        return None;
+    }
+    if given.uidvalidity(name) != Some(told) {
+        let detail = format!("UIDVALIDITY {indexed}; {LIST} tells {told}");
+        found(Finding::new(&INDEX_UIDVALIDITY_DIFFERS, detail).path(INDEX));
         return None;
     }
     let detail = format!("UIDVALIDITY {indexed}; {LIST} and {RECALLED_FROM} tell {told}");

@@ -77,6 +77,24 @@ fn without_a_list_it_is_only_said_that_they_differ() {
     }
 }
 
+#[test]
+fn without_what_a_conversion_remembers_it_is_said_that_list_and_index_differ() {
+    let Some(server) = Server::here("without_what_a_conversion_remembers") else {
+        return;
+    };
+    for format in FORMATS {
+        let account = account();
+        let dovecot = server.serve(format, converted(&account, format));
+        dovecot.ask(&["flags", "add", "Late", "mailbox", "*", "all"]);
+        let damaged = Damaged::left_by(&dovecot, format);
+        let state = damaged.at("mailtally.state");
+        let damaged = flip_uidvalidity(damaged.without(&[state]), "Sent");
+        let ran = damaged.inspect().exits(0);
+        assert_eq!(ran.findings("index.uidvalidity-differs").len(), 1, "{ran}");
+        damaged.is_not_touched();
+    }
+}
+
 /// What users do with mailboxes.
 fn age(dovecot: &Dovecot) {
     let mailbox = |words: &[&str]| drop(dovecot.ask(&[&["mailbox"], words].concat()));
