@@ -388,7 +388,7 @@ fn with_layout_fs_a_folder_of_an_account_is_refused_with_the_account_to_write_in
         let location = format!("maildir:{source}/{folder}:LAYOUT=fs");
         run(&account, &["inspect", &location]).exits(0); // No server says that the account is one.
     }
-    let account = account.put("dovecot.list.index.log", "");
+    let account = account.put("dovecot.mailbox.log", "");
     for folder in ["Archive", "Archive/2024"] {
         let location = format!("maildir:{source}/{folder}:LAYOUT=fs");
         for command in [&["inspect"][..], &["repair", "--offline"]] {
