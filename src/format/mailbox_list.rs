@@ -5,6 +5,7 @@
 //! record of `list`      number of the name, UID of the level above, GUID, UIDVALIDITY
 //! record of `msgs`      messages, unseen, recent, UIDNEXT
 //! record of `hmodseq`   HIGHESTMODSEQ
+//! flags                 `\Deleted` it is not there, `\Draft` it only stands above others
 //! ```
 //! Source: Dovecot 2.3, `src/lib-storage/list/mailbox-list-index.h`.
 
@@ -53,6 +54,8 @@ pub struct Listed {
     pub messages: Option<u32>,
     /// It is marked as deleted.
     was_taken_out: bool,
+    /// It only stands above others.
+    is_only_above: bool,
 }
 
 impl Listed {
@@ -60,6 +63,11 @@ impl Listed {
     fn held_mail(&self, path: &BString) -> bool {
         let told = self.messages.map(|messages| messages > 0);
         !self.was_taken_out && told.unwrap_or(path == "INBOX")
+    }
+
+    /// It is there, as far as the list knows, and how many messages it has is not told.
+    pub fn counts_none(&self) -> bool {
+        !self.was_taken_out && !self.is_only_above && self.messages.is_none()
     }
 
     /// UIDNEXT, where it is the mailbox with this UIDVALIDITY that is listed.
@@ -201,13 +209,15 @@ fn mailbox(index: &Index, record: &[u8], nth: usize) -> Listed {
     let modseq = modseqs.and_then(|field| Some(u64::from_le_bytes(*field.first_chunk()?)));
     // A record that was never filled in is all zero.
     let uidnext = count(12).filter(|next| *next > 0);
+    let flags = Flags::from_bits(index.flags[nth]);
     Listed {
         guid: guid.and_then(MailboxGuid::new),
         uidvalidity: number(record, 24).and_then(UidValidity::new),
         uidnext,
         modseq: modseq.filter(|modseq| (1..MODSEQ_MOST).contains(modseq)),
         messages: uidnext.and_then(|_| count(0)),
-        was_taken_out: Flags::from_bits(index.flags[nth]).contains(Flags::DELETED),
+        was_taken_out: flags.contains(Flags::DELETED),
+        is_only_above: flags.contains(Flags::DRAFT),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::digest::merkle::{self, MailboxDigest};
 use crate::digest::{Digest, Facts, Measured, hex};
 use crate::error::Result;
 use crate::format::tally::{
-    self, AccountPrint, Body, BodyPrint, MailboxPrint, MessagePrint, StateWriter,
+    self, AccountPrint, Body, BodyPrint, MailboxPrint, MessagePrint, StateMailbox, StateWriter,
 };
 use crate::model::{Account, Mailbox, MailboxName, Message};
 use crate::report::{Event, MailboxLine, Place};
@@ -118,7 +118,7 @@ pub fn mailbox(
 ) -> Result<Digest> {
     headers(pair, read.mailbox(), teller);
     if pair.carried.mailbox.selectable {
-        state.line(&pair.carried.line)?;
+        state.line(&StateMailbox::of(&pair.carried.line, read.mailbox()))?;
     }
     let names = &read.mailbox().keywords;
     let mut digest = MailboxDigest::new(pair.name);

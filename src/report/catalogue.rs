@@ -184,9 +184,9 @@ rules! {
         "make the file readable for the run (owner, mode, disk) and run again";
 
     MAILBOX_GONE = "mailbox.gone", Error,
-        "the server's list of mailboxes (dovecot.list.index) has a mailbox with messages that is not there: its folder was lost, or removed beneath the server",
-        "look in a backup for the folder; if it is gone on purpose, let a client list the mailboxes once; of a Maildir, repair --accept-loss makes the list forget it",
-        "repair --accept-loss" => "look in a backup for the folder; if it is gone on purpose, let a client list the mailboxes once";
+        "the server's list of mailboxes (dovecot.list.index), or mailtally.state where no server tells what became of it, has a mailbox with messages that is not there: its folder was lost, or removed beneath the server",
+        "look in a backup for the folder; if it is gone on purpose, let a client of the server list the mailboxes once; of a Maildir, repair --accept-loss makes the list forget it",
+        "repair --accept-loss" => "look in a backup for the folder; if it is gone on purpose, let a client of the server list the mailboxes once";
     MAILBOX_RENAMED = "mailbox.renamed", Warning,
         "the destination cannot hold the mailbox's name as it is, so the mailbox gets another one",
         "tell the user, or rename the mailbox at the source first";

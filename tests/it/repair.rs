@@ -16,6 +16,7 @@ mod before; // what a server must not open yet
 mod bits; // of an index, a log or a map, flipped
 mod blocks; // of an index or a log, zeroed
 mod catalogue; // every finding: mended, or said to be left
+mod converted; // a mailbox of a converted account is not there any more
 mod copies; // a message that is stored twice
 mod dates; // file times that are those of a copy
 mod doubles; // two files of one base name

@@ -3,6 +3,8 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
+use super::gone::Gone;
+use super::mailbox::mailbox_guid;
 use super::recalled::{Recall, Recalled};
 use super::remembered::Remembered;
 use super::{DboxMailbox, Tree};
@@ -13,7 +15,7 @@ use crate::format::dovecot_index::Origin;
 use crate::format::mailbox_list::{self, UNKNOWN_UIDS};
 use crate::format::names::made_guid;
 use crate::format::side_files;
-use crate::model::{Mailbox, MailboxName, UidValidity};
+use crate::model::{Mailbox, MailboxGuid, MailboxName, UidValidity};
 use crate::report::escape;
 
 /// What a mailbox is called that takes in messages of none; with a number where there is one.
@@ -25,7 +27,7 @@ pub struct Identities {
     remembered: Remembered,
     /// Read at the first question.
     recalled: OnceCell<Recalled>,
-    /// Mailboxes that only the server's list has.
+    /// Mailboxes that are not there, in words.
     gone: Vec<String>,
     /// Their messages are in another one.
     has_recovered_gone: bool,
@@ -42,12 +44,7 @@ impl Identities {
         Self {
             remembered: Remembered::read(root, &tree.listed),
             recalled: OnceCell::new(),
-            gone: { tree.gone().into_iter() }
-                .map(|(path, listed)| {
-                    let name = mailbox_list::name(&path, tree.utf8).to_string();
-                    format!("the mailbox {}: {}", escape(name.as_bytes()), listed.had())
-                })
-                .collect(),
+            gone: tree.gone(root).iter().map(Gone::lost).collect(),
             has_recovered_gone: false,
             last: tree.account.last_uidvalidity,
             highest: None,
@@ -134,7 +131,8 @@ impl Identities {
             }
         }
         if !mailbox.has_guid() {
-            match known.guid {
+            let is_free = |known: &_| is_listed_or_free(tree, nth, known);
+            match known.guid.filter(is_free) {
                 Some((guid, from)) => {
                     identity.guid = guid;
                     does.push(format!("mailbox GUID from {from}"));
@@ -245,6 +243,15 @@ impl Identities {
         }
         Ok(())
     }
+}
+
+/// A mailbox that got another name may have the GUID that a conversion gave to the one of this name.
+fn is_listed_or_free(tree: &Tree, nth: usize, (guid, from): &(MailboxGuid, &str)) -> bool {
+    let has = |other: usize| match tree.index_of(other) {
+        Ok(index) => index.is_some_and(|index| mailbox_guid(&index) == Some(*guid)),
+        Err(_) => true,
+    };
+    *from == mailbox_list::LIST || !tree.selectable().any(|other| other != nth && has(other))
 }
 
 fn free_name(tree: &Tree) -> MailboxName {

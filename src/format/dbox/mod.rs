@@ -29,6 +29,7 @@
 
 mod attachments;
 mod elsewhere;
+mod gone;
 mod guid;
 mod identity;
 mod kind;

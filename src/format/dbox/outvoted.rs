@@ -38,7 +38,16 @@ pub struct Given {
 #[derive(Debug, Default)]
 struct State {
     created: String,
-    uidvalidities: BTreeMap<String, u32>,
+    format: String,
+    mailboxes: BTreeMap<String, Converted>,
+}
+
+/// A mailbox as a conversion made it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Converted {
+    pub(super) uidvalidity: u32,
+    pub(super) guid: Option<MailboxGuid>,
+    pub(super) messages: u64,
 }
 
 impl Given {
@@ -56,30 +65,45 @@ impl Given {
     fn read(&self) -> &State {
         self.read.get_or_init(|| {
             // What cannot be read is told by who holds messages against it.
-            let Ok(Some((head, lines))) = tally::read_state(&self.root) else {
+            let Ok(Some((head, lines))) = tally::read_state_mailboxes(&self.root) else {
                 return State::default();
             };
-            let each = lines.into_iter();
+            let each = lines.into_iter().map(|it| {
+                let converted = Converted {
+                    uidvalidity: it.line.uidvalidity,
+                    guid: it.guid(),
+                    messages: it.line.messages,
+                };
+                (it.line.mailbox, converted)
+            });
             State {
                 created: head.created,
-                uidvalidities: each.map(|it| (it.mailbox, it.uidvalidity)).collect(),
+                format: head.format,
+                mailboxes: each.collect(),
             }
         })
     }
 
+    /// The mailboxes of an account of this format, by the names that a client sees; none of another one.
+    pub(super) fn mailboxes(&self, format: &str) -> Option<&BTreeMap<String, Converted>> {
+        let state = self.read();
+        (state.format == format).then_some(&state.mailboxes)
+    }
+
     fn uidvalidity(&self, name: &MailboxName) -> Option<u32> {
         let shown = escape(name.to_string().as_bytes());
-        self.read().uidvalidities.get(&shown).copied()
+        let converted = self.read().mailboxes.get(&shown);
+        converted.map(|it| it.uidvalidity)
     }
 
     /// The same for a mailbox whose index the conversion wrote, if it surely has it no more.
     fn other_uidvalidity(&self, name: &MailboxName, index: &Index) -> Option<u32> {
         let State {
-            created,
-            uidvalidities,
+            created, mailboxes, ..
         } = self.read();
         let is_of_conversion = *created == tally::time(index.indexid.into());
-        let is_of_none = { uidvalidities.values() }.all(|given| *given != index.uid_validity);
+        let is_of_none =
+            { mailboxes.values() }.all(|given| given.uidvalidity != index.uid_validity);
         let given = self.uidvalidity(name);
         let is_newer = |given: &u32| self.is_newer(index.uid_validity, *given);
         given.filter(|given| is_of_conversion && is_of_none && !is_newer(given))

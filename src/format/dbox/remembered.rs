@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! dovecot.list.index    the server's list of mailboxes: GUID, UIDVALIDITY, UIDNEXT
-//! mailtally.state       what a conversion wrote: UIDVALIDITY, UIDNEXT
+//! mailtally.state       what a conversion wrote: GUID, UIDVALIDITY, UIDNEXT
 //! ```
 
 use std::collections::BTreeMap;
@@ -100,13 +100,15 @@ impl Remembered {
 
 fn converted(root: &Dir) -> BTreeMap<String, Known> {
     const FROM: &str = "mailtally.state";
-    let Ok(Some((_, lines))) = tally::read_state(root) else {
+    let Ok(Some((_, lines))) = tally::read_state_mailboxes(root) else {
         return BTreeMap::new();
     };
-    let known = lines.into_iter().map(|line| {
+    let known = lines.into_iter().map(|mailbox| {
+        let guid = mailbox.guid().map(|guid| (guid, FROM));
+        let line = mailbox.line;
         let uidvalidity = UidValidity::new(line.uidvalidity);
         let known = Known {
-            guid: None,
+            guid,
             uidvalidity: uidvalidity.map(|value| (value, FROM)),
             uidnext: Some((line.uidnext, FROM)),
         };

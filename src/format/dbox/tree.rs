@@ -7,7 +7,6 @@ use bstr::{BString, ByteSlice};
 
 use super::kind::holds_storage;
 use super::layout::{MAILBOXES, MAILS};
-use super::mailbox::mailbox_guid;
 use super::outvoted::Given;
 use super::places::{Mails, Places};
 use super::recalled::RECALLED_FROM;
@@ -42,7 +41,9 @@ pub struct Tree {
     mailboxes: Option<Dir>,
     /// What the server's list tells, by the names on disk.
     pub(super) listed: BTreeMap<BString, Listed>,
-    given: Arc<Given>,
+    pub(super) given: Arc<Given>,
+    /// Its format.
+    pub(super) format: &'static str,
     /// What is wrong with the list.
     pub(super) list_codes: Vec<&'static str>,
     /// The name of the file.
@@ -63,7 +64,12 @@ struct Folder {
 
 impl Tree {
     /// Finds the mailboxes of the account in `root`; `format` is for the message where there are none.
-    pub fn open(root: &Dir, format: &str, options: &OpenOptions, found: Found<'_>) -> Result<Self> {
+    pub fn open(
+        root: &Dir,
+        format: &'static str,
+        options: &OpenOptions,
+        found: Found<'_>,
+    ) -> Result<Self> {
         let places = Places::new(root, options, found)?;
         let name = &places.mailboxes;
         let mailboxes = part(root, name)?;
@@ -107,26 +113,17 @@ impl Tree {
             mailboxes,
             listed,
             given,
+            format,
             list_codes,
             is_partly_hidden,
             utf8: options.utf8,
             subscriptions: subscriptions.into(),
             places: Arc::new(places),
         };
-        mailbox_list::tell(&this.gone(), options.utf8, found);
+        this.gone(root)
+            .into_iter()
+            .for_each(|gone| found(gone.finding()));
         Ok(this)
-    }
-
-    /// Mailboxes with messages that only the server's list has; none where some cannot be read.
-    pub fn gone(&self) -> Vec<(BString, Listed)> {
-        if self.is_partly_hidden {
-            return Vec::new();
-        }
-        let there = self.selectable().map(|nth| (self.storage_name(nth), nth));
-        mailbox_list::gone(&self.listed, &there.collect(), |nth| {
-            let index = self.index_of(nth)?;
-            Ok(index.and_then(|index| mailbox_guid(&index)))
-        })
     }
 
     /// The index of the `nth` mailbox, for who only wants to know what it is.

@@ -43,5 +43,8 @@ pub use lines::{AccountLine, MailboxLine, SumLine, message_text, text, time};
 pub use prints::{AccountPrint, Body, BodyPrint, Envelope, MailboxPrint, MessagePrint, shown};
 pub use proven::Proven;
 pub use reader::{Reader, Record};
-pub use state::{STATE, StateWriter, read_state, read_state_messages, whole_mailboxes};
+pub use state::{
+    STATE, StateMailbox, StateWriter, read_state, read_state_mailboxes, read_state_messages,
+    whole_mailboxes,
+};
 pub use writer::Writer;

@@ -1,16 +1,22 @@
 //! The tally file that a conversion leaves at its destination.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::head::Head;
 use super::lines::MessageIn;
 use super::prints::MessagePrint;
 use super::reader::next_line;
 use super::writer::Writer;
+use crate::digest::merkle;
 use crate::disk::{Dir, File, NewFile};
 use crate::error::Result;
 use crate::format::writing::Writing;
-use crate::report::MailboxLine;
+use crate::model::{Mailbox, MailboxGuid};
+use crate::report::{MailboxLine, escape};
 
 /// Its name in the root of the destination account.
 pub const STATE: &str = "mailtally.state";
@@ -24,6 +30,46 @@ impl StateWriter {
         let file = writing.create(dir, STATE)?;
         Self::new(file, dir.path_of(STATE.as_bytes()))
     }
+}
+
+/// A mailbox as a state has it: its line, and what only repair asks for.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StateMailbox {
+    /// What it adds up to.
+    #[serde(flatten)]
+    pub line: MailboxLine,
+    /// Its identity over renames; a state of before does not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mailbox_guid: Option<String>,
+    /// Keywords that are not in lower case, by what the lines of messages call them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keyword_names: BTreeMap<String, String>,
+}
+
+impl StateMailbox {
+    /// Of this mailbox, which adds up to `line`.
+    pub fn of(line: &MailboxLine, mailbox: &Mailbox) -> Self {
+        let names = mailbox.keywords.iter();
+        let names = names.map(|name| (merkle::keyword(name), escape(name)));
+        Self {
+            line: line.clone(),
+            mailbox_guid: Some(mailbox.guid.to_string()),
+            keyword_names: names.filter(|(lower, name)| lower != name).collect(),
+        }
+    }
+
+    /// Its identity over renames, where that is told.
+    pub fn guid(&self) -> Option<MailboxGuid> {
+        MailboxGuid::from_hex(self.mailbox_guid.as_deref()?.as_bytes())
+    }
+}
+
+/// The same as [`read_state`], with all that is told of the mailboxes.
+pub fn read_state_mailboxes(dir: &Dir) -> Result<Option<(Head, Vec<StateMailbox>)>> {
+    if dir.stat_if_there(STATE)?.is_none() {
+        return Ok(None);
+    }
+    Ok(read(dir.file(STATE)?).ok())
 }
 
 /// The head and the mailboxes of the state in `dir`; `None` where there is none that can be read.
@@ -82,7 +128,7 @@ fn messages(file: impl Read, each: &mut dyn FnMut(&str, MessagePrint)) -> io::Re
     read.map(drop)
 }
 
-fn read(file: impl Read) -> io::Result<(Head, Vec<MailboxLine>)> {
+fn read<M: DeserializeOwned>(file: impl Read) -> io::Result<(Head, Vec<M>)> {
     let mut mailboxes = Vec::new();
     let head = lines(file, &mut |line| {
         if line.starts_with(br#"{"type":"mailbox""#) {
@@ -152,7 +198,7 @@ mod tests {
     #[test]
     fn a_state_that_is_cut_or_foreign_is_none() {
         for bytes in [&b""[..], b"not zstd", b"\x28\xb5\x2f\xfd", &[0; 100]] {
-            assert!(read(bytes).is_err());
+            assert!(read::<MailboxLine>(bytes).is_err());
         }
     }
 }
