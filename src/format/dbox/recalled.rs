@@ -27,7 +27,7 @@ pub struct Recall {
     /// Its number.
     pub uid: Uid,
     flags: Flags,
-    /// In lower case.
+    /// In lower case, where the state does not tell how they were spelled.
     keywords: Vec<String>,
     saved: Option<i64>,
     guid: String,
@@ -120,7 +120,9 @@ impl Recall {
 
 /// The place of a keyword among the names, where it is put if it is none of them.
 fn place(name: &str, names: &mut Vec<BString>) -> u32 {
-    let known = names.iter().position(|known| *known == name);
+    // Those that differ only in case are one keyword to a server.
+    let is_it = |known: &BString| known.eq_ignore_ascii_case(name.as_bytes());
+    let known = names.iter().position(is_it);
     let nth = known.unwrap_or_else(|| {
         names.push(name.into());
         names.len() - 1
@@ -207,7 +209,15 @@ impl Recalled {
     /// Reads what there is; what cannot be read tells nothing.
     pub(super) fn read(root: &Dir) -> Self {
         let mut this = Self::default();
-        let read = tally::read_state_messages(root, &mut |mailbox, print| {
+        let spelled = spelled(root);
+        let read = tally::read_state_messages(root, &mut |mailbox, mut print| {
+            if let Some(names) = spelled.get(mailbox) {
+                for keyword in &mut print.keywords {
+                    if let Some(name) = names.get(keyword) {
+                        keyword.clone_from(name);
+                    }
+                }
+            }
             let known = Recall::of(print);
             match this.0.get_mut(mailbox) {
                 Some(all) => all.extend(known),
@@ -224,6 +234,18 @@ impl Recalled {
     pub(super) fn of(&self, mailbox: &str) -> &[Recall] {
         self.0.get(mailbox).map_or(&[], Vec::as_slice)
     }
+}
+
+/// How keywords are spelled that are not in lower case, by mailbox.
+fn spelled(root: &Dir) -> BTreeMap<String, BTreeMap<String, String>> {
+    let Ok(Some((_, mailboxes))) = tally::read_state_mailboxes(root) else {
+        return BTreeMap::new();
+    };
+    let spelled = mailboxes.into_iter();
+    let spelled = spelled.filter(|mailbox| !mailbox.keyword_names.is_empty());
+    spelled
+        .map(|it| (it.line.mailbox, it.keyword_names))
+        .collect()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::harness::tree::copy;
 /// Flags, keywords, UIDs with gaps, and copies that an mdbox stores once.
 pub(super) fn account() -> Maildir {
     let account = Maildir::five_and_one()
-        .put("dovecot-keywords", "0 $label1\n1 work\n")
+        .put("dovecot-keywords", "0 $Label1\n1 work\n")
         .folder("Copies")
         .uidlist("Copies", 90, &[(20, name(1)), (70, name(2))]);
     for (nth, flags) in [(1, "FSa"), (2, "b"), (3, "Rab")] {
@@ -68,7 +68,6 @@ pub(super) fn said(ran: &Ran) -> String {
     details.collect::<Vec<_>>().join("\n")
 }
 
-/// The same but for keywords, which are in lower case.
 #[track_caller]
 fn assert_same(was: &Mailbox, is: &Mailbox) {
     assert_eq!(is.uidvalidity, was.uidvalidity);

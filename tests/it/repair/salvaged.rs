@@ -181,7 +181,7 @@ fn a_damaged_index_beside_a_log_of_another_one_is_not_taken_for_its_own() {
     assert!(said(&ran).contains("records of the damaged index"), "{ran}");
     let after = Store::sdbox(&store);
     // As the conversion wrote them; the file of the one that came since was found.
-    assert_eq!(after.message("INBOX", 3).keywords, ["$label1", "work"]);
+    assert_eq!(after.message("INBOX", 3).keywords, ["$Label1", "work"]);
     assert_eq!(after.message("INBOX", 3).flags, ["\\Answered"]);
     assert_eq!(after.uids("INBOX"), [1, 2, 3, 5, 6]);
     assert_served(&server, "sdbox", &store);
