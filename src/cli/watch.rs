@@ -53,6 +53,13 @@ impl Heard {
         self.findings.contains_key(&key)
     }
 
+    /// True where this is to be done about one of the errors.
+    pub fn is_told_to(&self, remedy: &str) -> bool {
+        let all = self.findings.values().filter_map(|(_, kept)| kept.first());
+        let mut errors = all.filter(|first| first.severity() == Severity::Error);
+        errors.any(|first| first.remedy.contains(remedy))
+    }
+
     /// How many findings were so bad.
     pub fn count(&self, severity: Severity) -> u64 {
         self.count_of(severity, |_| true)

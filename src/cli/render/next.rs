@@ -91,6 +91,10 @@ pub fn step(out: &mut String, command: &str, summary: &Summary, heard: &Heard, s
             "next: look at what is listed above; only if it is lost for good, the same command with \
              --accept-loss"
         }
+        ("repair", 1) if heard.is_told_to("repair --recover-orphans") => {
+            "next: restore from a backup what is listed as lost; only if there is none, the same \
+             command with --recover-orphans"
+        }
         ("repair", 1) => "next: look at what is listed above; repair can do nothing about it",
         ("convert", 75) => "next: run the same command again; it is safe",
         _ => return,

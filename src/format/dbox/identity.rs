@@ -29,8 +29,6 @@ pub struct Identities {
     recalled: OnceCell<Recalled>,
     /// Mailboxes that are not there, in words.
     gone: Vec<String>,
-    /// Their messages are in another one.
-    has_recovered_gone: bool,
     last: u32,
     /// No mailbox has a higher UIDVALIDITY; asked once.
     highest: Option<u32>,
@@ -45,7 +43,6 @@ impl Identities {
             remembered: Remembered::read(root, &tree.listed),
             recalled: OnceCell::new(),
             gone: tree.gone(root).iter().map(Gone::lost).collect(),
-            has_recovered_gone: false,
             last: tree.account.last_uidvalidity,
             highest: None,
             is_new: false,
@@ -181,9 +178,9 @@ impl Identities {
         }
     }
 
-    /// What was stored of mailboxes that are gone is in a new one.
-    pub fn has_recovered_gone(&mut self) {
-        self.has_recovered_gone = true;
+    /// What was stored of mailboxes that are gone is in a new one: what that one does not tell, which they were.
+    pub fn recover_gone(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.gone)
     }
 
     /// One that no mailbox of the account has had.
@@ -209,18 +206,16 @@ impl Identities {
         }
         // Nothing else would tell that mailboxes are gone, where their messages are not in a new one. A server
         // sees by the logs what is new to its list.
-        let is_needed = !self.gone.is_empty() && !self.has_recovered_gone;
+        let is_needed = !self.gone.is_empty();
         let is_damaged = !tree.list_codes.is_empty();
         if (plan.is_empty() && !is_damaged) || is_needed {
             return Ok(());
         }
-        let mut lost = self.gone.clone();
         let lists = places.index.as_ref().unwrap_or(root);
         for name in mailbox_list::FILES {
             if lists.stat_if_there(name)?.is_some() {
                 let about = About {
                     codes: tree.list_codes.clone(),
-                    lost: std::mem::take(&mut lost),
                     ..About::of("the server lists its mailboxes anew")
                 };
                 plan.push_in(places.lists_at(), vec![name.into()], Act::Remove, about);

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::Damaged;
 use super::recalled::{account, converted, said};
+use super::{Damaged, lost};
 use crate::harness::dovecot::Server;
 use crate::harness::maildir::{Maildir, mail, name};
 use crate::harness::run::{Ran, Run};
+use crate::harness::store::Store;
 use crate::harness::tree::copy;
 
 const DBOX: [&str; 2] = ["sdbox", "mdbox"];
@@ -167,4 +168,40 @@ fn guid_of(temp: &Path, format: &str, store: &Path, mailbox: &str) -> String {
     let mut lines = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
     let line = lines.find(|line| line["type"] == "mailbox" && line["mailbox"] == mailbox);
     line.unwrap()["guid"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_is_stored_of_a_mailbox_that_is_gone_is_taken_in_and_the_mailbox_is_told() {
+    let damaged = made(&account(), "mdbox");
+    let sent = damaged.at("mailboxes/Sent");
+    let damaged = damaged.without(&[sent]);
+    let location = format!("mdbox:{}", damaged.store().display());
+    let args = ["repair", "--offline", &location];
+    let ran = Run::new(damaged.temp()).args(args).done().exits(1);
+    let next = ran.stdout.split("\nnext: ").last().unwrap();
+    assert!(next.contains("--recover-orphans"), "{ran}");
+    let ran = damaged.run("repair", &["--offline", "--recover-orphans"]);
+    assert_eq!(lost(&ran.exits(1)), ["the mailbox Sent: it had 1 message"]);
+}
+
+#[test]
+fn keywords_that_differ_only_in_case_are_one_and_spelled_as_the_index_has_them() {
+    for (names, spelled) in [("0 Familie\n", "Familie"), ("0 familie\n", "familie")] {
+        let account = account().put("dovecot-keywords", names);
+        let made = made(&account, "sdbox");
+        let state = account.temp().join("store/mailtally.state");
+        let bytes = zstd::decode_all(&fs::read(state).unwrap()[..]).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert_eq!(
+            text.contains(r#"{"familie":"Familie"}"#),
+            spelled == "Familie"
+        );
+        assert!(text.contains(r#""keywords":["familie"]"#), "{text}");
+        let index = made.mails("INBOX", "dovecot.index");
+        let log = made.mails("INBOX", "dovecot.index.log");
+        let made = made.without(&[index, log]);
+        made.repair();
+        let after = Store::of("sdbox", &made.store(), "");
+        assert_eq!(after.message("INBOX", 1).keywords, [spelled]);
+    }
 }

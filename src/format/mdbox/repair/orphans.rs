@@ -139,7 +139,6 @@ impl Repair<'_> {
         let mailbox = self
             .identities
             .recovered(self.root, &store.tree, entries.len());
-        self.identities.has_recovered_gone();
         let (mailboxes, mails) = store.tree.places.names();
         let name = mailbox.name.to_string();
         let at: Path = [mailboxes, &name, mails].map(Into::into).to_vec();
@@ -149,6 +148,7 @@ impl Repair<'_> {
         let count = counted(entries.len() as u64, "message");
         let about = About {
             codes: vec![MDBOX_ORPHAN.code],
+            lost: self.identities.recover_gone(),
             ..About::in_mailbox(
                 &mailbox.name,
                 format!("the index of {count}, without flags"),
