@@ -36,6 +36,7 @@ mod refused; // what a server would not take, or take for something else
 mod resync; // the same damage, mended by a server
 mod salvaged; // flags from a log alone, and from the records behind a damaged header
 pub mod samples; // a store for each finding that is mended
+mod saved; // dates that only a cache has
 mod sdbox; // one file a message, and an index that is data
 mod steps; // cut anywhere, finished by the next run; taken back
 mod torn; // bytes within a message are gone

@@ -52,6 +52,8 @@ struct Field {
     name: String,
     size: u32,
     kind: u8,
+    /// A server keeps it.
+    is_kept: bool,
 }
 
 /// The kind of fields of the same size in each record; and of such that hold bits.
@@ -126,6 +128,12 @@ impl Cache {
             let why = format!("what it has of {messages} cannot be read");
             found(Finding::new(&INDEX_CACHE, why).path(name));
         }
+    }
+
+    /// True where a server keeps this field of messages.
+    pub fn keeps(&self, field: &str) -> bool {
+        let known = self.fields.iter().find(|known| known.name == field);
+        known.is_some_and(|known| known.is_kept)
     }
 
     /// True when some messages may have this field.
@@ -418,6 +426,7 @@ fn parse_fields(bytes: &[u8]) -> Result<Vec<Field>, Decode> {
             name: String::from_utf8_lossy(&rest[..end]).into(),
             size: size.get(),
             kind: *kind,
+            is_kept: decision & !FORCED != 0,
         };
         let is_twice = fields.iter().any(|known| known.name == field.name);
         if is_twice || decision & !FORCED > YES || !field.is_possible() {

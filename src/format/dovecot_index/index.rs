@@ -223,7 +223,7 @@ impl Index {
     }
 
     /// Where the nth message's newest cache record is; 0 = it has none.
-    pub(super) fn cache_offset(&self, nth: usize) -> u32 {
+    pub fn cache_offset(&self, nth: usize) -> u32 {
         let field = self.extension(CACHE).map(|ext| ext.record(nth));
         match field {
             Some(&[a, b, c, d, ..]) => u32::from_le_bytes([a, b, c, d]),

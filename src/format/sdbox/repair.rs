@@ -13,6 +13,7 @@
 
 mod orphans;
 mod recovered;
+mod saved;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -84,6 +85,8 @@ struct Seen {
     left_out: Vec<String>,
     /// Those messages, in words.
     recovered: Option<String>,
+    /// What cannot be read of the server's cache, which alone has saved dates.
+    unread_cache: Vec<String>,
     /// A message was changed or is gone.
     changed: bool,
 }
@@ -124,8 +127,7 @@ impl Repair<'_> {
                 seen.recovered = Some(format!("flags and keywords of {}", finding.detail));
             }
             if finding.rule == &INDEX_CACHE {
-                seen.lost
-                    .push(format!("saved dates that {CACHE} had: {}", finding.detail));
+                seen.unread_cache.push(finding.detail.clone());
             }
             if [&DBOX_LOST, &INDEX_LOST].contains(&finding.rule) {
                 seen.code(finding.rule.code);
@@ -142,6 +144,7 @@ impl Repair<'_> {
         for at in 0..mailbox.len() {
             self.message(nth, &mailbox, at, &mut seen, &mut scratch)?;
         }
+        self.recall_saved(nth, &mailbox, &mut seen)?;
         if seen.changed {
             self.expunge_requested(&mailbox)?;
             self.write_index(nth, &mailbox, seen)?;
