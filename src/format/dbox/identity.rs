@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::gone::Gone;
 use super::mailbox::mailbox_guid;
-use super::recalled::{Recall, Recalled};
+use super::recalled::{RECALLED_FROM, Recall, Recalled};
 use super::remembered::Remembered;
 use super::{DboxMailbox, Tree};
 use crate::disk::Dir;
@@ -27,8 +27,8 @@ pub struct Identities {
     remembered: Remembered,
     /// Read at the first question.
     recalled: OnceCell<Recalled>,
-    /// Mailboxes that are not there, in words.
-    gone: Vec<String>,
+    /// Mailboxes that are not there.
+    gone: Vec<Gone>,
     last: u32,
     /// No mailbox has a higher UIDVALIDITY; asked once.
     highest: Option<u32>,
@@ -42,7 +42,7 @@ impl Identities {
         Self {
             remembered: Remembered::read(root, &tree.listed),
             recalled: OnceCell::new(),
-            gone: tree.gone(root).iter().map(Gone::lost).collect(),
+            gone: tree.gone(root),
             last: tree.account.last_uidvalidity,
             highest: None,
             is_new: false,
@@ -180,7 +180,39 @@ impl Identities {
 
     /// What was stored of mailboxes that are gone is in a new one: what that one does not tell, which they were.
     pub fn recover_gone(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.gone)
+        let gone = std::mem::take(&mut self.gone);
+        gone.iter().map(Gone::lost).collect()
+    }
+
+    /// Those that a conversion wrote and that only its state has: as they were, with what it wrote of their messages.
+    pub fn gone_since_conversion(&self, root: &Dir) -> Vec<(Mailbox, &[Recall])> {
+        let gone = { self.gone.iter() }.filter(|gone| gone.known_by == RECALLED_FROM);
+        gone.filter_map(|Gone { name, .. }| {
+            Some((self.converted(root, name)?, self.written(root, name)))
+        })
+        .collect()
+    }
+
+    fn converted(&self, root: &Dir, name: &MailboxName) -> Option<Mailbox> {
+        let known = self.remembered.converted(name)?;
+        Some(Mailbox {
+            name: name.clone(),
+            selectable: true,
+            guid: known
+                .guid
+                .map_or_else(|| made_guid(root, name), |(guid, _)| guid),
+            uidvalidity: known.uidvalidity?.0,
+            uidnext: known.uidnext?.0.saturating_add(UNKNOWN_UIDS),
+            first_recent: 1,
+            highest_modseq: 1,
+            keywords: Vec::new(),
+            acl: None,
+        })
+    }
+
+    /// It is there again.
+    pub fn has_made_again(&mut self, name: &MailboxName) {
+        self.gone.retain(|gone| gone.name != *name);
     }
 
     /// One that no mailbox of the account has had.

@@ -83,10 +83,15 @@ impl Remembered {
         converted.is_some() && converted == best.map(|(best, _)| best)
     }
 
+    /// What a conversion wrote of it.
+    pub fn converted(&self, name: &MailboxName) -> Option<Known> {
+        let shown = escape(name.to_string().as_bytes());
+        self.converted.get(&shown).copied()
+    }
+
     /// UIDVALIDITY as a conversion wrote it.
     pub fn converted_uidvalidity(&self, name: &MailboxName) -> Option<UidValidity> {
-        let shown = escape(name.to_string().as_bytes());
-        let (value, _) = self.converted.get(&shown)?.uidvalidity?;
+        let (value, _) = self.converted(name)?.uidvalidity?;
         Some(value)
     }
 

@@ -15,6 +15,7 @@
 mod copies;
 mod entries;
 mod indexes;
+mod made_again;
 mod mailboxes;
 mod map;
 mod orphans;

@@ -19,8 +19,8 @@ const DBOX: [&str; 2] = ["sdbox", "mdbox"];
 fn tall() -> Maildir {
     account()
         .folder("Copies.Below")
-        .message("Copies.Below", &name(1), mail("below"))
-        .uidlist("Copies.Below", 9, &[(1, name(1))])
+        .message("Copies.Below", &name(50), mail("below"))
+        .uidlist("Copies.Below", 9, &[(1, name(50))])
 }
 
 fn made(account: &Maildir, format: &'static str) -> Damaged {
@@ -171,7 +171,7 @@ fn guid_of(temp: &Path, format: &str, store: &Path, mailbox: &str) -> String {
 }
 
 #[test]
-fn what_is_stored_of_a_mailbox_that_is_gone_is_taken_in_and_the_mailbox_is_told() {
+fn what_a_state_does_not_tell_is_taken_in_and_the_mailbox_is_told() {
     let damaged = made(&account(), "mdbox");
     let sent = damaged.at("mailboxes/Sent");
     let damaged = damaged.without(&[sent]);
@@ -180,8 +180,52 @@ fn what_is_stored_of_a_mailbox_that_is_gone_is_taken_in_and_the_mailbox_is_told(
     let ran = Run::new(damaged.temp()).args(args).done().exits(1);
     let next = ran.stdout.split("\nnext: ").last().unwrap();
     assert!(next.contains("--recover-orphans"), "{ran}");
+    // A state that does not tell the messages.
+    let whole = fs::read(damaged.at("mailtally.state")).unwrap();
+    let text = zstd::decode_all(&whole[..]).unwrap();
+    let lines = text.split_inclusive(|byte| *byte == b'\n');
+    let text = lines.filter(|line| !line.starts_with(br#"{"type":"message""#));
+    let text = text.collect::<Vec<_>>().concat();
+    fs::write(
+        damaged.at("mailtally.state"),
+        zstd::encode_all(&text[..], 3).unwrap(),
+    )
+    .unwrap();
     let ran = damaged.run("repair", &["--offline", "--recover-orphans"]);
     assert_eq!(lost(&ran.exits(1)), ["the mailbox Sent: it had 1 message"]);
+}
+
+#[test]
+fn a_mailbox_whose_messages_are_stored_is_there_again_as_the_conversion_wrote_it() {
+    let server = Server::here("a_mailbox_whose_messages_are_stored_is_there_again");
+    let account = tall();
+    let store = converted(&account, "mdbox");
+    let before = Store::of("mdbox", &store, "");
+    for gone in ["Copies/Below", "INBOX"] {
+        let damaged = Damaged::new("mdbox", |to| copy(&store, to));
+        let mails = damaged.mails(gone, "");
+        let damaged = damaged.without(&[mails]);
+        let ran = damaged.run("repair", &["--offline", "--recover-orphans"]);
+        let after = Store::of("mdbox", &damaged.store(), "");
+        let (was, is) = (before.mailbox(gone), after.mailbox(gone));
+        assert_eq!(is.uidvalidity, was.uidvalidity, "{gone}: {ran}");
+        assert!(!after.names().contains(&"Recovered"), "{ran}");
+        if gone == "INBOX" {
+            // Two of its messages have another mailbox, and stay there alone.
+            assert_eq!(after.uids(gone), [3, 4, 5], "{ran}");
+            assert!(lost(&ran.exits(1))[0].starts_with("uid 1, 2: "));
+        } else {
+            assert_eq!(is.messages, was.messages, "{ran}");
+            assert_eq!(lost(&ran.exits(0)), [""; 0]);
+        }
+        damaged.inspect().exits(0);
+        if let Some(server) = &server {
+            let dovecot = server.serve("mdbox", damaged.store());
+            let status = dovecot.account().mailbox(gone).status.clone().unwrap();
+            assert_eq!(status.messages, is.messages.len() as u64);
+            dovecot.assert_silent();
+        }
+    }
 }
 
 #[test]

@@ -18,6 +18,9 @@ use crate::model::Uid;
 use crate::report::catalogue::MDBOX_ORPHAN;
 use crate::report::counted;
 
+/// Where it is stored, its GUID, and what it tells of itself.
+pub(super) type Orphan = (Place, [u8; 16], FoundMessage);
+
 impl Repair<'_> {
     /// What came after the map was written, and no mailbox has, is not to be thrown away by a purge.
     pub(super) fn name_the_newer(&mut self) {
@@ -44,15 +47,11 @@ impl Repair<'_> {
             return Ok(());
         }
         let mut entries = Vec::new();
-        for (place, guid, found) in self.orphans()? {
+        let orphans = self.orphans()?;
+        for (place, guid, found) in self.make_again(orphans) {
             let uid = u32::try_from(entries.len() + 1).ok().and_then(Uid::new);
             let Some(uid) = uid else { continue };
-            // It counts as it is; a place that the map did not know counts from now on.
-            let known = self.map.at(place);
-            let map_uid = known.unwrap_or_else(|| self.map.name(0, place));
-            if let Some(stored) = self.map.stored.get_mut(&map_uid) {
-                stored.refs = 1;
-            }
+            let map_uid = self.counted_once(place);
             entries.push(Entry {
                 at: entries.len(),
                 message: found.message(uid),
@@ -72,8 +71,18 @@ impl Repair<'_> {
         Ok(())
     }
 
+    /// It counts as it is; a place that the map did not know counts from now on.
+    pub(super) fn counted_once(&mut self, place: Place) -> u32 {
+        let known = self.map.at(place);
+        let map_uid = known.unwrap_or_else(|| self.map.name(0, place));
+        if let Some(stored) = self.map.stored.get_mut(&map_uid) {
+            stored.refs = 1;
+        }
+        map_uid
+    }
+
     /// Those that hold up and that no mailbox has, each once.
-    fn orphans(&mut self) -> Result<Vec<(Place, [u8; 16], FoundMessage)>> {
+    fn orphans(&mut self) -> Result<Vec<Orphan>> {
         let (mut kept, mut orphans) = (self.kept(), Vec::new());
         for (place, guid) in self.held() {
             let stored = self.map.at(place).and_then(|uid| self.map.stored.get(&uid));
