@@ -409,8 +409,7 @@ impl Mails {
             return Ok(Vec::new());
         };
         let places = 0..index.uids.len();
-        // No server saved a message in 1970: zeros are damage.
-        let date = |nth| { cache.u32_of(index, nth, DATE_SAVE) }.filter(|date| *date > 0);
-        Ok(places.map(date).collect())
+        let dates = places.map(|nth| cache.u32_of(index, nth, DATE_SAVE));
+        Ok(dates.collect())
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct SdboxMailbox {
     pub(super) dbox: DboxMailbox,
     pub(super) mails: Mails,
     /// Saved dates by place, where the cache tells them.
-    saved: Vec<Option<u32>>,
+    pub(super) saved: Vec<Option<u32>>,
     places: Arc<Places>,
     /// UIDs that only the files tell, ascending, where the index cannot be trusted.
     pub(super) recovered: Vec<u32>,

@@ -43,9 +43,10 @@ impl Repair<'_> {
     }
 }
 
-/// The index has a place in the cache for it, and no date can be read there.
+/// The index has a place in the cache for it, and no date can be read there: zeros are none, in a damaged cache.
 fn is_undated(mailbox: &SdboxMailbox, at: usize) -> bool {
-    mailbox.dbox.index.cache_offset(at) != 0 && !mailbox.tells_saved(at)
+    let saved = mailbox.saved.get(at).copied().flatten();
+    mailbox.dbox.index.cache_offset(at) != 0 && saved.unwrap_or(0) == 0
 }
 
 /// False where what is left of the cache shows that the server keeps no saved dates in it.
