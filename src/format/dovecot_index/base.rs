@@ -155,6 +155,10 @@ fn read_header(bytes: &[u8]) -> Result<BaseHeader, Decode> {
     let known = size.min(size_of::<BaseHeader>());
     let there = Cursor::new(bytes).take("base header", known)?;
     header.as_mut_bytes()[..known].copy_from_slice(there);
+    if size > header.header_size.get() as usize {
+        let why = format!("{size} bytes are more than the whole header has");
+        return Err(Cursor::starting_at(bytes, 2).broken("base header size", why));
+    }
     Ok(header)
 }
 

@@ -130,6 +130,11 @@ impl Cache {
         }
     }
 
+    /// True where it knows no field: it has nothing of any message then.
+    pub fn is_blank(&self) -> bool {
+        self.fields.is_empty()
+    }
+
     /// True where a server keeps this field of messages.
     pub fn keeps(&self, field: &str) -> bool {
         let known = self.fields.iter().find(|known| known.name == field);

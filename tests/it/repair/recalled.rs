@@ -336,6 +336,29 @@ fn a_damaged_index_of_an_mdbox_takes_what_it_told_from_what_a_conversion_wrote()
     }
 }
 
+#[test]
+fn a_flipped_bit_in_the_header_of_an_mdbox_index_costs_no_message() {
+    let account = account();
+    let sound = converted(&account, "mdbox");
+    let before = Store::of("mdbox", &sound, "");
+    for (at, bit) in (0..64).flat_map(|at| [(at, 0), (at, 6)]) {
+        let store = account.temp().join(format!("{at}.{bit}"));
+        copy(&sound, &store);
+        let index = store.join("mailboxes/INBOX/dbox-Mails/dovecot.index");
+        let mut bytes = fs::read(&index).unwrap();
+        bytes[at] ^= 1 << bit;
+        fs::write(index, bytes).unwrap();
+        let ran = repair(&account, "mdbox", &store);
+        let after = Store::of("mdbox", &store, "");
+        for name in ["INBOX", "Copies", "Sent"] {
+            let case = format!("byte {at}, bit {bit}: {ran}");
+            assert_eq!(after.subjects(name), before.subjects(name), "{case}");
+            let is_same = after.mailbox(name).messages == before.mailbox(name).messages;
+            assert!(is_same || !lost(&ran).is_empty(), "{case}");
+        }
+    }
+}
+
 /// Zeroes the records of the INBOX from the `nth` on, as far as 64 bytes go.
 fn damaged_from(store: &Path, nth: usize) {
     let records = records(store);

@@ -17,7 +17,7 @@ fn zero(path: &Path, from: usize) {
 
 #[test]
 fn what_a_damaged_cache_had_comes_from_what_a_conversion_wrote() {
-    for from in [0, 64, 120] {
+    for from in [0, 27, 64, 120] {
         let account = account();
         let store = converted(&account, "sdbox");
         let before = Store::sdbox(&store);

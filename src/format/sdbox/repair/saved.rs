@@ -57,5 +57,6 @@ fn may_have_had_them(mailbox: &SdboxMailbox) -> Result<bool> {
         None => None,
     };
     let has_some = || (0..mailbox.len()).any(|at| mailbox.tells_saved(at));
-    Ok(cache.is_none_or(|cache| cache.keeps(DATE_SAVE) || has_some()))
+    let tells_none = |cache: Cache| !cache.is_blank() && !cache.keeps(DATE_SAVE) && !has_some();
+    Ok(!cache.is_some_and(tells_none))
 }
