@@ -43,6 +43,7 @@ const MENDED: &[(&str, Asked)] = &[
     ("dbox.size", Plainly),
     ("dbox.damaged", Losing),
     ("dbox.orphan", With("--recover-orphans")),
+    ("dbox.newer", Plainly),
     ("dbox.recovered", Losing),
     ("mdbox.map", Losing),
     ("mdbox.map-missing", Plainly),
@@ -82,7 +83,6 @@ const WITHOUT_SAMPLE: &[&str] = &[
     "index.uidvalidity-wrong", // the same
     "index.behind",  // a server's list of mailboxes is asked: tests/it/repair/gone.rs
     "index.elsewhere", // a place that is not named: tests/it/dovecot_reads/places.rs
-    "dbox.newer",    // an older index: tests/it/repair/older.rs
     "maildir.emptied", // --accept-loss: tests/it/repair/emptied.rs
     "mailbox.gone",  // the same
     "account.repair-begun", // a repair that was cut off: tests/it/repair/steps.rs

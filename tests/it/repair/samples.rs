@@ -38,6 +38,7 @@ pub const RECIPES: &[Recipe] = &[
     ("dbox.size", dbox_size),
     ("dbox.damaged", dbox_damaged),
     ("dbox.orphan", dbox_orphan),
+    ("dbox.newer", dbox_orphan),
     ("dbox.recovered", dbox_recovered),
     ("mdbox.map", mdbox_map),
     ("mdbox.map-missing", map_missing),
