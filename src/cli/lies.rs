@@ -12,20 +12,15 @@ use std::sync::Arc;
 
 use mailtally::disk::{Dir, Kind, Real};
 use mailtally::format::location::{Keys, Layout};
+use mailtally::format::mailbox_log::is_of_a_server;
 use mailtally::format::{self, Likeness, Room};
 use mailtally::report::escape;
 use mailtally::{Error, Result};
 
 /// So many names are looked at: all that is wanted is one that is a store.
 const LOOKED_AT: usize = 100;
-/// What a server makes in the root of an account alone.
-const ONCE: [&str; 5] = [
-    "dovecot.list.index",
-    "dovecot.list.index.log",
-    "dovecot.mailbox.log",
-    "dovecot-uidvalidity",
-    "subscriptions",
-];
+/// What a server makes in the root of an account alone, beside its list of mailboxes.
+const ONCE: [&str; 2] = ["dovecot-uidvalidity", "subscriptions"];
 /// From the folder of a mailbox up to the root of a store.
 const LEVELS_UP: usize = 4;
 
@@ -83,7 +78,8 @@ fn account_of_folder(root: &Dir) -> Option<PathBuf> {
 /// The account of a folder with `LAYOUT=fs`, any levels up. Folders are called as they like; but what a server keeps
 /// once an account lies in the account and in none of its folders.
 fn account_of_level(root: &Dir) -> Option<PathBuf> {
-    let is_account = |dir: &Dir| ONCE.iter().any(|name| dir.stat(name).is_ok());
+    let has_others = |dir: &Dir| ONCE.iter().any(|name| dir.stat(name).is_ok());
+    let is_account = |dir: &Dir| is_of_a_server(dir) || has_others(dir);
     let path = root.path().canonicalize().ok()?;
     let mut above = path.ancestors().skip(1).take(LEVELS_UP);
     let above = above.find(|above| {

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use super::mailbox_list::LIST;
+use super::mailbox_list::FILES;
 use crate::disk::Dir;
 use crate::model::MailboxGuid;
 
@@ -24,9 +24,13 @@ const DELETED: u8 = 1;
 pub fn deleted(dir: &Dir) -> Option<BTreeSet<MailboxGuid>> {
     let read = |name: &&str| dir.read_if_there(name, MOST).ok().flatten();
     let logs: Vec<_> = LOGS.iter().filter_map(read).collect();
-    let list_log = format!("{LIST}.log");
-    let has_list = [LIST, &list_log].iter().any(|name| dir.stat(name).is_ok());
-    (has_list || !logs.is_empty()).then(|| logs.iter().flat_map(|log| guids(log)).collect())
+    is_of_a_server(dir).then(|| logs.iter().flat_map(|log| guids(log)).collect())
+}
+
+/// True where a server keeps its list of mailboxes, or the log of them: in the account's root, or where `INDEX=` says.
+pub fn is_of_a_server(dir: &Dir) -> bool {
+    let mut names = FILES.iter().chain(&LOGS);
+    names.any(|name| dir.stat(name).is_ok())
 }
 
 fn guids(log: &[u8]) -> impl Iterator<Item = MailboxGuid> {

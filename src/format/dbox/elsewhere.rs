@@ -17,16 +17,11 @@ use crate::disk::Dir;
 use crate::disk::plan::Plan;
 use crate::error::Result;
 use crate::format::dovecot_index::{CACHE, INDEX, LOG, OLD};
+use crate::format::mailbox_log::is_of_a_server;
 use crate::format::tally::STATE;
 use crate::report::catalogue::INDEX_ELSEWHERE;
 use crate::report::{Finding, counted};
 
-/// Where a server looks for its list of mailboxes, it leaves one of them.
-const LISTS: [&str; 3] = [
-    "dovecot.list.index",
-    "dovecot.list.index.log",
-    "dovecot.mailbox.log",
-];
 const MAPS: [&str; 4] = [
     "dovecot.map.index",
     "dovecot.map.index.log",
@@ -48,7 +43,7 @@ impl Tree {
     /// True where there are mailboxes, and no sign that an index of one was ever where it is looked for.
     pub fn has_no_sign_of_indexes(&self, root: &Dir) -> bool {
         let is_used = match &self.places.index {
-            Some(index) => has(index, &LISTS),
+            Some(index) => is_of_a_server(index),
             None => has(root, &[STATE]),
         };
         let map = self.places.map_index(root, STORAGE).ok().flatten();
