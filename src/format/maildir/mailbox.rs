@@ -170,7 +170,7 @@ impl<'a> MaildirMailbox<'a> {
             unlisted: joined.unlisted,
             access: dir.own_stat().ok().map(Access::from),
         };
-        this.deduce_names();
+        this.ask_index(found);
         this.name_keywords(found);
         Ok(this)
     }

@@ -7,7 +7,7 @@ use bstr::{BString, ByteSlice};
 use super::super::filename::{LETTERS, info};
 use super::super::letters::{Deduced, Letters, letter_is};
 use super::{DIRTY, IndexedKeyword, MaildirMailbox};
-use crate::format::dovecot_index::{INDEX, Index, Origin};
+use crate::format::dovecot_index::{INDEX, Index};
 use crate::model::Flags;
 use crate::report::catalogue as rules;
 use crate::report::{counted, escape};
@@ -44,18 +44,22 @@ impl MaildirMailbox<'_> {
         letters
     }
 
-    pub(super) fn deduce_names(&mut self) {
-        let unnamed: Vec<_> = self.unnamed_letters().collect();
-        if unnamed.is_empty() || self.index.is_none() {
+    /// Holds the names of letters against the index, and takes what it tells of those without one.
+    pub(super) fn ask_index(&mut self, found: Found<'_>) {
+        let has_keywords = |index: &&Index| !index.keyword_names().is_empty();
+        let Some(index) = self.index.as_ref().filter(has_keywords) else {
             return;
-        }
+        };
         let letters = self.indexed_letters();
+        if index.is_whole() && self.named.has_list {
+            self.tell_contradictions(&letters, found);
+        }
         let named = &self.named.letters;
-        let told = unnamed.iter().filter_map(|letter| {
-            let place = *letter as usize;
+        let told = self.unnamed_letters().filter_map(|letter| {
+            let place = letter as usize;
             let name = letters.name_of(place, named)?.clone();
             let has_peers = letters.peers_of(place, named).len() > 1;
-            Some((*letter, Deduced { name, has_peers }))
+            Some((letter, Deduced { name, has_peers }))
         });
         self.deduced = told.collect();
     }
@@ -88,7 +92,6 @@ impl MaildirMailbox<'_> {
             };
             found(self.at_mailbox(&rules::MAILDIR_KEYWORD_UNNAMED, detail));
         }
-        self.tell_contradictions(found);
         if self.named.broken > 0 {
             let detail = counted(self.named.broken, "line");
             found(self.at_mailbox(&rules::MAILDIR_KEYWORDS_BROKEN, detail));
@@ -100,15 +103,7 @@ impl MaildirMailbox<'_> {
     }
 
     /// Names of letters that list and index have in different ways.
-    fn tell_contradictions(&self, found: Found<'_>) {
-        let is_whole = |index: &&Index| index.unread.is_empty() && index.origin == Origin::Index;
-        let has_keywords = { self.index.as_ref() }
-            .filter(is_whole)
-            .is_some_and(|index| !index.keyword_names().is_empty());
-        if !has_keywords || !self.named.has_list {
-            return;
-        }
-        let letters = self.indexed_letters();
+    fn tell_contradictions(&self, letters: &Letters, found: Found<'_>) {
         for (letter, told) in letters.contradicted(&self.named.letters) {
             let own = self.named.letters[letter].as_ref();
             let own = own.map_or_else(String::new, |name| escape(name));
