@@ -12,6 +12,7 @@ use super::workers::Workers;
 use crate::digest::merkle::{self, MailboxDigest};
 use crate::digest::{Digest, Facts, Measured, short};
 use crate::error::{Error, Result};
+use crate::format::tally::shown;
 use crate::model::{Flags, Mailbox, MailboxName, Message, Uid};
 use crate::report::catalogue::{MESSAGE_REFUSED, MESSAGE_TWICE};
 use crate::report::{Event, Finding, MailboxLine, counted};
@@ -258,7 +259,7 @@ impl<'a> Sum<'a> {
             messages: Vec::new(),
             line: MailboxLine {
                 user: teller.user().into(),
-                mailbox: crate::report::escape(name.to_string().as_bytes()),
+                mailbox: shown(name),
                 messages: 0,
                 unseen: 0,
                 bytes: 0,

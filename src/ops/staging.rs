@@ -17,10 +17,9 @@ use super::convert::Options;
 use super::users::Place;
 use crate::disk::{Dir, Kind, remove_tree};
 use crate::error::{Error, Result};
-use crate::format::tally::{Head, STATE, read_state, whole_mailboxes};
+use crate::format::tally::{Head, STATE, read_state, shown, whole_mailboxes};
 use crate::format::{OpenOptions, Room};
-use crate::model::MailboxName;
-use crate::report::{MailboxLine, escape};
+use crate::report::MailboxLine;
 use crate::store::Form;
 
 /// To write less than this takes the device no longer than a sync does in any case.
@@ -284,7 +283,6 @@ fn what_changed(dir: Dir, room: &Room, form: &Form, left: &[MailboxLine]) -> Str
     let Ok(source) = (room.open)(dir, &options, &mut |_| ()) else {
         return "it cannot be read".into();
     };
-    let shown = |name: &MailboxName| escape(name.to_string().as_bytes());
     let there: Vec<_> = source.mailboxes().iter().map(shown).collect();
     let gone = left.iter().map(|line| &line.mailbox);
     let mut changed: Vec<_> = gone.filter(|name| !there.contains(name)).cloned().collect();

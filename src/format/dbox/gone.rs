@@ -10,13 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bstr::BString;
 
-use super::outvoted::Converted;
 use super::{RECALLED_FROM, Tree, mailbox::mailbox_guid};
 use crate::disk::Dir;
 use crate::error::Result;
 use crate::format::mailbox_list::{self, LIST, Listed};
 use crate::format::mailbox_log;
-use crate::format::tally::shown;
+use crate::format::tally::{StateMailbox, shown};
 use crate::model::{MailboxGuid, MailboxName};
 use crate::report::catalogue::MAILBOX_GONE;
 use crate::report::{Finding, counted};
@@ -41,10 +40,10 @@ impl Gone {
         }
     }
 
-    fn converted(name: &str, converted: &Converted) -> Self {
+    fn converted(name: &str, converted: &StateMailbox) -> Self {
         Self {
             name: MailboxName::verbatim(name.split('/')),
-            had: format!("it had {}", counted(converted.messages, "message")),
+            had: format!("it had {}", counted(converted.line.messages, "message")),
             known_by: RECALLED_FROM,
         }
     }
@@ -104,7 +103,7 @@ impl Tree {
         mailbox_log::deleted(lists).map_or(Server::WasNever, Server::Deleted)
     }
 
-    fn gone_since_conversion(&self, root: &Dir) -> Result<Vec<(&str, &Converted)>> {
+    fn gone_since_conversion(&self, root: &Dir) -> Result<Vec<(&str, &StateMailbox)>> {
         let names = { self.selectable() }.map(|nth| shown(&self.names[nth]));
         let there: BTreeSet<_> = names.collect();
         let server = self.server(root);
@@ -115,11 +114,13 @@ impl Tree {
                 return Ok(Vec::new());
             }
         }
-        let Some(converted) = self.given.mailboxes(self.format) else {
+        let conversion = &self.given.conversion;
+        if !conversion.is_of(self.format) {
             return Ok(Vec::new());
-        };
+        }
+        let converted = conversion.mailboxes();
         let mut gone: Vec<_> = { converted.iter() }
-            .filter(|(name, it)| it.messages > 0 && !there.contains(*name))
+            .filter(|(name, it)| it.line.messages > 0 && !there.contains(*name))
             .filter(|(name, it)| server.leaves_open(name, it))
             .map(|(name, it)| (name.as_str(), it))
             .collect();
@@ -135,13 +136,13 @@ impl Tree {
             }
         }
         gone.retain(|(name, it)| {
-            let guid = server.guid(name).or(it.guid);
+            let guid = server.guid(name).or(it.guid());
             // A server gives a mailbox another UIDVALIDITY with another name, and keeps its GUID.
             let may_be_renamed = match guid {
                 Some(guid) => guids.contains(&guid),
                 None => !matches!(server, Server::WasNever) && !new.is_empty(),
             };
-            !may_be_renamed && !new.contains(&it.uidvalidity)
+            !may_be_renamed && !new.contains(&it.line.uidvalidity)
         });
         Ok(gone)
     }
@@ -149,15 +150,15 @@ impl Tree {
 
 impl Server<'_> {
     /// True where it does not tell that the mailbox is gone on purpose.
-    fn leaves_open(&self, name: &str, converted: &Converted) -> bool {
+    fn leaves_open(&self, name: &str, converted: &StateMailbox) -> bool {
         match self {
             Self::WasNever => true,
             Self::Lists(listed) => listed.get(name).is_some_and(|listed| {
-                let other = |told: u32| told != converted.uidvalidity;
+                let other = |told: u32| told != converted.line.uidvalidity;
                 let is_other = listed.uidvalidity.is_some_and(|told| other(told.get()));
                 listed.counts_none() && !is_other
             }),
-            Self::Deleted(guids) => converted.guid.is_some_and(|guid| !guids.contains(&guid)),
+            Self::Deleted(guids) => converted.guid().is_some_and(|guid| !guids.contains(&guid)),
         }
     }
 

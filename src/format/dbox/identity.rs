@@ -15,8 +15,8 @@ use crate::format::dovecot_index::Origin;
 use crate::format::mailbox_list::{self, UNKNOWN_UIDS};
 use crate::format::names::made_guid;
 use crate::format::side_files;
+use crate::format::tally::shown;
 use crate::model::{Mailbox, MailboxGuid, MailboxName, UidValidity};
-use crate::report::escape;
 
 /// What a mailbox is called that takes in messages of none; with a number where there is one.
 const RECOVERED: &str = "Recovered";
@@ -40,7 +40,7 @@ impl Identities {
     /// Of the account in `root`.
     pub fn new(root: &Dir, tree: &Tree, now: u32) -> Self {
         Self {
-            remembered: Remembered::read(root, &tree.listed),
+            remembered: Remembered::of_both(&tree.listed, &tree.given.conversion),
             recalled: OnceCell::new(),
             gone: tree.gone(root),
             last: tree.account.last_uidvalidity,
@@ -56,7 +56,7 @@ impl Identities {
         if !self.is_as_converted(tree, nth) {
             return &[];
         }
-        self.written(root, &tree.names[nth])
+        self.written(root, tree, &tree.names[nth])
     }
 
     /// The same for a mailbox with this UIDVALIDITY, if it had that one then; 0 where its index does not tell it.
@@ -71,14 +71,17 @@ impl Identities {
         let then = self.remembered.converted_uidvalidity(name);
         match UidValidity::new(uidvalidity) {
             None => self.recalled(root, tree, nth),
-            now if now == then => self.written(root, name),
+            now if now == then => self.written(root, tree, name),
             Some(_) => &[],
         }
     }
 
-    fn written(&self, root: &Dir, name: &MailboxName) -> &[Recall] {
-        let recalled = self.recalled.get_or_init(|| Recalled::read(root));
-        recalled.of(&escape(name.to_string().as_bytes()))
+    fn written(&self, root: &Dir, tree: &Tree, name: &MailboxName) -> &[Recall] {
+        let conversion = &tree.given.conversion;
+        let recalled = self
+            .recalled
+            .get_or_init(|| Recalled::read(root, conversion));
+        recalled.of(&shown(name))
     }
 
     /// True where a conversion wrote what the `nth` mailbox had, and it is no other one since.
@@ -185,10 +188,10 @@ impl Identities {
     }
 
     /// Those that a conversion wrote and that only its state has: as they were, with what it wrote of their messages.
-    pub fn gone_since_conversion(&self, root: &Dir) -> Vec<(Mailbox, &[Recall])> {
+    pub fn gone_since_conversion(&self, root: &Dir, tree: &Tree) -> Vec<(Mailbox, &[Recall])> {
         let gone = { self.gone.iter() }.filter(|gone| gone.known_by == RECALLED_FROM);
         gone.filter_map(|Gone { name, .. }| {
-            Some((self.converted(root, name)?, self.written(root, name)))
+            Some((self.converted(root, name)?, self.written(root, tree, name)))
         })
         .collect()
     }

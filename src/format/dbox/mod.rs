@@ -28,6 +28,7 @@
 //! Parts may lie elsewhere ([`Places`]), and what is damaged is taken as far as it is sound ([`Wound`]).
 
 mod attachments;
+mod conversion;
 mod elsewhere;
 mod gone;
 mod guid;

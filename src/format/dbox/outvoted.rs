@@ -12,98 +12,40 @@
 //! A server gives a mailbox that gets another name a new UIDVALIDITY, and the list may not know it yet: one that
 //! `dovecot-uidvalidity` tells was given out since is never wrong.
 
-use std::collections::BTreeMap;
-use std::sync::OnceLock;
-
 use super::RECALLED_FROM;
-use crate::disk::Dir;
+use super::conversion::Conversion;
 use crate::format::dovecot_index::{INDEX, Index};
 use crate::format::mailbox_list::{LIST, Listed};
 use crate::format::tally;
 use crate::model::{MailboxGuid, MailboxName};
+use crate::report::Finding;
 use crate::report::catalogue::{INDEX_UIDVALIDITY_DIFFERS, INDEX_UIDVALIDITY_WRONG};
-use crate::report::{Finding, escape};
 use crate::store::Found;
 
-/// What a conversion gave the mailboxes of an account.
+/// What a conversion and a server gave the mailboxes of an account.
 #[derive(Debug)]
 pub struct Given {
-    root: Dir,
+    pub(super) conversion: Conversion,
     /// The last UIDVALIDITY that a server gave out.
-    last: u32,
-    /// Read at the first question.
-    read: OnceLock<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    created: String,
-    format: String,
-    mailboxes: BTreeMap<String, Converted>,
-}
-
-/// A mailbox as a conversion made it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Converted {
-    pub(super) uidvalidity: u32,
-    pub(super) guid: Option<MailboxGuid>,
-    pub(super) messages: u64,
+    pub(super) last: u32,
 }
 
 impl Given {
-    /// To the account in `root`.
-    pub(super) fn to(root: Dir, last: u32) -> Self {
-        let read = OnceLock::new();
-        Self { root, last, read }
-    }
-
     /// True where a server can have given it out after the other one.
     fn is_newer(&self, uidvalidity: u32, than: u32) -> bool {
         (than.saturating_add(1)..=self.last).contains(&uidvalidity)
     }
 
-    fn read(&self) -> &State {
-        self.read.get_or_init(|| {
-            // What cannot be read is told by who holds messages against it.
-            let Ok(Some((head, lines))) = tally::read_state_mailboxes(&self.root) else {
-                return State::default();
-            };
-            let each = lines.into_iter().map(|it| {
-                let converted = Converted {
-                    uidvalidity: it.line.uidvalidity,
-                    guid: it.guid(),
-                    messages: it.line.messages,
-                };
-                (it.line.mailbox, converted)
-            });
-            State {
-                created: head.created,
-                format: head.format,
-                mailboxes: each.collect(),
-            }
-        })
-    }
-
-    /// The mailboxes of an account of this format, by the names that a client sees; none of another one.
-    pub(super) fn mailboxes(&self, format: &str) -> Option<&BTreeMap<String, Converted>> {
-        let state = self.read();
-        (state.format == format).then_some(&state.mailboxes)
-    }
-
     fn uidvalidity(&self, name: &MailboxName) -> Option<u32> {
-        let shown = escape(name.to_string().as_bytes());
-        let converted = self.read().mailboxes.get(&shown);
-        converted.map(|it| it.uidvalidity)
+        let converted = self.conversion.mailbox(name);
+        converted.map(|it| it.line.uidvalidity)
     }
 
     /// The same for a mailbox whose index the conversion wrote, if it surely has it no more.
     fn other_uidvalidity(&self, name: &MailboxName, index: &Index) -> Option<u32> {
-        let State {
-            created, mailboxes, ..
-        } = self.read();
-        let is_of_conversion = *created == tally::time(index.indexid.into());
-        let is_of_none =
-            { mailboxes.values() }.all(|given| given.uidvalidity != index.uid_validity);
+        let is_of_conversion = self.conversion.created() == tally::time(index.indexid.into());
+        let mut all = self.conversion.mailboxes().values();
+        let is_of_none = all.all(|given| given.line.uidvalidity != index.uid_validity);
         let given = self.uidvalidity(name);
         let is_newer = |given: &u32| self.is_newer(index.uid_validity, *given);
         given.filter(|given| is_of_conversion && is_of_none && !is_newer(given))

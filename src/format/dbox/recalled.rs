@@ -6,17 +6,18 @@ use std::collections::BTreeMap;
 use bstr::BString;
 
 use super::Mails;
+use super::conversion::Conversion;
 use super::mailbox::{GUID, POP3_UIDL, RECEIVED};
 use crate::digest::Digest;
 use crate::disk::Dir;
 use crate::error::Result;
 use crate::format::dovecot_index::{Index, Origin};
-use crate::format::tally::{self, Body, MessagePrint};
+use crate::format::tally::{self, Body, MessagePrint, STATE};
 use crate::model::{Flags, MailboxName, Message, Uid};
 use crate::report::escape;
 
 /// Where it comes from, for people.
-pub const RECALLED_FROM: &str = "mailtally.state";
+pub const RECALLED_FROM: &str = STATE;
 
 /// So many are named.
 const NAMED: usize = 20;
@@ -53,6 +54,12 @@ impl Recall {
             received: envelope.received,
             content,
         })
+    }
+
+    /// What is known of the message with this UID; the mailbox may have given it to another one since.
+    pub fn find(known: &[Self], uid: Uid) -> Option<&Self> {
+        let at = known.binary_search_by_key(&uid, |known| known.uid);
+        at.ok().map(|at| &known[at])
     }
 
     /// True where the message is the one with this GUID.
@@ -207,13 +214,12 @@ pub(super) struct Recalled(BTreeMap<String, Vec<Recall>>);
 
 impl Recalled {
     /// Reads what there is; what cannot be read tells nothing.
-    pub(super) fn read(root: &Dir) -> Self {
+    pub(super) fn read(root: &Dir, conversion: &Conversion) -> Self {
         let mut this = Self::default();
-        let spelled = spelled(root);
         let read = tally::read_state_messages(root, &mut |mailbox, mut print| {
-            if let Some(names) = spelled.get(mailbox) {
+            if let Some(mailbox) = conversion.mailboxes().get(mailbox) {
                 for keyword in &mut print.keywords {
-                    if let Some(name) = names.get(keyword) {
+                    if let Some(name) = mailbox.keyword_names.get(keyword) {
                         keyword.clone_from(name);
                     }
                 }
@@ -234,18 +240,6 @@ impl Recalled {
     pub(super) fn of(&self, mailbox: &str) -> &[Recall] {
         self.0.get(mailbox).map_or(&[], Vec::as_slice)
     }
-}
-
-/// How keywords are spelled that are not in lower case, by mailbox.
-fn spelled(root: &Dir) -> BTreeMap<String, BTreeMap<String, String>> {
-    let Ok(Some((_, mailboxes))) = tally::read_state_mailboxes(root) else {
-        return BTreeMap::new();
-    };
-    let spelled = mailboxes.into_iter();
-    let spelled = spelled.filter(|mailbox| !mailbox.keyword_names.is_empty());
-    spelled
-        .map(|it| (it.line.mailbox, it.keyword_names))
-        .collect()
 }
 
 #[cfg(test)]

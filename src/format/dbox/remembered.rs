@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 
 use bstr::BString;
 
-use crate::disk::Dir;
+use super::RECALLED_FROM;
+use super::conversion::Conversion;
 use crate::format::mailbox_list::{LIST, Listed};
-use crate::format::tally;
+use crate::format::tally::{StateMailbox, shown};
 use crate::model::{MailboxGuid, MailboxName, UidValidity};
-use crate::report::escape;
 
 /// What is known of one mailbox, and from where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,22 +57,24 @@ pub struct Remembered {
 }
 
 impl Remembered {
-    /// Takes what the list tells, and reads what else there is in the root; what cannot be read tells nothing.
-    pub fn read(root: &Dir, listed: &BTreeMap<BString, Listed>) -> Self {
+    /// Takes what the list tells, and what a conversion wrote.
+    pub fn of_both(listed: &BTreeMap<BString, Listed>, conversion: &Conversion) -> Self {
         let listed = listed.iter();
+        let mailboxes = conversion.mailboxes().iter();
         Self {
             listed: listed
                 .map(|(path, listed)| (path.clone(), (*listed).into()))
                 .collect(),
-            converted: converted(root),
+            converted: mailboxes
+                .map(|(name, mailbox)| (name.clone(), converted(mailbox)))
+                .collect(),
         }
     }
 
     /// What is known of a mailbox.
     pub fn of(&self, storage_name: &BString, name: &MailboxName) -> Known {
         let listed = self.listed.get(storage_name).copied().unwrap_or_default();
-        let shown = escape(name.to_string().as_bytes());
-        let converted = self.converted.get(&shown).copied().unwrap_or_default();
+        let converted = self.converted(name).unwrap_or_default();
         listed.or(converted)
     }
 
@@ -85,8 +87,7 @@ impl Remembered {
 
     /// What a conversion wrote of it.
     pub fn converted(&self, name: &MailboxName) -> Option<Known> {
-        let shown = escape(name.to_string().as_bytes());
-        self.converted.get(&shown).copied()
+        self.converted.get(&shown(name)).copied()
     }
 
     /// UIDVALIDITY as a conversion wrote it.
@@ -103,21 +104,12 @@ impl Remembered {
     }
 }
 
-fn converted(root: &Dir) -> BTreeMap<String, Known> {
-    const FROM: &str = "mailtally.state";
-    let Ok(Some((_, lines))) = tally::read_state_mailboxes(root) else {
-        return BTreeMap::new();
-    };
-    let known = lines.into_iter().map(|mailbox| {
-        let guid = mailbox.guid().map(|guid| (guid, FROM));
-        let line = mailbox.line;
-        let uidvalidity = UidValidity::new(line.uidvalidity);
-        let known = Known {
-            guid,
-            uidvalidity: uidvalidity.map(|value| (value, FROM)),
-            uidnext: Some((line.uidnext, FROM)),
-        };
-        (line.mailbox, known)
-    });
-    known.collect()
+fn converted(mailbox: &StateMailbox) -> Known {
+    let line = &mailbox.line;
+    let uidvalidity = UidValidity::new(line.uidvalidity);
+    Known {
+        guid: mailbox.guid().map(|guid| (guid, RECALLED_FROM)),
+        uidvalidity: uidvalidity.map(|value| (value, RECALLED_FROM)),
+        uidnext: Some((line.uidnext, RECALLED_FROM)),
+    }
 }

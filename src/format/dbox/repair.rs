@@ -103,8 +103,7 @@ impl Hurt {
 
     /// Takes what the metadata no longer tells from what a conversion wrote of the messages of this mailbox.
     pub fn recall(&mut self, known: &[Recall]) {
-        let at = known.binary_search_by_key(&self.message.uid, |known| known.uid);
-        let Some(known) = at.ok().and_then(|at| known.get(at)) else {
+        let Some(known) = Recall::find(known, self.message.uid) else {
             return;
         };
         let has_guid = !self.unknown.contains(&GUID) && known.is(&self.message.guid);

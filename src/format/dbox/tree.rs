@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bstr::{BString, ByteSlice};
 
+use super::conversion::Conversion;
 use super::kind::holds_storage;
 use super::layout::{MAILBOXES, MAILS};
 use super::outvoted::Given;
@@ -105,7 +106,10 @@ impl Tree {
         });
         list_codes.dedup();
         let account = account(root, &places, subscriptions, options.utf8, found);
-        let given = Arc::new(Given::to(root.again()?, account.last_uidvalidity));
+        let given = Arc::new(Given {
+            conversion: Conversion::of(root.again()?),
+            last: account.last_uidvalidity,
+        });
         let this = Self {
             names,
             folders,

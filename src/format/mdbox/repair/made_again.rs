@@ -20,7 +20,8 @@ impl Repair<'_> {
     pub(super) fn make_again(&mut self, orphans: Vec<Orphan>) -> Vec<Orphan> {
         let mut left: HashMap<_, _> = orphans.into_iter().map(|it| (it.1, it)).collect();
         let mut again = Vec::new();
-        for (mut mailbox, known) in self.identities.gone_since_conversion(self.root) {
+        let tree = &self.store.tree;
+        for (mut mailbox, known) in self.identities.gone_since_conversion(self.root, tree) {
             let (mut found, mut missing) = (Vec::new(), Vec::new());
             for known in known {
                 match left.remove(&guid_128(known.guid())) {

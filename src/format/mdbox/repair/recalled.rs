@@ -221,9 +221,8 @@ impl Repair<'_> {
 
 /// What a conversion wrote of a message: nothing under another GUID.
 fn recall_of<'r>(known: &'r [Recall], entry: &Entry) -> Option<&'r Recall> {
-    let nth = known.binary_search_by_key(&entry.message.uid, |known| known.uid);
-    let known = &known[nth.ok()?];
-    (guid_128(known.guid()) == entry.guid).then_some(known)
+    let known = Recall::find(known, entry.message.uid);
+    known.filter(|known| guid_128(known.guid()) == entry.guid)
 }
 
 fn tell_known(entries: &mut [Entry], known: &[Recall]) {

@@ -75,7 +75,5 @@ impl Repair<'_> {
 
 /// What a conversion wrote of the message.
 pub(super) fn recall_of<'r>(known: &'r [Recall], message: &Message) -> Option<&'r Recall> {
-    let at = known.binary_search_by_key(&message.uid, |known| known.uid);
-    let known = known.get(at.ok()?)?;
-    known.is(&message.guid).then_some(known)
+    Recall::find(known, message.uid).filter(|known| known.is(&message.guid))
 }
