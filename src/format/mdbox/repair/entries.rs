@@ -82,6 +82,22 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// A message that is stored; what is known of it beside that is said by who knows it.
+    pub(super) fn stored(message: Message, place: Place, guid: [u8; 16]) -> Self {
+        Self {
+            at: 0,
+            message,
+            place: Some(place),
+            wounded: false,
+            unnamed: false,
+            recalled: false,
+            record: Record::Sound,
+            wrote: Wrote::Nothing,
+            map_uid: 0,
+            guid,
+        }
+    }
+
     /// Nobody knows its UID.
     pub(super) fn is_new(&self) -> bool {
         self.unnamed && !self.recalled

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bstr::BString;
 
 use super::Repair;
-use super::entries::{Entry, Record, Wrote};
+use super::entries::{Entry, Wrote};
 use super::orphans::Orphan;
 use crate::disk::plan::{About, Place};
 use crate::format::dbox::{RECALLED_FROM, Recall, guid_128, shown};
@@ -90,15 +90,8 @@ fn entry(mailbox: &mut Mailbox, known: &Recall, (place, guid, found): &Orphan) -
     let mut message = found.message(known.uid);
     known.give(&mut message, &mut mailbox.keywords);
     Entry {
-        at: 0,
-        message,
-        place: Some(*place),
-        wounded: false,
-        unnamed: false,
         recalled: true,
-        record: Record::Sound,
         wrote: Wrote::Taken,
-        map_uid: 0,
-        guid: *guid,
+        ..Entry::stored(message, *place, *guid)
     }
 }

@@ -9,7 +9,7 @@ use super::super::layout::file_name;
 use super::super::map::{Map, Place};
 use super::Repair;
 use super::copies::Like;
-use super::entries::{Entry, Record, Wrote};
+use super::entries::Entry;
 use crate::disk::plan::{About, Act, Path};
 use crate::error::Result;
 use crate::format::dbox::{Extent, FoundMessage, found_message, guid_128};
@@ -54,15 +54,8 @@ impl Repair<'_> {
             let map_uid = self.counted_once(place);
             entries.push(Entry {
                 at: entries.len(),
-                message: found.message(uid),
-                place: Some(place),
-                wounded: false,
-                unnamed: false,
-                recalled: false,
-                record: Record::Sound,
-                wrote: Wrote::Nothing,
                 map_uid,
-                guid,
+                ..Entry::stored(found.message(uid), place, guid)
             });
         }
         if !entries.is_empty() {

@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::super::mailbox::MdboxMailbox;
 use super::Repair;
-use super::entries::{Entry, Mailbox, Record, Wrote};
+use super::entries::{Entry, Mailbox, Wrote};
 use crate::error::Result;
 use crate::format::dbox::{Mails, Recall, follow_log, guid_128, lost_with, not_stored};
 use crate::format::dovecot_index::{Index, Part};
@@ -135,17 +135,11 @@ impl Repair<'_> {
         if !read.made && !self.store.counts_more_than_named(place) {
             return None;
         }
+        let message = known.message(&mut read.keywords);
         Some(Entry {
-            at: 0,
-            message: known.message(&mut read.keywords),
-            place: Some(place),
-            wounded: false,
             unnamed: true,
             recalled: true,
-            record: Record::Sound,
-            wrote: Wrote::Nothing,
-            map_uid: 0,
-            guid,
+            ..Entry::stored(message, place, guid)
         })
     }
 
