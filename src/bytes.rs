@@ -131,6 +131,12 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// True where a flipped bit makes one of the other.
+pub fn are_one_bit_apart(one: &[u8], other: &[u8]) -> bool {
+    let bits = one.iter().zip(other).map(|(a, b)| (a ^ b).count_ones());
+    one.len() == other.len() && bits.sum::<u32>() == 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

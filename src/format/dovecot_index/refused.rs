@@ -13,7 +13,7 @@ use super::layout::{
     MODSEQ, VSIZE_HEADER,
 };
 use super::log::Log;
-use crate::bytes::Decode;
+use crate::bytes::{Decode, are_one_bit_apart};
 
 /// The flag by which a server says that it gave the index up.
 const CORRUPTED: u32 = 1;
@@ -103,16 +103,14 @@ pub(super) fn name(name: &[u8]) -> Option<String> {
     (!name.iter().all(is_usual)).then(|| format!("no extension is called {:?}", name.as_bstr()))
 }
 
-/// The known name that was surely meant by one of which a byte is another.
+/// The known name that was surely meant by one of which a bit is flipped: a plugin may have a name of its own that is
+/// nearly the same.
 fn meant(name: &str) -> Option<&'static str> {
-    let is_near = |known: &&&str| {
-        let pairs = known.bytes().zip(name.bytes());
-        known.len() == name.len() && pairs.filter(|(a, b)| a != b).count() == 1
-    };
+    let is_near = |known: &&&str| are_one_bit_apart(known.as_bytes(), name.as_bytes());
     NAMES.iter().find(is_near).copied()
 }
 
-/// Calls extensions what they are, where a byte of the name is damaged: a server finds nothing in them.
+/// Calls extensions what they are, where a bit of the name is flipped: a server finds nothing in them.
 pub(super) fn call_right(map: &mut Map) {
     for nth in 0..map.extensions.len() {
         let Some(meant) = meant(&map.extensions[nth].name) else {

@@ -17,6 +17,7 @@ use super::listing::{Listing, Place};
 use super::mailbox::DIRTY;
 use super::opening::{Cached, Opening};
 use super::uidlist::{Row, Uidlist, word};
+use crate::bytes::are_one_bit_apart;
 use crate::format::dovecot_index::Index;
 use crate::model::Flags;
 
@@ -69,12 +70,6 @@ impl Missing {
         let fits = same_flags && told.iter().flatten().all(|same| *same);
         fits.then(|| told.iter().any(Option::is_some))
     }
-}
-
-/// A flipped bit makes one of the other.
-fn are_one_bit_apart(one: &[u8], other: &[u8]) -> bool {
-    let bits = one.iter().zip(other).map(|(a, b)| (a ^ b).count_ones());
-    one.len() == other.len() && bits.sum::<u32>() == 1
 }
 
 /// The line of a uidlist tells a size that the file has.
