@@ -77,6 +77,7 @@ static BEFORE_A_SERVER: &[&Rule] = &[
     &INDEX_UIDVALIDITY_WRONG,
     &DBOX_NEWER,
     &MAILDIR_INDEX_UIDVALIDITY,
+    &UIDLIST_RECOVERED,
     &UIDLIST_UIDVALIDITY,
     &MDBOX_MAP_MISSING,
     &MDBOX_MAP_UIDVALIDITY,
@@ -375,8 +376,8 @@ rules! {
         "restore the uidlist from a backup and convert again; repair writes it anew, with the new UIDs",
         "repair" => "restore the uidlist from a backup and convert again";
     UIDLIST_RECOVERED = "uidlist.recovered", Warning,
-        "lines of the uidlist are lost, and the server's index and cache, or what a conversion remembers, tell for sure which UIDs these messages have: they keep them",
-        "nothing; repair writes the uidlist anew",
+        "lines of the uidlist are lost, or name files with other sizes, and the names, the server's index and cache, or what a conversion remembers, tell for sure which UIDs these messages have: they keep them; a server gives them new ones",
+        "run repair before a server opens the store",
         "repair" => "nothing";
     UIDLIST_UNREADABLE = "uidlist.unreadable", Error,
         "the uidlist is there and cannot be read: UIDs are made anew, and clients load all messages of the mailbox again",

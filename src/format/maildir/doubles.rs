@@ -9,7 +9,10 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use bstr::BString;
+
 use super::filename::{Info, info};
+use super::keywords::Named;
 use super::listing::{Listing, Place};
 use super::mailbox::{DIRTY, path_in};
 use super::opening::Opening;
@@ -25,12 +28,28 @@ pub(super) fn knows_flags(index: &Index, at: usize, flags: Flags) -> bool {
     known & DIRTY != 0 || Flags::from_bits(known) == flags
 }
 
+/// True where the index has the same keywords for it, of those that have a letter.
+fn knows_labels(index: &Index, at: usize, letters: u32, named: &Named) -> bool {
+    let names = index.keyword_names();
+    let lettered = |name: &&BString| {
+        let is_it = |known: &Option<BString>| {
+            { known.as_ref() }.is_some_and(|known| known.eq_ignore_ascii_case(name))
+        };
+        named.letters.iter().position(is_it)
+    };
+    let known = index.keywords_of(at);
+    let known = known.filter_map(|bit| names.get(bit as usize));
+    let known = known.filter_map(|name| lettered(&name));
+    let known = known.fold(0_u32, |known, letter| known | 1 << letter);
+    index.flags[at] & DIRTY != 0 || known == letters
+}
+
 impl Opening<'_, '_> {
     pub(super) fn settle_doubles(
         &mut self,
         listing: &mut Listing,
         (list, bytes): (&Uidlist, &[u8]),
-        index: Option<&Index>,
+        (index, named): (Option<&Index>, &Named),
     ) {
         let runs = listing.doubles();
         if runs.is_empty() {
@@ -42,7 +61,11 @@ impl Opening<'_, '_> {
         for run in runs {
             let first = run.start;
             let uid = uids.get(listing.base(first)).copied();
-            let kept = self.kept(listing, run.clone(), index.zip(uid));
+            let known = index.zip(uid).and_then(|(index, uid)| {
+                let at = index.position(uid)?;
+                Some((index, at))
+            });
+            let kept = self.kept(listing, run.clone(), known, named);
             let mut names = Vec::new();
             for nth in run {
                 names.push(escape(listing.name(nth)));
@@ -67,12 +90,20 @@ impl Opening<'_, '_> {
         listing.sort_by_base();
     }
 
-    fn kept(&self, listing: &Listing, run: Range<usize>, known: Option<(&Index, u32)>) -> usize {
-        let known = known.and_then(|(index, uid)| Some((index, index.position(uid)?)));
+    fn kept(
+        &self,
+        listing: &Listing,
+        run: Range<usize>,
+        known: Option<(&Index, usize)>,
+        named: &Named,
+    ) -> usize {
         let age = |nth: &usize| {
             let (slot, name) = (listing.slot(*nth), listing.name(*nth));
             let Info { flags, letters, .. } = info(name);
-            let is_indexed = known.is_some_and(|(index, at)| knows_flags(index, at, flags));
+            let is_indexed = known.map(|(index, at)| {
+                let is_labelled = knows_labels(index, at, letters, named);
+                (knows_flags(index, at, flags), is_labelled)
+            });
             let dir = self.dir.dir(slot.place.name()).ok();
             let stat = dir.and_then(|dir| dir.stat(name).ok());
             let changed = stat.map_or((0, 0), |stat| (stat.ctime, stat.ctime_nanos));

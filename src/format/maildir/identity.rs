@@ -40,7 +40,8 @@ impl Maildir {
             last = u32::try_from(self.now).unwrap_or(1);
         }
         let mut guids = BTreeSet::new();
-        for (header, name) in headers.iter().zip(&self.names) {
+        for (nth, header) in headers.iter().enumerate() {
+            let name = &self.names[nth];
             let uidvalidity = { header.uidvalidity }
                 .or_else(|| self.given(name).map(|given| given.uidvalidity))
                 .and_then(UidValidity::new);
@@ -48,8 +49,9 @@ impl Maildir {
                 last = last.saturating_add(1);
                 UidValidity::new(last).unwrap_or(UidValidity::ONE)
             });
-            let guid = header.guid.filter(|guid| guids.insert(*guid));
-            if let (Some(claimed), None) = (header.guid, guid) {
+            let told = header.guid.or_else(|| self.listed_guid(nth, header));
+            let guid = told.filter(|guid| guids.insert(*guid));
+            if let (Some(claimed), None) = (told, guid) {
                 let detail = format!("{claimed}");
                 found(Finding::new(&MAILBOX_GUID_TWICE, detail).mailbox(name));
             }
@@ -60,6 +62,14 @@ impl Maildir {
             });
         }
         self.account.last_uidvalidity = last;
+    }
+
+    /// The GUID that the server's list has of a mailbox whose uidlist has none, and no UIDVALIDITY of another one.
+    fn listed_guid(&self, nth: usize, header: &Uidlist) -> Option<MailboxGuid> {
+        let listed = self.listed(&self.folders[nth]);
+        let is_other = |told| listed.uidvalidity.is_some_and(|it| it.get() != told);
+        let may_be = header.faults.header.is_some() || !header.uidvalidity.is_some_and(is_other);
+        listed.guid.filter(|_| header.version > 0 && may_be)
     }
 
     fn header(&self, folder: &Folder) -> Uidlist {

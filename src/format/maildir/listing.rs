@@ -236,14 +236,18 @@ impl Listing {
     }
 
     /// Joins with the uidlist, which needs the files in the order of [`Self::sort_by_base`]. Returns
-    /// the rows that name no file, and how often a file was named twice.
-    pub fn join(&mut self, list: &Uidlist, bytes: &[u8]) -> Joined {
+    /// the rows that name no file, and how often a file was named twice: the later line holds, as in Dovecot, unless
+    /// only the earlier one is of a UID that `is_known`.
+    pub fn join(&mut self, list: &Uidlist, bytes: &[u8], is_known: impl Fn(u32) -> bool) -> Joined {
         let mut joined = Joined::default();
         for row in &list.rows {
             match self.find(&bytes[row.base.range()]) {
                 Some(nth) => {
-                    joined.doubled += u64::from(self.slots[nth].uid != 0);
-                    self.enter(nth, row, bytes);
+                    let before = self.slots[nth].uid;
+                    joined.doubled += u64::from(before != 0);
+                    if before == 0 || is_known(row.uid) || !is_known(before) {
+                        self.enter(nth, row, bytes);
+                    }
                 }
                 None => joined.without_file.push(row.uid),
             }
@@ -264,7 +268,6 @@ impl Listing {
         found.ok()
     }
 
-    /// The later line holds, as in Dovecot.
     fn enter(&mut self, nth: usize, row: &Row, bytes: &[u8]) {
         let words = &bytes[row.words.range()];
         let at = self.keep(words);
@@ -284,6 +287,21 @@ impl Listing {
     /// Gives the `nth` message the line that names another file.
     pub fn give_line(&mut self, nth: usize, row: &Row, bytes: &[u8]) {
         self.enter(nth, row, bytes);
+    }
+
+    /// Gives the `nth` message the line that names it as it should be called.
+    pub fn give_renamed(&mut self, nth: usize, row: &Row, bytes: &[u8]) {
+        let name = &bytes[row.base.range()];
+        let words = &bytes[row.words.range()];
+        self.enter(nth, row, bytes);
+        if word(words, b'G').is_none() {
+            let words = [words, b" G", name].concat();
+            let at = self.keep(&words);
+            let slot = &mut self.slots[nth];
+            if let Ok(len) = u16::try_from(words.len()) {
+                (slot.words_at, slot.words_len) = (at, len);
+            }
+        }
     }
 
     /// Gives the `nth` message a UID that no other has.
@@ -429,7 +447,7 @@ mod tests {
             (Place::Cur, "11.listed:2,"),
         ]);
         let text = b"3 V1 N5\n2 :11.listed\n3 Gx :13.gone\n";
-        let joined = files.join(&uidlist::read(text), text);
+        let joined = files.join(&uidlist::read(text), text, |_| false);
         assert_eq!(joined.without_file, [3]);
         let given = files.give_uids(5);
         assert_eq!((given.given, given.refused, given.next), (2, 0, 7));
@@ -444,7 +462,7 @@ mod tests {
     fn the_later_line_of_a_file_holds_with_its_words() {
         let mut files = listing(&[(Place::Cur, "1.a:2,S")]);
         let text = b"3 V1 N9\n1 Gold :1.a\n4 Gnew P7 :1.a\n";
-        let joined = files.join(&uidlist::read(text), text);
+        let joined = files.join(&uidlist::read(text), text, |_| false);
         assert_eq!((joined.doubled, files.slot(0).uid), (1, 4));
         assert_eq!(files.words(0).trim_ascii_end(), b"Gnew P7");
     }
@@ -462,7 +480,7 @@ mod tests {
         files.settle_doubles(&[0], &[2]);
         files.sort_by_base();
         let text = b"3 V1 N9\n1 :1.a\n2 :2.b\n";
-        files.join(&uidlist::read(text), text);
+        files.join(&uidlist::read(text), text, |_| false);
         files.give_uids(9);
         let wanted = [(1, "1.a:2,S"), (2, "2.b:2,"), (9, "1.a:2,F")];
         assert_eq!(

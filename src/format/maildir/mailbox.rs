@@ -113,16 +113,17 @@ impl<'a> MaildirMailbox<'a> {
         let mut listing = opening.listing()?;
         opening.tell_oddities(&mut listing, &list, &bytes);
         let cached = opening.cached(index.as_ref())?;
+        let named = opening.named(control.as_ref());
         let joined = opening.join(
             &mut listing,
             (&list, &bytes, list_name),
             (index.as_ref(), &cached),
+            &named,
         );
         drop(bytes);
         let opened_links = std::mem::take(&mut opening.links);
         opening.tell_tmp();
         opening.tell_missing_dirs();
-        let named = opening.named(control.as_ref());
         let acl = dir.read_if_there(side_files::ACL, side_files::MOST);
         let acl = acl.unwrap_or_else(|error| {
             opening.tell(&rules::ACL_UNREADABLE, error.chain());

@@ -5,7 +5,8 @@
 //! a UID        what the cache tells of these, and flags of the index
 //! ```
 //! A line that names no file, and a file whose name is the same but for one bit, belong together where the line tells
-//! its size, and the index has the UID.
+//! its size, and the index has the UID. Where the names are the same but for the fields behind them, such as a wrong
+//! size, they belong together in any case: what stands before these is given to one message alone.
 //!
 //! Nothing is guessed. A file and a UID belong together where something that is told of them is the same, nothing is
 //! not, and no other file and no other UID fits as well.
@@ -13,7 +14,7 @@
 use std::collections::HashMap;
 
 use super::filename::{info, number, size};
-use super::listing::{Listing, Place};
+use super::listing::{Listing, Place, Slot};
 use super::mailbox::DIRTY;
 use super::opening::{Cached, Opening};
 use super::uidlist::{Row, Uidlist, word};
@@ -187,6 +188,48 @@ impl Opening<'_, '_> {
             flags: info(name).flags,
         })
     }
+}
+
+/// Gives files the lines that name them with other sizes, and takes their UIDs out of those `without_file`. How many
+/// got one.
+pub(super) fn give_lines_of_other_sizes(
+    listing: &mut Listing,
+    (list, bytes): (&Uidlist, &[u8]),
+    without_file: &mut Vec<u32>,
+) -> u64 {
+    if without_file.is_empty() {
+        return 0;
+    }
+    let is_plain = |slot: &Slot| slot.uid == 0 && slot.link == 0 && !slot.twin;
+    let files = (0..listing.len()).filter(|nth| is_plain(listing.slot(*nth)));
+    let mut pairs: HashMap<Vec<u8>, (Vec<usize>, Vec<&Row>)> = HashMap::new();
+    for nth in files {
+        let (files, _) = pairs.entry(unique(listing.base(nth)).into()).or_default();
+        files.push(nth);
+    }
+    for uid in &*without_file {
+        let Ok(at) = list.rows.binary_search_by_key(uid, |row: &Row| row.uid) else {
+            continue;
+        };
+        let row = &list.rows[at];
+        if let Some((_, rows)) = pairs.get_mut(unique(&bytes[row.base.range()])) {
+            rows.push(row);
+        }
+    }
+    let mut given = 0;
+    for (files, rows) in pairs.values() {
+        if let ([nth], [row]) = (&files[..], &rows[..]) {
+            listing.give_renamed(*nth, row, bytes);
+            without_file.retain(|uid| *uid != row.uid);
+            given += 1;
+        }
+    }
+    given
+}
+
+/// What a name is before its fields.
+fn unique(base: &[u8]) -> &[u8] {
+    base.split(|byte| *byte == b',').next().unwrap_or(base)
 }
 
 /// A file, the line that may be its own, and what is told of that.

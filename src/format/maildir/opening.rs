@@ -10,6 +10,7 @@ use super::keywords::{self, Named};
 use super::links::Links;
 use super::listing::{Listing, Place};
 use super::mailbox::path_in;
+use super::matching::give_lines_of_other_sizes;
 use super::outvoted::lists_all_of;
 use super::read::Maildir;
 use super::uidlist::{self, Uidlist};
@@ -330,12 +331,15 @@ impl Opening<'_, '_> {
         listing: &mut Listing,
         (list, bytes, list_name): (&Uidlist, &[u8], &str),
         (index, cached): (Option<&Index>, &[Cached]),
+        named: &Named,
     ) -> Joined {
         listing.sort_by_base();
-        self.settle_doubles(listing, (list, bytes), index);
-        let mut joined = listing.join(list, bytes);
+        self.settle_doubles(listing, (list, bytes), (index, named));
+        let is_known = |uid: u32| index.is_some_and(|index| index.position(uid).is_some());
+        let mut joined = listing.join(list, bytes, is_known);
         let without_file = &mut joined.without_file;
         let told = (index, cached);
+        let resized = give_lines_of_other_sizes(listing, (list, bytes), without_file);
         let misspelt = self.give_misspelt_lines(listing, (list, bytes), told, without_file);
         let path = self.in_folder(list_name);
         if joined.doubled > 0 {
@@ -350,7 +354,7 @@ impl Opening<'_, '_> {
             let detail = counted(listing.len() as u64, "message");
             self.tell_at(&rules::UIDLIST_MISSING, &path, detail);
         }
-        self.give_uids(listing, list, told, (misspelt, &path))
+        self.give_uids(listing, list, told, (resized + misspelt, &path))
     }
 
     /// An index of another UIDVALIDITY speaks of other messages.
@@ -505,7 +509,7 @@ mod tests {
         for (_, nth) in messages {
             text.extend(format!("{nth} :{nth}.x\n").bytes());
         }
-        listing.join(&uidlist::read(&text), &text);
+        listing.join(&uidlist::read(&text), &text, |_| false);
         listing
     }
 

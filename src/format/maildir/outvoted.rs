@@ -5,7 +5,8 @@
 //! dovecot.index         one of another UIDVALIDITY a server throws away, with all that only it knows
 //! dovecot.list.index    the server's list of mailboxes
 //! ```
-//! The list speaks only for the mailbox with the GUID that the uidlist has: in mixed copies it is another.
+//! The list speaks only for the mailbox with the GUID that the uidlist has: in mixed copies it is another. Where the
+//! uidlist has none, it must have all UIDs of the index.
 
 use super::opening::Opening;
 use super::uidlist::{Row, Uidlist};
@@ -21,7 +22,7 @@ impl Opening<'_, '_> {
         let Some(told) = list.uidvalidity.filter(|told| *told != indexed) else {
             return;
         };
-        let Some(listed) = self.listed_uidvalidity(list) else {
+        let Some(listed) = self.listed_uidvalidity(list, index) else {
             return;
         };
         if listed == indexed {
@@ -37,9 +38,12 @@ impl Opening<'_, '_> {
         }
     }
 
-    fn listed_uidvalidity(&self, list: &Uidlist) -> Option<u32> {
+    fn listed_uidvalidity(&self, list: &Uidlist, index: &Index) -> Option<u32> {
         let listed = self.store.listed(self.folder);
-        let is_same = listed.guid.is_some() && listed.guid == list.guid;
+        let is_same = match list.guid {
+            Some(guid) => listed.guid == Some(guid),
+            None => lists_all_of(list, index),
+        };
         let uidvalidity = listed.uidvalidity.filter(|_| is_same);
         uidvalidity.map(UidValidity::get)
     }

@@ -20,7 +20,8 @@ use crate::format::tally::{Given, GivenUids, shown};
 use crate::format::{OpenOptions, StoredUsage, mailbox_log, names, side_files};
 use crate::model::{Account, MailboxGuid, MailboxName, QuotaLimits};
 use crate::report::catalogue::{
-    ACCOUNT_TWO_STORES, MAILBOX_UNREADABLE, QUOTA_BROKEN, QUOTA_STALE, SUBSCRIPTIONS_UNREADABLE,
+    ACCOUNT_TWO_STORES, MAILBOX_UNREADABLE, MAILDIR_SYMLINK_OUTSIDE, QUOTA_BROKEN, QUOTA_STALE,
+    SUBSCRIPTIONS_UNREADABLE,
 };
 use crate::report::{Finding, counted as number_of};
 use crate::store::{Found, MailboxSource, Source};
@@ -72,7 +73,9 @@ pub(super) fn open_typed(root: Dir, options: &OpenOptions, found: Found<'_>) -> 
     }
     let mut is_partly_hidden = false;
     let folders = folders::find(&root, &options, &mut |finding| {
-        is_partly_hidden |= finding.rule == &MAILBOX_UNREADABLE;
+        // What lies behind a link may be one of those that the server lists.
+        let hides = [&MAILBOX_UNREADABLE, &MAILDIR_SYMLINK_OUTSIDE];
+        is_partly_hidden |= hides.contains(&finding.rule);
         found(finding);
     })?;
     let (names, folders): (Vec<_>, Vec<_>) = folders.into_iter().unzip();
@@ -91,12 +94,14 @@ pub(super) fn open_typed(root: Dir, options: &OpenOptions, found: Found<'_>) -> 
         folders,
     };
     this.read_account(found);
-    this.read_identities(found);
     let list = this.options.index.as_ref().unwrap_or(&this.root);
-    if is_partly_hidden {
-        this.listed = mailbox_list::read(list);
+    this.listed = if is_partly_hidden {
+        mailbox_list::read(list)
     } else {
-        this.listed = mailbox_list::read_and_tell(list, found);
+        mailbox_list::read_and_tell(list, found)
+    };
+    this.read_identities(found);
+    if !is_partly_hidden {
         this.tell_gone(found);
     }
     if this

@@ -110,9 +110,12 @@ impl Piece {
 /// The header alone: what the account needs to know of every mailbox before one is opened.
 pub fn read_header(bytes: &[u8]) -> Uidlist {
     let mut list = Uidlist::default();
-    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    list.header(line);
+    let line = bytes.split_inclusive(|byte| *byte == b'\n').next();
+    let line = line.unwrap_or_default();
+    match line.strip_suffix(b"\n") {
+        Some(line) => list.header(line.strip_suffix(b"\r").unwrap_or(line)),
+        None => list.cut_header(line),
+    }
     list
 }
 
@@ -132,7 +135,7 @@ pub fn read(bytes: &[u8]) -> Uidlist {
         let Some(whole) = whole else {
             list.faults.cut = true;
             if number == 0 {
-                list.header(line);
+                list.cut_header(line);
             }
             break;
         };
@@ -173,6 +176,15 @@ impl Uidlist {
             self.faults.header = Some("no UIDVALIDITY; without an index clients load all again");
         } else if self.next_uid == 0 {
             self.faults.header = Some("no next UID");
+        }
+    }
+
+    /// A header without its end: half a number is another one. Only what ends in a whole GUID is believed.
+    fn cut_header(&mut self, line: &[u8]) {
+        let last = line.rsplit(|byte| *byte == b' ').next();
+        let guid = last.and_then(|word| word.strip_prefix(b"G"));
+        if guid.and_then(MailboxGuid::from_hex).is_some() {
+            self.header(line);
         }
     }
 

@@ -110,3 +110,72 @@ fn a_folder_without_cur_keeps_its_list_though_mail_came_since() {
     assert_eq!(std::fs::read(&list).unwrap(), rows);
     assert!(damaged.inspect().mailbox("INBOX")["uidnext"].as_u64() >= before.as_u64());
 }
+
+#[test]
+fn the_servers_index_tells_which_labels_are_those_of_today() {
+    let keywords = ["$Label1", "Work"];
+    let messages =
+        [1, 2, 3, 4, 5].map(|uid| (uid, 8, if uid == 2 { &[0, 1][..] } else { &[][..] }));
+    let index = Indexed {
+        keywords: &keywords,
+        messages: &messages,
+        ..Indexed::default()
+    };
+    let account = Maildir::five_and_one()
+        .side("INBOX", "dovecot-keywords", "0 $Label1\n1 Work\n")
+        .message("INBOX", &format!("{}:2,Sab", name(2)), mail("number 2"));
+    // The name without labels is the newer one.
+    std::thread::sleep(Duration::from_millis(20));
+    let plain = account.in_folder("INBOX", format!("cur/{}:2,S", name(2)));
+    std::fs::remove_file(&plain).unwrap();
+    std::fs::write(&plain, mail("number 2")).unwrap();
+    let account = account.index("INBOX", &index);
+    let (ran, store) = repaired(&account, "the_servers_index_tells_which_labels");
+    assert_eq!(
+        store.message("INBOX", 2).keywords,
+        ["$Label1", "Work"],
+        "{ran}"
+    );
+}
+
+#[test]
+fn of_two_lines_for_one_file_the_one_that_the_index_knows_holds() {
+    let rows = [
+        (1, name(1)),
+        (2, name(2)),
+        (3, name(3)),
+        (4, name(4)),
+        (5, name(5)),
+        (9, name(2)),
+    ];
+    let messages = [1, 2, 3, 4, 5].map(|uid| (uid, 8, &[][..]));
+    let index = Indexed {
+        messages: &messages,
+        ..Indexed::default()
+    };
+    let account = Maildir::five_and_one()
+        .uidlist("INBOX", 10, &rows)
+        .index("INBOX", &index);
+    let (ran, store) = repaired(&account, "of_two_lines_for_one_file");
+    assert_eq!(mended(&ran), ["uidlist.duplicate"]);
+    assert_eq!(store.uids("INBOX"), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_file_with_a_wrong_size_in_its_name_keeps_the_uid_and_guid_of_its_line() {
+    let right = format!("{},S=39,W=43", name(6));
+    let rows = [(1, name(9)), (2, right.clone())];
+    for wrong in [",S=700,W=43", ",S=700,W=700", ",S=39,W=9", ",W=43", ""] {
+        let named = format!("{}{wrong}", name(6));
+        let account = Maildir::five_and_one()
+            .message("Sent", &format!("{named}:2,FS"), mail("sized"))
+            .uidlist("Sent", 3, &rows);
+        let found = account.inspect().exits(1);
+        assert_eq!(found.findings("uidlist.recovered").len(), 1, "{found}");
+        let (ran, store) = repaired(&account, "a_file_with_a_wrong_size_in_its_name");
+        let message = store.message("Sent", 2);
+        assert_eq!(message.guid, right, "{named}: {ran}");
+        assert_eq!(message.flags, ["\\Flagged", "\\Seen"]);
+        assert_eq!(store.uids("Sent"), [1, 2]);
+    }
+}

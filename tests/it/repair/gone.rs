@@ -473,3 +473,17 @@ fn zero_the_second_half(bytes: &mut [u8]) {
     let half = bytes.len() / 2;
     bytes[half..].fill(0);
 }
+
+#[test]
+fn a_folder_behind_a_link_out_of_the_account_is_not_gone() {
+    let sample = Damaged::sample("maildir");
+    let folder = sample.at(".Sent");
+    let outside = sample.temp().join("home/sent");
+    fs::rename(&folder, &outside).unwrap();
+    std::os::unix::fs::symlink(&outside, &folder).unwrap();
+    let ran = sample.inspect();
+    assert_eq!(ran.findings("maildir.symlink-outside").len(), 1, "{ran}");
+    assert_eq!(ran.findings("mailbox.gone").len(), 0, "{ran}");
+    let ran = sample.run("repair", &["--offline", "--accept-loss"]);
+    assert!(sample.at("dovecot.list.index.log").exists(), "{ran}");
+}

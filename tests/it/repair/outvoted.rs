@@ -115,3 +115,55 @@ fn a_list_of_another_mailbox_of_that_name_has_no_vote() {
     let read = Store::of("maildir", &damaged.store(), "");
     assert_eq!(read.mailbox("INBOX").uidvalidity, VALIDITY + 1);
 }
+
+#[test]
+fn a_header_of_which_uidvalidity_and_guid_are_damaged_is_outvoted_too() {
+    let Some(server) = Server::here("a_header_of_which_uidvalidity_and_guid") else {
+        return;
+    };
+    let (dovecot, before) = served(&server);
+    for header in ["3 V12 N9 G00", "3 V12 N9"] {
+        let damaged = Damaged::new("maildir", |store| copy(&dovecot.mail(), store));
+        let list = damaged.at(LIST);
+        let text = fs::read_to_string(&list).unwrap();
+        let (_, rows) = text.split_once('\n').unwrap();
+        fs::write(&list, format!("{header}\n{rows}")).unwrap();
+        let found = damaged.inspect().exits(1);
+        assert_eq!(found.findings("uidlist.uidvalidity").len(), 1, "{found}");
+        damaged.repair().exits(0);
+        is_as_before(&server, &damaged, &before);
+    }
+}
+
+#[test]
+fn half_a_uidvalidity_is_none() {
+    let Some(server) = Server::here("half_a_uidvalidity_is_none") else {
+        return;
+    };
+    let (dovecot, before) = served(&server);
+    for len in [1, 5, 9, 14, 20] {
+        let damaged = Damaged::new("maildir", |store| copy(&dovecot.mail(), store));
+        let list = damaged.at(LIST);
+        let text = fs::read(&list).unwrap();
+        fs::write(&list, &text[..len]).unwrap();
+        damaged.repair();
+        is_as_before(&server, &damaged, &before);
+    }
+}
+
+/// UIDVALIDITY and UIDs of the INBOX, as a server sees them without a word.
+#[track_caller]
+fn is_as_before(server: &Server, damaged: &Damaged, before: &Account) {
+    let dovecot = server.serve("maildir", damaged.store());
+    let after = dovecot.account();
+    dovecot.assert_silent();
+    let (was, is) = (before.mailbox("INBOX"), after.mailbox("INBOX"));
+    let validity = |it: &crate::harness::dovecot::account::Mailbox| {
+        it.status.as_ref().map(|status| status.uidvalidity)
+    };
+    assert_eq!(validity(is), validity(was));
+    let uids = |it: &crate::harness::dovecot::account::Mailbox| -> Vec<u64> {
+        it.messages.iter().map(|message| message.uid).collect()
+    };
+    assert_eq!(uids(is), uids(was));
+}
